@@ -1,0 +1,46 @@
+/**
+ * Every error this package throws or reports, in one table. Codes are stable and never used again for
+ * something else; `docs/errors.md` explains each one, and a test keeps the two in step.
+ */
+export const ERRORS = {
+  /** An option has a wrong type or value. The message names the option and the remedy. */
+  MILLRACE_INVALID_OPTION: 'An option is invalid',
+  /** An argument of a method has a wrong type or value. */
+  MILLRACE_INVALID_ARGUMENT: 'An argument is invalid',
+  /** A method of a WebSocket was called after its close handler ran. */
+  MILLRACE_CLOSED_SOCKET: 'Invalid access of closed uWS.WebSocket/SSLWebSocket.',
+  /** A request or response object was used outside its lifetime. */
+  MILLRACE_STALE_ACCESS: 'The request or response is no longer valid',
+  /** The App is closed, or in a state that does not allow the call. */
+  MILLRACE_APP_STATE: 'The App is not in a state that allows this',
+  /** The address cannot be listened on. `cause` holds the system error. */
+  MILLRACE_LISTEN_FAILED: 'Cannot listen',
+  /** The app module of `serve()` cannot be loaded, or its default export is not a function. */
+  MILLRACE_BAD_MODULE: 'The app module cannot be used',
+  /** This Node.js lacks a name the engine builds on, or the handoff between threads does not work here. */
+  MILLRACE_UNSUPPORTED_RUNTIME: 'This runtime lacks something the engine needs',
+  /** A shard ended unexpectedly; the supervisor starts it anew. */
+  MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
+  /** A user's handler threw or rejected; `cause` holds what was thrown. */
+  MILLRACE_HANDLER_FAILED: 'A handler threw',
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+const BRAND = Symbol.for('millrace.error');
+
+/** The class of all errors of this package. `instanceof` also works across two copies of the package. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode;
+  override readonly name = 'MillraceError';
+
+  constructor(code: ErrorCode, message: string = ERRORS[code], options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+}
