@@ -1,0 +1,237 @@
+import { BufferPool } from './buffer-pool.ts';
+import { CloseCode, closePayloadCode, closePayloadError, writeClosePayload } from './close-code.ts';
+import { FIN } from './frame-header.ts';
+import { FrameParser } from './frame-parser.ts';
+import { Opcode } from './opcode.ts';
+import { type MessageHandler, Receiver, type ReceiverLimits, ReceiverState } from './receiver.ts';
+import { type Output, type Role, Sender, type TextPort } from './sender.ts';
+import type { Utf8Port } from './utf8.ts';
+
+/**
+ * Connection: one WebSocket after its opening handshake, sans-I/O: bytes in by `receive`, bytes out through
+ * an Output, events through a handler that all connections of a route share.
+ *
+ *            close()                      peer's Close
+ *     OPEN ───────────▶ CLOSE_SENT ──────────────────────▶ DONE
+ *       │ peer's Close (answered), or a broken rule (answered with its code)  ▲
+ *       └─────────────────────────────────────────────────────────────────────┘
+ *
+ * In DONE nothing more is sent and everything received is ignored; the TCP connection is to be closed.
+ */
+export const ConnectionState = { OPEN: 0, CLOSE_SENT: 1, DONE: 2 } as const;
+export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+
+export class Connection extends ReceiverState {
+  readonly context: ConnectionContext;
+  /** Where frames go; the transport of this connection. */
+  readonly output: Output;
+  /** Whatever the layer above wants to find again in an event. */
+  owner: unknown;
+  state: ConnectionState = ConnectionState.OPEN;
+  /** Payload of the newest ping that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
+  pendingPong: Uint8Array | null = null;
+  /** Second in which pings were counted last, and how many they were. */
+  pingSecond = 0;
+  pingCount = 0;
+
+  constructor(context: ConnectionContext, output: Output, owner: unknown) {
+    super();
+    this.context = context;
+    this.output = output;
+    this.owner = owner;
+  }
+
+  /** Takes bytes from the peer; payloads are unmasked where they lie. Never throws for what the peer sent. */
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    if (this.state !== ConnectionState.DONE) this.context.parser.parse(this, bytes, start, end);
+  }
+
+  /**
+   * Sends a Close frame and waits for the peer's. A no-op when one was sent before.
+   *
+   * @param code 0, 1005 and 1006 send an empty payload
+   * @param reason UTF-8, cut to 123 bytes
+   */
+  close(code: number, reason: Uint8Array): void {
+    if (this.state !== ConnectionState.OPEN) return;
+    this.context.sendClose(this, code, reason);
+    this.state = ConnectionState.CLOSE_SENT;
+  }
+
+  /** Fails the connection (RFC 6455 §7.1.7): a Close frame with `code` when none was sent, then DONE. */
+  fail(code: number): void {
+    const { state, context } = this;
+    if (state === ConnectionState.DONE) return;
+    if (state === ConnectionState.OPEN) context.sendClose(this, code, NO_BYTES);
+    this.end();
+  }
+
+  /** DONE without a word: the TCP connection is gone. Gives borrowed memory back. */
+  end(): void {
+    this.state = ConnectionState.DONE;
+    this.pendingPong = null;
+    this.context.release(this);
+  }
+
+  /** The output takes bytes again: answers the ping that had to wait. */
+  outputWritable(): void {
+    const payload = this.pendingPong;
+    if (payload === null || this.state !== ConnectionState.OPEN || this.output.blocked) return;
+    this.pendingPong = null;
+    this.context.sender.bytes(this.output, FIN | Opcode.PONG, payload);
+  }
+}
+
+/** Events of all connections of a context. Handlers may close the connection; they must not throw. */
+export interface ConnectionHandler {
+  /** A whole message; the memory is valid during the call only. */
+  onMessage(
+    connection: Connection,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    isBinary: boolean,
+  ): void;
+  /** A ping, already answered. */
+  onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
+  onPong(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
+  /**
+   * The peer's Close frame, already answered: `code` is 1005 when it had none; the rest of the payload is the
+   * reason. Not called when the close was ours.
+   */
+  onPeerClose(connection: Connection, code: number, bytes: Uint8Array, offset: number, length: number): void;
+  /** The peer broke a rule; a Close frame with `code` went out. */
+  onFailure(connection: Connection, code: number): void;
+  /** DONE: no frame follows in either direction; close the TCP connection. Comes last, once. */
+  onDone(connection: Connection): void;
+}
+
+export interface ConnectionOptions extends ReceiverLimits {
+  readonly role: Role;
+  /** Pings a second; more fails with 1008. */
+  readonly maxPingsPerSecond: number;
+}
+
+/** What connections need from outside the protocol. */
+export interface ConnectionPorts {
+  readonly utf8: Utf8Port;
+  readonly text: TextPort;
+  /** Memory to join messages in; by default a pool of this context's own. */
+  readonly pool?: BufferPool;
+  /** A monotonic clock in whole seconds. */
+  readonly seconds: () => number;
+  /** A fresh unpredictable masking key (RFC 6455 §5.3). Needed in the client role. */
+  readonly maskKey?: () => number;
+}
+
+/** The rules, parser and handlers that all connections of a route share. */
+export class ConnectionContext implements MessageHandler<Connection> {
+  readonly parser: FrameParser<Connection>;
+  readonly sender: Sender;
+  readonly #receiver: Receiver<Connection>;
+  readonly #handler: ConnectionHandler;
+  readonly #maxPings: number;
+  readonly #seconds: () => number;
+
+  constructor(options: ConnectionOptions, handler: ConnectionHandler, ports: ConnectionPorts) {
+    this.#handler = handler;
+    this.#maxPings = options.maxPingsPerSecond;
+    this.#seconds = ports.seconds;
+    this.#receiver = new Receiver<Connection>(options, this, ports.pool ?? new BufferPool(), ports.utf8);
+    this.parser = new FrameParser<Connection>(
+      { expectMasked: options.role === 'server', allowedRsv: 0 },
+      this.#receiver,
+    );
+    this.sender = new Sender(options.role, ports.text, ports.maskKey);
+  }
+
+  onMessage(
+    connection: Connection,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    opcode: number,
+  ): boolean {
+    // RFC 6455 §1.4: after our Close, data that is still on its way has no meaning.
+    if (connection.state !== ConnectionState.OPEN) return !isDone(connection);
+    this.#handler.onMessage(connection, bytes, offset, length, opcode === Opcode.BINARY);
+    return !isDone(connection);
+  }
+
+  onControl(
+    connection: Connection,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    opcode: number,
+  ): boolean {
+    if (opcode === Opcode.CLOSE) return this.#onClose(connection, bytes, offset, length);
+    if (connection.state !== ConnectionState.OPEN) return !isDone(connection);
+    if (opcode === Opcode.PONG) this.#handler.onPong(connection, bytes, offset, length);
+    else if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
+    else this.#onPing(connection, bytes, offset, length);
+    return !isDone(connection);
+  }
+
+  onReceiveError(connection: Connection, closeCode: number): void {
+    const wasOpen = connection.state === ConnectionState.OPEN;
+    connection.fail(closeCode);
+    if (wasOpen) this.#handler.onFailure(connection, closeCode);
+    this.#handler.onDone(connection);
+  }
+
+  sendClose(connection: Connection, code: number, reason: Uint8Array): void {
+    const length = writeClosePayload(closePayload, 0, code, reason);
+    this.sender.bytes(connection.output, FIN | Opcode.CLOSE, closePayload.subarray(0, length));
+  }
+
+  release(connection: Connection): void {
+    this.parser.release(connection);
+    this.#receiver.release(connection);
+  }
+
+  #onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void {
+    const payload = bytes.subarray(offset, offset + length);
+    // A peer that pings without reading must not make us queue: only the newest ping is answered then.
+    if (connection.output.blocked) connection.pendingPong = payload.slice();
+    else this.sender.bytes(connection.output, FIN | Opcode.PONG, payload);
+    this.#handler.onPing(connection, bytes, offset, length);
+  }
+
+  #isPingFlood(connection: Connection): boolean {
+    const second = this.#seconds();
+    if (connection.pingSecond !== second) {
+      connection.pingSecond = second;
+      connection.pingCount = 0;
+    }
+    return ++connection.pingCount > this.#maxPings;
+  }
+
+  #onClose(connection: Connection, bytes: Uint8Array, offset: number, length: number): boolean {
+    const end = offset + length;
+    const error = closePayloadError(bytes, offset, end);
+    if (error !== 0) {
+      this.onReceiveError(connection, error);
+      return false;
+    }
+    if (connection.state === ConnectionState.OPEN) {
+      const code = closePayloadCode(bytes, offset, end);
+      this.sendClose(connection, code, NO_BYTES);
+      connection.end();
+      const reason = Math.min(offset + 2, end);
+      this.#handler.onPeerClose(connection, code, bytes, reason, end - reason);
+    } else {
+      connection.end();
+    }
+    this.#handler.onDone(connection);
+    return false;
+  }
+}
+
+/** A handler may have ended the connection meanwhile. */
+function isDone(connection: Connection): boolean {
+  return connection.state === ConnectionState.DONE;
+}
+
+const NO_BYTES = new Uint8Array(0);
+const closePayload = new Uint8Array(125);

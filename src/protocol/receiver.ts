@@ -1,0 +1,177 @@
+import type { BufferPool } from './buffer-pool.ts';
+import { FIN } from './frame-header.ts';
+import { type FrameHandler, FrameState } from './frame-parser.ts';
+import { NON_ASCII } from './mask.ts';
+import { Opcode } from './opcode.ts';
+import { UTF8_ACCEPT, UTF8_REJECT, type Utf8Port, validateUtf8Fast } from './utf8.ts';
+
+/**
+ * Receiver: frames and pieces → messages (RFC 6455 §5.4, §8.1).
+ *
+ * A message that came as one whole frame goes on where it lies. Any other is joined in one buffer from the
+ * pool, which grows with what arrived, never with what was declared. Text is validated as it arrives, so a
+ * bad byte fails the connection before the rest of the message is sent.
+ */
+
+/** What the receiver keeps of a connection between two frames. */
+export class ReceiverState extends FrameState {
+  /** Opcode of the message that is being joined; 0: none. */
+  messageOpcode = 0;
+  /** RSV1 of its first frame. */
+  messageRsv1 = false;
+  /** Bytes of it so far. */
+  messageLength = 0;
+  /** Frames of it that are complete. */
+  fragments = 0;
+  utf8 = UTF8_ACCEPT as number;
+  joined: Uint8Array | null = null;
+}
+
+/** Receives messages and control frames. A method that returns false ends the parse of this chunk. */
+export interface MessageHandler<S extends ReceiverState> {
+  /** A whole message. The memory is valid during the call only. `opcode` is TEXT or BINARY. */
+  onMessage(state: S, bytes: Uint8Array, offset: number, length: number, opcode: number): boolean;
+  /** A whole control frame, valid as RFC 6455 §5.5 demands. `opcode` is CLOSE, PING or PONG. */
+  onControl(state: S, bytes: Uint8Array, offset: number, length: number, opcode: number): boolean;
+  /** The peer broke a rule; `closeCode` says which kind (1002, 1007, 1008, 1009). Called once. */
+  onReceiveError(state: S, closeCode: number): void;
+}
+
+export interface ReceiverLimits {
+  /** Bytes a message may have; more fails with 1009. */
+  readonly maxPayloadLength: number;
+  /** Frames a message may have; more fails with 1008. */
+  readonly maxFragments: number;
+}
+
+/** The first size of a buffer that joins a message. */
+const FIRST_JOIN_SIZE = 1024;
+
+export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
+  readonly #limits: ReceiverLimits;
+  readonly #handler: MessageHandler<S>;
+  readonly #pool: BufferPool;
+  readonly #utf8: Utf8Port;
+
+  constructor(limits: ReceiverLimits, handler: MessageHandler<S>, pool: BufferPool, utf8: Utf8Port) {
+    this.#limits = limits;
+    this.#handler = handler;
+    this.#pool = pool;
+    this.#utf8 = utf8;
+  }
+
+  onFrameHeader(state: S, firstByte: number, length: number): number {
+    const isStart = (firstByte & 0x0f) !== Opcode.CONTINUATION;
+    // RFC 6455 §5.4: a continuation needs a started message, and no other may start inside it.
+    if (isStart !== (state.messageOpcode === 0)) return 1002;
+    if (!isStart && (firstByte & 0x40) !== 0) return 1002;
+    // Subtraction, not addition: the sum of a declared length cannot wrap or lose precision.
+    if (length > this.#limits.maxPayloadLength - state.messageLength) return 1009;
+    return state.fragments >= this.#limits.maxFragments ? 1008 : 0;
+  }
+
+  onFrame(
+    state: S,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    firstByte: number,
+    seen: number,
+  ): boolean {
+    const opcode = firstByte & 0x0f;
+    if (opcode >= 8) return this.#handler.onControl(state, bytes, offset, length, opcode);
+    if (state.messageOpcode !== 0 || (firstByte & FIN) === 0) {
+      return this.onFramePiece(state, bytes, offset, length, firstByte, true, seen);
+    }
+    if (opcode === Opcode.TEXT && (seen & NON_ASCII) !== 0) {
+      if (validateUtf8Fast(this.#utf8, UTF8_ACCEPT, bytes, offset, offset + length) !== UTF8_ACCEPT) {
+        this.#handler.onReceiveError(state, 1007);
+        return false;
+      }
+    }
+    return this.#handler.onMessage(state, bytes, offset, length, opcode);
+  }
+
+  onFramePiece(
+    state: S,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    firstByte: number,
+    last: boolean,
+    seen: number,
+  ): boolean {
+    const opcode = firstByte & 0x0f;
+    if (state.messageOpcode === 0) {
+      state.messageOpcode = opcode;
+      state.messageRsv1 = (firstByte & 0x40) !== 0;
+    }
+    if (state.messageOpcode === Opcode.TEXT && !this.#isValidText(state, bytes, offset, length, seen)) {
+      this.#handler.onReceiveError(state, 1007);
+      return false;
+    }
+    if (length > 0) this.#join(state, bytes, offset, length);
+    if (!last) return true;
+    state.fragments++;
+    return (firstByte & FIN) === 0 ? true : this.#finishMessage(state);
+  }
+
+  onFrameError(state: S, closeCode: number): void {
+    this.#handler.onReceiveError(state, closeCode);
+  }
+
+  /** Drops what is kept of a connection that is over. */
+  release(state: S): void {
+    if (state.joined !== null) this.#pool.give(state.joined);
+    resetMessage(state);
+  }
+
+  #isValidText(state: S, bytes: Uint8Array, offset: number, length: number, seen: number): boolean {
+    if (state.utf8 === UTF8_ACCEPT && (seen & NON_ASCII) === 0) return true;
+    state.utf8 = validateUtf8Fast(this.#utf8, state.utf8, bytes, offset, offset + length);
+    return state.utf8 !== UTF8_REJECT;
+  }
+
+  #join(state: S, bytes: Uint8Array, offset: number, length: number): void {
+    const size = state.messageLength + length;
+    let joined = state.joined;
+    if (joined === null || joined.length < size) {
+      const grown = this.#pool.take(Math.max(size, FIRST_JOIN_SIZE));
+      if (joined !== null) {
+        grown.set(joined.subarray(0, state.messageLength), 0);
+        this.#pool.give(joined);
+      }
+      state.joined = joined = grown;
+    }
+    if (length <= 32) {
+      for (let i = 0; i < length; i++) joined[state.messageLength + i] = bytes[offset + i]!;
+    } else {
+      joined.set(bytes.subarray(offset, offset + length), state.messageLength);
+    }
+    state.messageLength = size;
+  }
+
+  #finishMessage(state: S): boolean {
+    const { joined, messageLength, messageOpcode } = state;
+    if (state.utf8 !== UTF8_ACCEPT) {
+      this.#handler.onReceiveError(state, 1007);
+      return false;
+    }
+    resetMessage(state);
+    if (joined === null) return this.#handler.onMessage(state, NO_BYTES, 0, 0, messageOpcode);
+    const goOn = this.#handler.onMessage(state, joined, 0, messageLength, messageOpcode);
+    this.#pool.give(joined);
+    return goOn;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function resetMessage(state: ReceiverState): void {
+  state.messageOpcode = 0;
+  state.messageRsv1 = false;
+  state.messageLength = 0;
+  state.fragments = 0;
+  state.utf8 = UTF8_ACCEPT;
+  state.joined = null;
+}
