@@ -1,0 +1,285 @@
+import { MillraceError } from '../errors.ts';
+import { FIELD_VALUE, TOKEN } from './characters.ts';
+
+/** Header lines in the order they are sent; a name may come more than once. */
+export type HeaderLines = readonly (readonly [name: string, value: string])[];
+
+const NO_LINES: HeaderLines = [];
+
+/** Reason phrases (RFC 9110 §15, RFC 6585). */
+export const REASON_PHRASES: Readonly<Record<number, string>> = {
+  100: 'Continue',
+  101: 'Switching Protocols',
+  103: 'Early Hints',
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  203: 'Non-Authoritative Information',
+  204: 'No Content',
+  205: 'Reset Content',
+  206: 'Partial Content',
+  300: 'Multiple Choices',
+  301: 'Moved Permanently',
+  302: 'Found',
+  303: 'See Other',
+  304: 'Not Modified',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  402: 'Payment Required',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  406: 'Not Acceptable',
+  407: 'Proxy Authentication Required',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  411: 'Length Required',
+  412: 'Precondition Failed',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
+  417: 'Expectation Failed',
+  418: "I'm a teapot",
+  421: 'Misdirected Request',
+  422: 'Unprocessable Content',
+  425: 'Too Early',
+  426: 'Upgrade Required',
+  428: 'Precondition Required',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  451: 'Unavailable For Legal Reasons',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+  511: 'Network Authentication Required',
+};
+
+/** The interim answer to `Expect: 100-continue`. */
+export const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+
+/** One header line with its CRLF. Throws MILLRACE_INVALID_ARGUMENT if name or value could not be sent as they are. */
+export function headerLine(name: string, value: string): string {
+  if (!isToken(name)) {
+    throw invalid(`The header name ${quote(name)} is not a token: use letters, digits and "-".`);
+  }
+  if (!isFieldValue(value)) {
+    throw invalid(
+      `The value of header ${quote(name)} holds a line break, NUL, another control or a character above U+00FF: encode or remove it.`,
+    );
+  }
+  return `${name}: ${value}\r\n`;
+}
+
+/**
+ * A whole response that refuses a request and closes the connection, as text with one byte per character.
+ * The body, by default the reason phrase, is plain text; characters above U+00FF throw MILLRACE_INVALID_ARGUMENT.
+ */
+export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LINES, body?: string): string {
+  const reason = REASON_PHRASES[status] ?? 'Error';
+  const text = body ?? `${reason}\n`;
+  if (!isLatin1(text))
+    throw invalid('The body of an error response holds a character above U+00FF: remove it.');
+  return `${statusLine(`${status} ${reason}`)}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
+}
+
+export interface SwitchingProtocols {
+  /** Sec-WebSocket-Accept. */
+  accept: string;
+  /** The subprotocol chosen; '' for none. */
+  protocol?: string;
+  /** Sec-WebSocket-Extensions; '' for none. */
+  extensions?: string;
+  extraHeaders?: HeaderLines;
+}
+
+const OWN_IN_101 = ['upgrade', 'connection', 'sec-websocket-accept', 'content-length', 'transfer-encoding'];
+
+/** The response that ends a WebSocket handshake (RFC 6455 §4.2.2). */
+export function switchingProtocols(fields: SwitchingProtocols): string {
+  const { accept, protocol = '', extensions = '', extraHeaders = NO_LINES } = fields;
+  let own = OWN_IN_101;
+  let lines = headerLine('Sec-WebSocket-Accept', accept);
+  if (protocol !== '') {
+    lines += headerLine('Sec-WebSocket-Protocol', protocol);
+    own = [...own, 'sec-websocket-protocol'];
+  }
+  if (extensions !== '') {
+    lines += headerLine('Sec-WebSocket-Extensions', extensions);
+    own = [...own, 'sec-websocket-extensions'];
+  }
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${lines}${linesOf(extraHeaders, own)}\r\n`;
+}
+
+/** Whether a response to this method with this status carries a body (RFC 9110 §6.4.1). */
+export function allowsBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
+}
+
+/**
+ * The head of one response, in the order of calls: `writeStatus`, `writeHeader`…, `finish`. After `finish` it is
+ * empty and can be used for the next one.
+ */
+export class ResponseHead {
+  #text = '';
+  #status = 0;
+  #length = -1;
+  #hasDate = false;
+  #close = false;
+
+  /** The status code: 200 unless `writeStatus` said otherwise. */
+  get status(): number {
+    return this.#status === 0 ? 200 : this.#status;
+  }
+
+  /** Whether anything was written since the last `finish`. */
+  get started(): boolean {
+    return this.#status !== 0;
+  }
+
+  /** Whether `Connection: close` was written: the connection ends after this response. */
+  get close(): boolean {
+    return this.#close;
+  }
+
+  /** The Content-Length the app wrote, or -1. A body of another size must not follow it. */
+  get contentLength(): number {
+    return this.#length;
+  }
+
+  /**
+   * Sets the status line, such as '200 OK'; a known code may stand alone. Only the first call counts, and none after
+   * a header, as in uWebSockets.js.
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is not a code and a phrase
+   */
+  writeStatus(status: string): this {
+    if (this.#status !== 0) return this;
+    this.#text = statusLine(status);
+    this.#status = Number(status.slice(0, 3));
+    return this;
+  }
+
+  /**
+   * Adds a header line. The body's framing is the server's: Transfer-Encoding is refused, and Content-Length must be
+   * a number.
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT naming the header
+   */
+  writeHeader(name: string, value: string): this {
+    const line = headerLine(name, value);
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() === 'date') this.#hasDate = true;
+        break;
+      case 10:
+        if (name.toLowerCase() === 'connection' && hasClose(value)) this.#close = true;
+        break;
+      case 14:
+        if (name.toLowerCase() === 'content-length') this.#takeLength(value);
+        break;
+      case 17:
+        if (name.toLowerCase() === 'transfer-encoding') {
+          throw invalid('The header "Transfer-Encoding" is set by the server: leave it out.');
+        }
+        break;
+    }
+    if (this.#status === 0) this.writeStatus('200 OK');
+    this.#text += line;
+    return this;
+  }
+
+  /**
+   * The whole head. Adds `Date` (skipped when `date` is ''), `Connection: close` when `close` is true, and
+   * `Content-Length`, unless the app wrote them. `contentLength` is the size of the body in bytes, also where no
+   * body is sent (HEAD, 304); -1 leaves it out. 1xx and 204 never have one (RFC 9110 §8.6).
+   */
+  finish(contentLength: number, date: string, close = false): string {
+    if (this.#status === 0) this.writeStatus('200 OK');
+    let text = this.#text;
+    if (date !== '' && !this.#hasDate) text += `Date: ${date}\r\n`;
+    if (close && !this.#close) text += 'Connection: close\r\n';
+    const mayHaveLength = this.#status >= 200 && this.#status !== 204;
+    if (contentLength >= 0 && mayHaveLength && this.#length < 0)
+      text += `Content-Length: ${contentLength}\r\n`;
+    this.reset();
+    return `${text}\r\n`;
+  }
+
+  /** Forgets what was written. */
+  reset(): void {
+    this.#text = '';
+    this.#status = 0;
+    this.#length = -1;
+    this.#hasDate = false;
+    this.#close = false;
+  }
+
+  #takeLength(value: string): void {
+    if (!isDecimal(value))
+      throw invalid('The value of header "Content-Length" is not a number: write digits alone.');
+    if (this.#length >= 0) throw invalid('The header "Content-Length" was written twice: write it once.');
+    this.#length = Number(value);
+  }
+}
+
+function statusLine(status: string): string {
+  const code = Number(status.slice(0, 3));
+  const shaped = isDecimal(status.slice(0, 3)) && code >= 100 && code <= 999;
+  if (!shaped || (status.length > 3 && status[3] !== ' ') || !isFieldValue(status)) {
+    throw invalid(
+      `The status ${quote(status)} is not a three-digit code and a phrase: write one such as "200 OK".`,
+    );
+  }
+  return `HTTP/1.1 ${status.length > 3 ? status : `${status} ${REASON_PHRASES[code] ?? ''}`}\r\n`;
+}
+
+function linesOf(lines: HeaderLines, own: readonly string[]): string {
+  let text = '';
+  for (const [name, value] of lines) {
+    if (own.includes(name.toLowerCase()))
+      throw invalid(`The header ${quote(name)} is set by the server: leave it out.`);
+    text += headerLine(name, value);
+  }
+  return text;
+}
+
+function hasClose(value: string): boolean {
+  return value.split(',').some((token) => token.trim().toLowerCase() === 'close');
+}
+
+function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (TOKEN[text.charCodeAt(i)] !== 1) return false;
+  return text.length > 0;
+}
+
+function isFieldValue(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (FIELD_VALUE[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}
+
+function isDecimal(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c < 0x30 || c > 0x39) return false;
+  }
+  return text.length > 0;
+}
+
+function isLatin1(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return false;
+  return true;
+}
+
+/** A name as it is shown in a message: controls escaped, not too long. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+}
