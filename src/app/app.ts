@@ -1,0 +1,229 @@
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
+import { MillraceError } from '../errors.ts';
+import { ANY_METHOD } from '../http/router.ts';
+import { Counter } from '../net/counter.ts';
+import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import type { Transport } from '../net/transport.ts';
+import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
+import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
+import { type HttpHandler, HttpServer } from './http-server.ts';
+import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { checkPort, checkServerLimits, type ServerLimits } from './server-limits.ts';
+import { WebSocketRoute } from './websocket-route.ts';
+
+/** What `listen` gives: pass it to `us_listen_socket_close` or `us_socket_local_port`. */
+export class ListenSocket {
+  readonly #listener: Listener;
+  readonly port: number;
+  isClosed = false;
+
+  constructor(listener: Listener, port: number) {
+    this.#listener = listener;
+    this.port = port;
+  }
+
+  /** Stops accepting; open connections live on. */
+  close(): void {
+    this.isClosed = true;
+    this.#listener.close();
+  }
+}
+
+export type ListenCallback = (socket: ListenSocket | false) => void;
+
+/** Limits of an App that listens itself. */
+export type AppOptions = Partial<ServerLimits>;
+
+export interface AppParts {
+  readonly shard: Shard;
+  readonly http: HttpServer;
+  /** In the order of the calls to `ws()`. */
+  readonly webSockets: readonly WebSocketRoute[];
+}
+
+/** The engine below an App, for the shard that wires it to the acceptor. */
+export let partsOf: (app: TemplatedApp) => AppParts;
+
+/**
+ * TemplatedApp: routes and topics of one thread, in the names of uWebSockets.js. `App()` makes one that listens
+ * itself; in a server each shard's module gets one whose connections come from the acceptor.
+ */
+export class TemplatedApp implements Drainable {
+  readonly #shard: Shard;
+  readonly #http: HttpServer;
+  readonly #limits: ServerLimits;
+  readonly #webSockets: WebSocketRoute[] = [];
+  /** Null in a shard: the server listens. */
+  readonly #listeners: Set<ListenSocket> | null;
+  #isClosed = false;
+
+  constructor(options: AppOptions = {}, shard?: Shard) {
+    this.#limits = checkServerLimits('App', options);
+    this.#shard = shard ?? new Shard();
+    this.#http = new HttpServer(this.#shard, this.#limits);
+    this.#listeners = shard === undefined ? new Set() : null;
+  }
+
+  /** Routes a WebSocket endpoint. */
+  ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
+    const name = textOf(pattern);
+    const checked: CheckedBehavior = checkBehavior(name, behavior as WebSocketBehavior<never>);
+    const route = new WebSocketRoute(name, checked, this.#shard);
+    this.#http.webSockets.add(ANY_METHOD, name, route);
+    this.#webSockets.push(route);
+    return this;
+  }
+
+  get(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('GET', pattern, handler);
+  }
+
+  post(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('POST', pattern, handler);
+  }
+
+  options(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('OPTIONS', pattern, handler);
+  }
+
+  del(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('DELETE', pattern, handler);
+  }
+
+  patch(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('PATCH', pattern, handler);
+  }
+
+  put(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('PUT', pattern, handler);
+  }
+
+  head(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('HEAD', pattern, handler);
+  }
+
+  trace(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route('TRACE', pattern, handler);
+  }
+
+  /** Routes every method that has no route of its own for the path. */
+  any(pattern: RecognizedString, handler: HttpHandler | null): this {
+    return this.#route(ANY_METHOD, pattern, handler);
+  }
+
+  /**
+   * Listens. The callback gets false when the address cannot be had. It is called before `listen` returns,
+   * unless the host is a name other than 'localhost', which takes a look-up.
+   */
+  listen(port: number, callback: ListenCallback): this;
+  listen(host: RecognizedString, port: number, callback: ListenCallback): this;
+  listen(first: number | RecognizedString, second: number | ListenCallback, third?: ListenCallback): this {
+    const hasHost = typeof second === 'number';
+    const host = hasHost ? textOf(first as RecognizedString) : '::';
+    const port = hasHost ? second : (first as number);
+    const callback = hasHost ? third : (second as ListenCallback);
+    if (typeof callback !== 'function') {
+      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', 'listen: the last argument must be a callback');
+    }
+    checkPort('listen', port);
+    if (this.#listeners === null) {
+      throw new MillraceError('MILLRACE_APP_STATE', 'listen: serve() listens for this App; remove the call');
+    }
+    if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', 'listen: this App is closed');
+    if (isIP(host) !== 0 || host === 'localhost') {
+      callback(this.#listen(host, port));
+    } else {
+      lookup(host, (error, address) => {
+        callback(error !== null || this.#isClosed ? false : this.#listen(address, port));
+      });
+    }
+    return this;
+  }
+
+  /** Sends a message to every subscriber of a topic. Returns false when there is none. */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
+    return this.#shard.bus.publish(textOf(topic), bytesOf(message), isBinary, null);
+  }
+
+  /** Subscribers of a topic. */
+  numSubscribers(topic: RecognizedString): number {
+    return this.#shard.bus.topics.subscriberCount(textOf(topic));
+  }
+
+  /** Stops listening and closes every connection at once. */
+  close(): this {
+    this.#isClosed = true;
+    if (this.#listeners !== null) for (const socket of this.#listeners) socket.close();
+    this.#shard.destroyAll();
+    return this;
+  }
+
+  drain(transport: Transport, code: number): void {
+    (transport.context as unknown as Drainable).drain(transport, code);
+  }
+
+  #route(method: string, pattern: RecognizedString, handler: HttpHandler | null): this {
+    const name = textOf(pattern);
+    if (handler === null) {
+      this.#http.routes.remove(method, name);
+    } else if (typeof handler === 'function') {
+      this.#http.routes.add(method, name, handler);
+    } else {
+      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `The handler of '${name}' must be a function`);
+    }
+    return this;
+  }
+
+  #listen(host: string, port: number): ListenSocket | false {
+    let handle: TcpHandle;
+    try {
+      handle = bindAddress(host, port);
+    } catch (error) {
+      if (error instanceof MillraceError) return false;
+      throw error;
+    }
+    const bound = boundPort(handle);
+    const listener: Listener = new Listener(this.#limits.backlog, {
+      onConnection: (client) => {
+        this.#accept(client);
+      },
+      onAcceptError: () => {
+        this.#shard.count(Counter.ACCEPT_ERRORS);
+        this.#listenAgain(socket, listener, host);
+      },
+    });
+    const socket = new ListenSocket(listener, bound);
+    if (listener.start(handle) !== 0) return false;
+    this.#listeners!.add(socket);
+    return socket;
+  }
+
+  /** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */
+  #listenAgain(socket: ListenSocket, listener: Listener, host: string): void {
+    setTimeout(() => {
+      if (socket.isClosed) return;
+      try {
+        if (listener.start(bindAddress(host, socket.port)) === 0) return;
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+      }
+      this.#listenAgain(socket, listener, host);
+    }, ACCEPT_BACKOFF);
+  }
+
+  #accept(client: TcpHandle): void {
+    const { maxConnections } = this.#limits;
+    if (maxConnections !== 0 && this.#shard.sockets.size >= maxConnections) {
+      this.#shard.count(Counter.OVER_LIMIT);
+      client.close();
+      return;
+    }
+    this.#http.start(this.#shard.adopt(client, this.#http, NO_ADDRESS));
+  }
+
+  static {
+    partsOf = (app) => ({ shard: app.#shard, http: app.#http, webSockets: app.#webSockets });
+  }
+}

@@ -1,0 +1,169 @@
+import { MillraceError } from '../errors.ts';
+import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
+import type { HttpRequest } from './http-request.ts';
+import type { HttpResponse } from './http-response.ts';
+import { checkLimit, type Limit } from './server-limits.ts';
+import type { WebSocket } from './web-socket.ts';
+
+/** Passed through from the `upgrade` handler to `res.upgrade`. */
+export type UpgradeContext = object;
+
+/** Options and handlers of a WebSocket route, in the names of uWebSockets.js. All are optional. */
+export interface WebSocketBehavior<UserData = unknown> {
+  /**
+   * Bytes a message may have, all its fragments together. A longer one closes the connection with 1009.
+   * Default 16,384.
+   */
+  maxPayloadLength?: number;
+  /**
+   * Seconds without a byte from the peer until the connection is closed; 0: never, else 8 to 960. Default 120.
+   * A message that is not complete counts as silence unless 16 KiB of it arrive in that time.
+   */
+  idleTimeout?: number;
+  /**
+   * Bytes that may wait for a peer that does not read; beyond, messages are dropped (see `dropped`). A message
+   * is judged before it is queued, so one may overshoot. 0: no limit. Default 65,536.
+   */
+  maxBackpressure?: number;
+  /** Close the connection instead of dropping messages at `maxBackpressure`. Default false. */
+  closeOnBackpressureLimit?: boolean;
+  /** Ping a silent peer shortly before `idleTimeout` is over. Default true. */
+  sendPingsAutomatically?: boolean;
+  /** Minutes a connection may live; it is then closed with 1000. 0: no limit, else 1 to 239. Default 0. */
+  maxLifetime?: number;
+  /** Compression of messages, as a mask of the exported constants. DISABLED is what this version supports. */
+  compression?: number;
+  /** Frames a message may have; more closes with 1008. Default 131,072. */
+  maxFragments?: number;
+  /** Pings a peer may send in a second; more closes with 1008. Default 100. */
+  maxPingsPerSecond?: number;
+  /** Seconds the peer has to answer a Close frame and end the connection. 1 to 960. Default 5. */
+  closeTimeout?: number;
+
+  /** Pages that may connect: '*', 'same-origin' or a list such as ['https://example.com']. Default '*'. */
+  origins?: OriginPolicy;
+  /** Subprotocols the route speaks, in any order. Default: whatever the client offers first. */
+  protocols?: readonly string[];
+
+  /**
+   * Decides on a handshake: answer with `res.upgrade(…)` or with any other response. May be async; then copy
+   * what is needed from `req` first, and attach `res.onAborted`.
+   */
+  upgrade?: (res: HttpResponse, req: HttpRequest, context: UpgradeContext) => void | Promise<void>;
+  /** A connection is open. `req` is the upgrade request, valid during the call. */
+  open?: (ws: WebSocket<UserData> & UserData, req: HttpRequest) => void | Promise<void>;
+  /** A message. The ArrayBuffer is the handler's own and may be kept. */
+  message?: (
+    ws: WebSocket<UserData> & UserData,
+    message: ArrayBuffer,
+    isBinary: boolean,
+  ) => void | Promise<void>;
+  /** A message without a copy: `view` is valid during the call only. When given, `message` is not called. */
+  messageView?: (ws: WebSocket<UserData> & UserData, view: Uint8Array, isBinary: boolean) => void;
+  /** An outgoing message was dropped because of `maxBackpressure`. */
+  dropped?: (
+    ws: WebSocket<UserData> & UserData,
+    message: ArrayBuffer,
+    isBinary: boolean,
+  ) => void | Promise<void>;
+  /** There is less backpressure than before; look at `ws.getBufferedAmount()`. */
+  drain?: (ws: WebSocket<UserData> & UserData) => void;
+  /**
+   * The connection is over: called once for each `open`. 1005: the peer gave no code; 1006: there was no Close
+   * frame from the peer, and the message says why.
+   */
+  close?: (ws: WebSocket<UserData> & UserData, code: number, message: ArrayBuffer) => void;
+  /** A ping, already answered. */
+  ping?: (ws: WebSocket<UserData> & UserData, message: ArrayBuffer) => void | Promise<void>;
+  pong?: (ws: WebSocket<UserData> & UserData, message: ArrayBuffer) => void | Promise<void>;
+  /** The socket was subscribed to or unsubscribed from a topic, which now has `newCount` subscribers. */
+  subscription?: (
+    ws: WebSocket<UserData> & UserData,
+    topic: ArrayBuffer,
+    newCount: number,
+    oldCount: number,
+  ) => void;
+  /**
+   * A handler threw or rejected. The connection is closed with 1011, the shard lives on. `ws` is undefined
+   * when it was the `upgrade` handler. Default: the error is printed to standard error.
+   */
+  onError?: (ws: (WebSocket<UserData> & UserData) | undefined, error: unknown) => void;
+}
+
+/** Every numeric option of a WebSocket route: default, range and unit. */
+export const BEHAVIOR_LIMITS = {
+  maxPayloadLength: { default: 16 * 1024, min: 1, max: 2 ** 32, unit: 'bytes' },
+  idleTimeout: { default: 120, min: 8, max: 960, zero: 'never', unit: 'seconds' },
+  maxBackpressure: { default: 64 * 1024, min: 1, max: 2 ** 40, zero: 'no limit', unit: 'bytes' },
+  maxLifetime: { default: 0, min: 1, max: 239, zero: 'no limit', unit: 'minutes' },
+  maxFragments: { default: 131_072, min: 1, max: 2 ** 31, unit: 'frames' },
+  maxPingsPerSecond: { default: 100, min: 1, max: 2 ** 31, unit: 'pings' },
+  closeTimeout: { default: 5, min: 1, max: 960, unit: 'seconds' },
+} as const satisfies Record<string, Limit>;
+
+type LimitName = keyof typeof BEHAVIOR_LIMITS;
+
+const HANDLERS = [
+  'upgrade',
+  'open',
+  'message',
+  'messageView',
+  'dropped',
+  'drain',
+  'close',
+  'ping',
+  'pong',
+  'subscription',
+  'onError',
+] as const;
+
+const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
+
+/** A behavior with every limit filled in. */
+export type CheckedBehavior = Omit<WebSocketBehavior<unknown>, LimitName | (typeof FLAGS)[number]> &
+  Record<LimitName, number> &
+  Record<(typeof FLAGS)[number], boolean>;
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
+ */
+export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never>): CheckedBehavior {
+  if (typeof behavior !== 'object' || behavior === null) {
+    throw invalid(pattern, 'behavior', 'must be an object with options and handlers');
+  }
+  const given = behavior as Record<string, unknown>;
+  const checked: Record<string, unknown> = { ...given };
+  for (const [name, limit] of Object.entries(BEHAVIOR_LIMITS)) {
+    checked[name] = checkLimit(`ws('${pattern}')`, name, given[name], limit);
+  }
+  for (const name of FLAGS) {
+    const fallback = name === 'sendPingsAutomatically';
+    if (given[name] !== undefined && typeof given[name] !== 'boolean') {
+      throw invalid(pattern, name, 'must be true or false');
+    }
+    checked[name] = given[name] ?? fallback;
+  }
+  for (const name of HANDLERS) {
+    // uWebSockets.js code passes null for "no handler".
+    if (given[name] === null || given[name] === undefined) delete checked[name];
+    else if (typeof given[name] !== 'function') throw invalid(pattern, name, 'must be a function');
+  }
+  validateOriginPolicy(given['origins']);
+  checkProtocols(pattern, given['protocols']);
+  if (given['compression'] !== undefined && !Number.isInteger(given['compression'])) {
+    throw invalid(pattern, 'compression', 'must be DISABLED');
+  }
+  return checked as unknown as CheckedBehavior;
+}
+
+function checkProtocols(pattern: string, value: unknown): void {
+  if (value === undefined) return;
+  const isList = Array.isArray(value) && value.every((entry) => typeof entry === 'string' && entry !== '');
+  if (!isList) throw invalid(pattern, 'protocols', "must be a list of names such as ['chat.v1']");
+}
+
+function invalid(pattern: string, name: string, rule: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_OPTION', `ws('${pattern}'): '${name}' ${rule}`);
+}

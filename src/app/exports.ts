@@ -1,0 +1,29 @@
+import { type AppOptions, type ListenSocket, TemplatedApp } from './app.ts';
+
+/** Makes an App of one thread, with or without `new`. */
+export interface AppConstructor {
+  (options?: AppOptions): TemplatedApp;
+  new (options?: AppOptions): TemplatedApp;
+}
+
+function createApp(options?: AppOptions): TemplatedApp {
+  return new TemplatedApp(options);
+}
+
+/** An App that listens in this thread. */
+export const App = createApp as unknown as AppConstructor;
+
+/** No compression. */
+export const DISABLED = 0;
+
+/** Stops listening; open connections live on. */
+export function us_listen_socket_close(socket: ListenSocket): void {
+  socket.close();
+}
+
+/** The port a listen socket is bound to. */
+export function us_socket_local_port(socket: ListenSocket): number {
+  return socket.port;
+}
+
+export default { App, DISABLED, us_listen_socket_close, us_socket_local_port };

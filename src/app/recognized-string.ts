@@ -1,0 +1,35 @@
+import { textPort } from '../net/native-ports.ts';
+
+/** What can be sent: text, or bytes in any of the usual shapes. */
+export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** The bytes of a message, without a copy unless it is text. */
+export function bytesOf(message: RecognizedString): Uint8Array {
+  if (message instanceof Uint8Array) return message;
+  if (typeof message === 'string') return textBytes(message);
+  if (message instanceof ArrayBuffer || message instanceof SharedArrayBuffer) return new Uint8Array(message);
+  if (ArrayBuffer.isView(message)) {
+    return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
+  }
+  throw new TypeError('Text and data can only be passed by String, ArrayBuffer or TypedArray.');
+}
+
+/** The text of a topic or a name, which uWebSockets.js also takes as bytes. */
+export function textOf(text: RecognizedString): string {
+  if (typeof text === 'string') return text;
+  const bytes = bytesOf(text);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+}
+
+/** A copy that its receiver may keep. */
+export function ownCopy(bytes: Uint8Array): ArrayBuffer {
+  const copy = new ArrayBuffer(bytes.byteLength);
+  new Uint8Array(copy).set(bytes);
+  return copy;
+}
+
+function textBytes(text: string): Uint8Array {
+  const bytes = Buffer.allocUnsafe(textPort.byteLength(text));
+  textPort.write(bytes, text, 0);
+  return bytes;
+}

@@ -1,0 +1,71 @@
+import { MillraceError } from '../errors.ts';
+
+/** One row of a table of numeric options. */
+export interface Limit {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  /** 0 is allowed beside min to max, and means this. */
+  readonly zero?: string;
+  readonly unit: string;
+}
+
+/** Every numeric option of a listening App and of `serve()`: default, range and unit. */
+export const SERVER_LIMITS = {
+  /** A request head: request line and headers. More is answered 431, or 414 when the target alone is too long. */
+  maxHeadSize: { default: 4096, min: 256, max: 1024 * 1024, unit: 'bytes' },
+  /** Header lines; more is answered 431. */
+  maxHeaders: { default: 100, min: 1, max: 10_000, unit: 'headers' },
+  /** Time for a whole request head, from the connection or the last response on. Single bytes do not renew it. */
+  handshakeTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
+  /** Connections at a time. More are answered 503, and cut off unanswered when they keep coming. */
+  maxConnections: {
+    default: 0,
+    min: 1,
+    max: 2 ** 31,
+    zero: 'as many as descriptors allow',
+    unit: 'connections',
+  },
+  /** Connections at a time from one address (serve only). More are answered 429. */
+  maxConnectionsPerAddress: { default: 0, min: 1, max: 2 ** 31, zero: 'no limit', unit: 'connections' },
+  /** Connections the kernel holds until they are accepted; it cuts this to net.core.somaxconn. */
+  backlog: { default: 4096, min: 1, max: 65_535, unit: 'connections' },
+} as const satisfies Record<string, Limit>;
+
+export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>;
+
+/**
+ * Checks one numeric option against its row in a table.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
+ */
+export function checkLimit(where: string, name: string, value: unknown, limit: Limit): number {
+  if (value === undefined) return limit.default;
+  const isNumber = typeof value === 'number' && Number.isInteger(value);
+  if (isNumber && value >= limit.min && value <= limit.max) return value;
+  if (isNumber && value === 0 && limit.zero !== undefined) return 0;
+  const zero = limit.zero === undefined ? '' : `, or 0 for ${limit.zero}`;
+  const got = typeof value === 'number' ? String(value) : `a ${value === null ? 'null' : typeof value}`;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    `${where}: '${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${got}`,
+  );
+}
+
+/** Checks the limits among the options and fills in the defaults. */
+export function checkServerLimits(where: string, options: object): ServerLimits {
+  const given = options as Record<string, unknown>;
+  const entries = Object.entries(SERVER_LIMITS).map(([name, limit]) => [
+    name,
+    checkLimit(where, name, given[name], limit),
+  ]);
+  return Object.fromEntries(entries) as ServerLimits;
+}
+
+export function checkPort(where: string, port: unknown): asserts port is number {
+  if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    `${where}: 'port' must be an integer from 0 to 65535 (0: any free port); got ${String(port)}`,
+  );
+}

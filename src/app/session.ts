@@ -1,0 +1,41 @@
+import type { Transport } from '../net/transport.ts';
+import { Connection, ConnectionState } from '../protocol/connection.ts';
+import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
+import type { BusSubscriber } from '../shard/bus.ts';
+import { WebSocket } from './web-socket.ts';
+import type { WebSocketRoute } from './websocket-route.ts';
+
+/**
+ * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
+ * beside it; the WebSocket that the user holds points here until it is closed.
+ */
+export class Session extends Connection implements Subscriber, BusSubscriber {
+  readonly route: WebSocketRoute;
+  readonly transport: Transport;
+  readonly socket: WebSocket;
+  subscriptions: Set<Topic<Subscriber>> | null = null;
+  /** The `close` handler has run, or is running. */
+  isClosed = false;
+  /** Second the unanswered automatic ping was sent; 0: none. */
+  pingedAt = 0;
+  /** Second since which an incomplete message makes no headway; 0: there is none. */
+  stalledSince = 0;
+  /** Length of that message then. */
+  stalledLength = 0;
+  /** Second the connection has lived long enough; 0: no limit. */
+  expiresAt = 0;
+  /** Second a closing connection is cut off; 0: it is open. */
+  cutOffAt = 0;
+
+  constructor(route: WebSocketRoute, transport: Transport) {
+    super(route.protocol, transport, null);
+    this.route = route;
+    this.transport = transport;
+    this.socket = new WebSocket(this);
+  }
+
+  deliverFrame(frame: Uint8Array, isBinary: boolean): boolean {
+    if (this.state !== ConnectionState.OPEN) return false;
+    return this.route.deliver(this, frame, isBinary);
+  }
+}

@@ -1,0 +1,199 @@
+import { MillraceError } from '../errors.ts';
+import { Counter } from '../net/counter.ts';
+import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
+import { ConnectionState } from '../protocol/connection.ts';
+import { FIN } from '../protocol/frame-header.ts';
+import { Opcode } from '../protocol/opcode.ts';
+import { addressBytes } from './address.ts';
+import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import type { Session } from './session.ts';
+
+/** What `send` and its like return. */
+export const SendStatus = {
+  /** Queued in user space: the peer reads slower than this. */
+  BACKPRESSURE: 0,
+  /** On its way. */
+  SUCCESS: 1,
+  /** Not sent: more than `maxBackpressure` is queued already, or the connection is closing. */
+  DROPPED: 2,
+} as const;
+export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus];
+
+/** Ends the object's access to its connection. */
+export let detach: (ws: WebSocket) => void;
+/**
+ * An open WebSocket, in the names of uWebSockets.js. After its `close` handler has run every method throws
+ * MILLRACE_CLOSED_SOCKET.
+ */
+export class WebSocket<UserData = unknown> {
+  #session: Session | null;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @param isBinary default false: text, which must then be UTF-8
+   * @param _compress compress this message, when the route and the peer do
+   */
+  send(message: RecognizedString, isBinary = false, _compress = false): SendStatus {
+    return sendFrame(this.#live(), FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message, isBinary);
+  }
+
+  /** Starts a message that is sent in fragments. */
+  sendFirstFragment(message: RecognizedString, isBinary = false, _compress = false): SendStatus {
+    return sendFrame(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary);
+  }
+
+  sendFragment(message: RecognizedString, _compress = false): SendStatus {
+    return sendFrame(this.#live(), Opcode.CONTINUATION, message, true);
+  }
+
+  /** Ends a message that is sent in fragments. */
+  sendLastFragment(message: RecognizedString, _compress = false): SendStatus {
+    return sendFrame(this.#live(), FIN | Opcode.CONTINUATION, message, true);
+  }
+
+  /** Sends a ping of at most 125 bytes. */
+  ping(message: RecognizedString = ''): SendStatus {
+    const session = this.#live();
+    const payload = bytesOf(message);
+    if (payload.length > 125) throw tooLong('A ping', payload.length);
+    return sendFrame(session, FIN | Opcode.PING, payload, true);
+  }
+
+  /**
+   * Sends a Close frame and ends the connection when the peer has answered it. The `close` handler is called
+   * before this returns. A second call is a no-op as long as the handler runs.
+   *
+   * @param code 0 sends no code; else 1000 to 1003, 1007 to 1014 or 3000 to 4999. Default 0
+   * @param shortMessage at most 123 bytes are sent
+   */
+  end(code = 0, shortMessage: RecognizedString = ''): void {
+    const session = this.#live();
+    const isKnown = code === 0 || code === CloseCode.NO_STATUS || code === CloseCode.ABNORMAL;
+    if (!isKnown && !isValidCloseCode(code)) {
+      throw new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        `ws.end: ${String(code)} is no close code an endpoint may send; use 1000 to 1003, 1007 to 1014, or 3000 to 4999`,
+      );
+    }
+    session.route.endSession(session, code, bytesOf(shortMessage));
+  }
+
+  /** Closes at once, without a Close frame; the `close` handler gets 1006. */
+  close(): void {
+    const session = this.#live();
+    session.transport.destroy();
+  }
+
+  /** Subscribes to a topic. True: the socket is subscribed. */
+  subscribe(topic: RecognizedString): boolean {
+    const session = this.#live();
+    return session.route.subscribe(session, textOf(topic));
+  }
+
+  /** Returns whether it was subscribed. */
+  unsubscribe(topic: RecognizedString): boolean {
+    const session = this.#live();
+    return session.route.unsubscribe(session, textOf(topic));
+  }
+
+  isSubscribed(topic: RecognizedString): boolean {
+    const session = this.#live();
+    return session.route.shard.bus.topics.isSubscribed(session, textOf(topic));
+  }
+
+  /** The topics it is subscribed to. */
+  getTopics(): string[] {
+    const session = this.#live();
+    return session.route.shard.bus.topics.topicsOf(session);
+  }
+
+  /**
+   * Sends a message to every other subscriber of the topic, never to itself. Returns false when there is none,
+   * or when this socket has no subscription at all.
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
+    const session = this.#live();
+    if (session.subscriptions === null) return false;
+    return session.route.shard.bus.publish(textOf(topic), bytesOf(message), isBinary, session);
+  }
+
+  /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
+  cork(callback: (ws: this) => void): this {
+    const { transport } = this.#live();
+    const previous = transport.io.corked;
+    transport.beginCork();
+    try {
+      callback(this);
+    } finally {
+      transport.endCork(previous);
+    }
+    return this;
+  }
+
+  /** Bytes, framing included, that wait in user space because the kernel does not take them. */
+  getBufferedAmount(): number {
+    return this.#live().transport.bufferedAmount;
+  }
+
+  /** The peer's address: 4 bytes, or 16 for IPv6. */
+  getRemoteAddress(): ArrayBuffer {
+    return addressBytes(this.#live().transport.peerName().address);
+  }
+
+  /** The peer's address as text, in bytes. */
+  getRemoteAddressAsText(): ArrayBuffer {
+    return new TextEncoder().encode(this.#live().transport.peerName().address).buffer as ArrayBuffer;
+  }
+
+  getRemotePort(): number {
+    return this.#live().transport.peerName().port;
+  }
+
+  /** The user data given to `res.upgrade`: its properties are on the socket itself, which is returned. */
+  getUserData(): UserData {
+    this.#live();
+    return this as unknown as UserData;
+  }
+
+  #live(): Session {
+    if (this.#session === null) throw new MillraceError('MILLRACE_CLOSED_SOCKET');
+    return this.#session;
+  }
+
+  static {
+    detach = (ws) => {
+      ws.#session = null;
+    };
+  }
+}
+
+function sendFrame(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+): SendStatus {
+  if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
+  const { transport, route } = session;
+  if (transport.blocked && route.isOverLimit(session)) {
+    route.drop(session, bytesOf(message), isBinary);
+    return SendStatus.DROPPED;
+  }
+  const { sender } = route.protocol;
+  if (typeof message === 'string') sender.text(transport, firstByte, message);
+  else sender.bytes(transport, firstByte, bytesOf(message));
+  transport.io.counters[Counter.MESSAGES_OUT]!++;
+  return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;
+}
+
+function tooLong(what: string, length: number): MillraceError {
+  return new MillraceError(
+    'MILLRACE_INVALID_ARGUMENT',
+    `${what} holds at most 125 bytes (RFC 6455 §5.5); got ${length}`,
+  );
+}

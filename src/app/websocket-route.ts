@@ -1,0 +1,352 @@
+import { Counter } from '../net/counter.ts';
+import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
+import type { Transport, TransportContext } from '../net/transport.ts';
+import { CloseCode } from '../protocol/close-code.ts';
+import { ConnectionContext, type ConnectionHandler, ConnectionState } from '../protocol/connection.ts';
+import { FIN } from '../protocol/frame-header.ts';
+import { Opcode } from '../protocol/opcode.ts';
+import type { Drainable, Shard } from '../shard/shard.ts';
+import type { UpgradeRules } from '../shard/upgrade.ts';
+import type { CheckedBehavior } from './behavior.ts';
+import type { HttpRequest } from './http-request.ts';
+import { ownCopy } from './recognized-string.ts';
+import { Session } from './session.ts';
+import { detach, type WebSocket } from './web-socket.ts';
+
+/** Progress of an incomplete message that counts as activity, in bytes for each `idleTimeout`. */
+const MIN_PROGRESS = 16 * 1024;
+
+/** What the `close` handler is told beside 1006, in the words of uWebSockets.js. */
+const FAILURE_TEXT: Readonly<Record<number, string>> = {
+  [CloseCode.PROTOCOL_ERROR]: 'Received invalid WebSocket frame',
+  [CloseCode.INVALID_PAYLOAD]: 'Received invalid UTF-8',
+  [CloseCode.POLICY_VIOLATION]: 'Received too many fragments or pings',
+  [CloseCode.MESSAGE_TOO_BIG]: 'Received too big message',
+};
+const TIMED_OUT = 'WebSocket timed out from inactivity';
+const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
+
+type AnyHandler = (...args: never[]) => unknown;
+
+/**
+ * WebSocketRoute: what all connections of one `ws()` pattern share: its behavior, the protocol's rules, and one
+ * method for each event of a socket. It is the context of their transports and the handler of their connections.
+ */
+export class WebSocketRoute implements TransportContext, ConnectionHandler, Drainable {
+  readonly pattern: string;
+  readonly behavior: CheckedBehavior;
+  readonly rules: UpgradeRules;
+  readonly shard: Shard;
+  readonly protocol: ConnectionContext;
+  readonly #pingMargin: number;
+
+  constructor(pattern: string, behavior: CheckedBehavior, shard: Shard) {
+    this.pattern = pattern;
+    this.behavior = behavior;
+    this.rules = { origins: behavior.origins, protocols: behavior.protocols };
+    this.shard = shard;
+    const { timer } = shard.io;
+    this.protocol = new ConnectionContext({ role: 'server', ...behavior }, this, {
+      utf8: utf8Port,
+      text: textPort,
+      pool: shard.messagePool,
+      seconds: () => timer.now,
+      maskKey: randomMaskKey,
+    });
+    this.#pingMargin = pingMargin(behavior.idleTimeout);
+  }
+
+  /** A handshake is done: the socket is a WebSocket from here on. The 101 was sent or is corked. */
+  open(transport: Transport, request: HttpRequest, userData: unknown): void {
+    const { timer } = this.shard.io;
+    const session = new Session(this, transport);
+    transport.context = this;
+    transport.owner = session;
+    transport.lastActive = timer.now;
+    if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
+    const { maxLifetime, idleTimeout } = this.behavior;
+    if (maxLifetime > 0) session.expiresAt = timer.now + maxLifetime * 60;
+    if (maxLifetime > 0 || idleTimeout > 0) timer.schedule(transport, this.#nextVisit(session));
+    this.shard.count(Counter.OPENED);
+    const { open } = this.behavior;
+    if (open !== undefined) this.#call(session, open, session.socket, request);
+  }
+
+  // Events of the transport.
+
+  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
+    const session = transport.owner as Session;
+    session.pingedAt = 0;
+    session.receive(bytes, start, end);
+    if (session.remaining !== 0 || session.messageOpcode !== 0 || session.spillLength !== 0) {
+      this.#noteProgress(session);
+    } else {
+      session.stalledSince = 0;
+    }
+  }
+
+  onWritable(transport: Transport): void {
+    const session = transport.owner as Session;
+    const { drain } = this.behavior;
+    transport.beginCork();
+    session.outputWritable();
+    if (drain !== undefined && !session.isClosed) this.#call(session, drain, session.socket);
+    transport.endCork();
+  }
+
+  onEnd(transport: Transport): void {
+    const session = transport.owner as Session;
+    this.#close(session, CloseCode.ABNORMAL, EARLY_FIN);
+    session.end();
+    this.#startCutOff(session);
+    transport.end();
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    const session = transport.owner as Session;
+    this.#close(session, CloseCode.ABNORMAL, '');
+    session.end();
+    this.shard.release(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const session = transport.owner as Session;
+    if (session.cutOffAt !== 0) {
+      if (now < session.cutOffAt) return session.cutOffAt;
+      transport.destroy();
+      return 0;
+    }
+    if (session.expiresAt !== 0 && now >= session.expiresAt) {
+      this.endSession(session, CloseCode.NORMAL, PLEASE_RECONNECT);
+    } else if (this.#isTimedOut(session, now)) {
+      this.shard.count(Counter.TIMEOUTS);
+      session.fail(CloseCode.GOING_AWAY);
+      this.#close(session, CloseCode.ABNORMAL, TIMED_OUT);
+      this.onDone(session);
+    }
+    return transport.isClosed ? 0 : this.#nextVisit(session);
+  }
+
+  // Events of the connection.
+
+  onMessage(session: Session, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
+    this.shard.counters[Counter.MESSAGES_IN]!++;
+    session.stalledSince = 0;
+    const { messageView, message } = this.behavior;
+    try {
+      let result: unknown;
+      if (messageView !== undefined) {
+        const view = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+        result = messageView(session.socket as never, view, isBinary);
+      } else if (message !== undefined) {
+        const start = bytes.byteOffset + offset;
+        const copy = bytes.buffer.slice(start, start + length) as ArrayBuffer;
+        result = message(session.socket as never, copy, isBinary);
+      }
+      if (result !== undefined) this.#watch(session, result);
+    } catch (error) {
+      this.#fail(session, error);
+    }
+  }
+
+  onPing(session: Session, bytes: Uint8Array, offset: number, length: number): void {
+    const { ping } = this.behavior;
+    if (ping !== undefined) this.#call(session, ping, session.socket, copyOf(bytes, offset, length));
+  }
+
+  onPong(session: Session, bytes: Uint8Array, offset: number, length: number): void {
+    const { pong } = this.behavior;
+    if (pong !== undefined) this.#call(session, pong, session.socket, copyOf(bytes, offset, length));
+  }
+
+  onPeerClose(session: Session, code: number, bytes: Uint8Array, offset: number, length: number): void {
+    this.#close(session, code, copyOf(bytes, offset, length));
+  }
+
+  onFailure(session: Session, code: number): void {
+    this.shard.count(Counter.PROTOCOL_ERRORS);
+    this.#close(session, CloseCode.ABNORMAL, FAILURE_TEXT[code] ?? '');
+  }
+
+  /** RFC 6455 §7.1.1: the server ends the TCP connection first, and the peer has some time to follow. */
+  onDone(session: Session): void {
+    this.#startCutOff(session);
+    session.transport.end();
+  }
+
+  // What a WebSocket asks for.
+
+  /** Sends a Close frame; the user's side of the connection is over at once. */
+  endSession(session: Session, code: number, reason: Uint8Array): void {
+    if (session.isClosed) return;
+    session.close(code, reason);
+    this.#startCutOff(session);
+    this.#close(session, code, ownCopy(reason));
+  }
+
+  drain(transport: Transport, code: number): void {
+    this.endSession(transport.owner as Session, code, NO_BYTES);
+  }
+
+  subscribe(session: Session, topic: string): boolean {
+    if (session.isClosed) return false;
+    const count = this.shard.bus.topics.subscribe(session, topic);
+    if (count >= 0) this.#tellSubscription(session, topic, count, count - 1);
+    return true;
+  }
+
+  unsubscribe(session: Session, topic: string): boolean {
+    const count = this.shard.bus.topics.unsubscribe(session, topic);
+    if (count < 0) return false;
+    this.#tellSubscription(session, topic, count, count + 1);
+    return true;
+  }
+
+  /** Sends a frame of a publish as it is. Returns false when it was dropped. */
+  deliver(session: Session, frame: Uint8Array, isBinary: boolean): boolean {
+    const { transport } = session;
+    if (transport.blocked && this.isOverLimit(session)) {
+      this.drop(session, payloadOf(frame), isBinary);
+      return false;
+    }
+    const at = transport.reserve(frame.length);
+    transport.bytes.set(frame, at);
+    transport.commit(frame.length);
+    this.shard.counters[Counter.MESSAGES_OUT]!++;
+    return true;
+  }
+
+  isOverLimit(session: Session): boolean {
+    const { maxBackpressure } = this.behavior;
+    return maxBackpressure !== 0 && session.transport.bufferedAmount > maxBackpressure;
+  }
+
+  /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
+  drop(session: Session, message: Uint8Array, isBinary: boolean): void {
+    this.shard.count(Counter.DROPPED);
+    if (this.behavior.closeOnBackpressureLimit) {
+      session.transport.destroy();
+      return;
+    }
+    const { dropped } = this.behavior;
+    if (dropped !== undefined) this.#call(session, dropped, session.socket, ownCopy(message), isBinary);
+  }
+
+  /** An error of a user's handler that has no connection, or whose connection is no more. */
+  report(socket: WebSocket | undefined, error: unknown): void {
+    this.shard.count(Counter.HANDLER_ERRORS);
+    const { onError } = this.behavior;
+    try {
+      if (onError !== undefined) onError(socket as never, error);
+      else console.error(`millrace: a handler of ws('${this.pattern}') threw:`, error);
+    } catch (second) {
+      console.error(`millrace: onError of ws('${this.pattern}') threw:`, second);
+    }
+  }
+
+  #close(session: Session, code: number, message: ArrayBuffer | string): void {
+    if (session.isClosed) return;
+    session.isClosed = true;
+    this.shard.count(Counter.CLOSED);
+    if (session.subscriptions !== null) {
+      for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
+    }
+    const { close } = this.behavior;
+    if (close !== undefined) {
+      const text = typeof message === 'string' ? ownCopy(Buffer.from(message)) : message;
+      this.#call(session, close, session.socket, code, text);
+    }
+    detach(session.socket);
+  }
+
+  #tellSubscription(session: Session, topic: string, newCount: number, oldCount: number): void {
+    const { subscription } = this.behavior;
+    if (subscription === undefined) return;
+    this.#call(session, subscription, session.socket, ownCopy(Buffer.from(topic)), newCount, oldCount);
+  }
+
+  /** Calls a user's handler; what it throws or rejects with ends that one connection. */
+  #call(session: Session, handler: AnyHandler, ...args: unknown[]): void {
+    try {
+      const result = (handler as (...args: unknown[]) => unknown)(...args);
+      if (result !== undefined) this.#watch(session, result);
+    } catch (error) {
+      this.#fail(session, error);
+    }
+  }
+
+  #watch(session: Session, result: unknown): void {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
+    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
+      this.#fail(session, error);
+    });
+  }
+
+  #fail(session: Session, error: unknown): void {
+    this.report(session.socket, error);
+    if (!session.isClosed) this.endSession(session, CloseCode.INTERNAL_ERROR, NO_BYTES);
+  }
+
+  #startCutOff(session: Session): void {
+    if (session.cutOffAt !== 0) return;
+    const { timer } = this.shard.io;
+    // One more second: the clock's second may be nearly over.
+    session.cutOffAt = timer.now + this.behavior.closeTimeout + 1;
+    if (!session.transport.isClosed) timer.schedule(session.transport, session.cutOffAt);
+  }
+
+  /** An incomplete message is headway only by MIN_PROGRESS at a time: single bytes keep no connection alive. */
+  #noteProgress(session: Session): void {
+    const isSame = session.stalledSince !== 0;
+    if (isSame && session.messageLength - session.stalledLength < MIN_PROGRESS) return;
+    session.stalledSince = this.shard.io.timer.now;
+    session.stalledLength = session.messageLength;
+  }
+
+  #isTimedOut(session: Session, now: number): boolean {
+    const { idleTimeout, sendPingsAutomatically } = this.behavior;
+    if (idleTimeout === 0 || session.state !== ConnectionState.OPEN) return false;
+    if (session.stalledSince !== 0 && now - session.stalledSince >= idleTimeout) return true;
+    if (!sendPingsAutomatically) return now - session.transport.lastActive >= idleTimeout;
+    if (session.pingedAt !== 0) return now - session.pingedAt >= this.#pingMargin;
+    if (now - session.transport.lastActive >= idleTimeout - this.#pingMargin) {
+      session.pingedAt = now;
+      this.protocol.sender.bytes(session.transport, FIN | Opcode.PING, NO_BYTES);
+    }
+    return false;
+  }
+
+  #nextVisit(session: Session): number {
+    if (session.cutOffAt !== 0) return session.cutOffAt;
+    const { idleTimeout, sendPingsAutomatically } = this.behavior;
+    const limits = [session.expiresAt];
+    // The earliest of all that apply.
+    if (idleTimeout !== 0) {
+      const { lastActive } = session.transport;
+      if (session.stalledSince !== 0) limits.push(session.stalledSince + idleTimeout);
+      if (session.pingedAt !== 0) limits.push(session.pingedAt + this.#pingMargin);
+      else limits.push(lastActive + idleTimeout - (sendPingsAutomatically ? this.#pingMargin : 0));
+    }
+    const set = limits.filter((limit) => limit !== 0);
+    return set.length === 0 ? 0 : Math.min(...set);
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+const PLEASE_RECONNECT = new TextEncoder().encode('please reconnect');
+
+function copyOf(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
+  return ownCopy(bytes.subarray(offset, offset + length));
+}
+
+/** The payload of an unmasked frame. */
+function payloadOf(frame: Uint8Array): Uint8Array {
+  const short = frame[1]! & 0x7f;
+  return frame.subarray(short < 126 ? 2 : short === 126 ? 4 : 10);
+}
+
+/** Seconds before the end of `idleTimeout` at which a silent peer is pinged, as in uWebSockets.js. */
+function pingMargin(idleTimeout: number): number {
+  if (idleTimeout >= 64) return 16;
+  return idleTimeout >= 32 ? 8 : 4;
+}

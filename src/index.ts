@@ -1,0 +1,11 @@
+/** The package's public door. */
+export type { AppOptions, ListenCallback, ListenSocket } from './app/app.ts';
+export { TemplatedApp } from './app/app.ts';
+export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
+export { App, DISABLED, default, us_listen_socket_close, us_socket_local_port } from './app/exports.ts';
+export type { HttpRequest } from './app/http-request.ts';
+export type { HttpResponse } from './app/http-response.ts';
+export type { HttpHandler } from './app/http-server.ts';
+export type { RecognizedString } from './app/recognized-string.ts';
+export { SendStatus, type WebSocket } from './app/web-socket.ts';
+export { type ErrorCode, MillraceError } from './errors.ts';

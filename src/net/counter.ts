@@ -1,0 +1,45 @@
+/**
+ * The counters a shard keeps, as indices into its Float64Array in the control block. Each has one writer, the
+ * thread it belongs to; readers in other threads see it at most a moment late.
+ */
+export const Counter = {
+  /** Sockets taken over or accepted since the start. */
+  SOCKETS: 0,
+  /** Sockets of these that are closed. */
+  SOCKETS_CLOSED: 1,
+  /** WebSockets opened since the start. */
+  OPENED: 2,
+  /** WebSockets closed since the start. */
+  CLOSED: 3,
+  MESSAGES_IN: 4,
+  BYTES_IN: 5,
+  MESSAGES_OUT: 6,
+  BYTES_OUT: 7,
+  /** Messages not sent because of `maxBackpressure`. */
+  DROPPED: 8,
+  /** Writes the kernel did not take whole. */
+  BLOCKED_WRITES: 9,
+  /** Connections failed because the peer broke a rule. */
+  PROTOCOL_ERRORS: 10,
+  /** Connections closed because of `idleTimeout` or another deadline. */
+  TIMEOUTS: 11,
+  /** Handlers that threw or rejected. */
+  HANDLER_ERRORS: 12,
+  /** HTTP requests, upgrades included. */
+  REQUESTS: 13,
+  /** Handshakes refused with an error status. */
+  REFUSED: 14,
+  PUBLISHED: 15,
+  /** Publishes written to a subscriber. */
+  DELIVERED: 16,
+  /** Connections that came through the handoff channel. */
+  ADOPTED: 17,
+  /** Handoffs that failed and were tried on another shard or given up. */
+  HANDOFF_FAILED: 18,
+  /** Connections closed at once because a connection limit was reached. */
+  OVER_LIMIT: 19,
+  /** Errors that `accept` returned, out of descriptors among them. */
+  ACCEPT_ERRORS: 20,
+} as const;
+
+export type Counter = (typeof Counter)[keyof typeof Counter];

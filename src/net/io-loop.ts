@@ -1,0 +1,102 @@
+import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
+import { IdleTimer } from './idle-timer.ts';
+import { WriteWrap } from './node-internals.ts';
+import type { Transport } from './transport.ts';
+import { BlockPool, Cork } from './write-memory.ts';
+
+/** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
+export const RECEIVE_SIZE = 256 * 1024;
+
+/** Uncorked bytes that may wait for the end of the turn, over all sockets; more are written at once. */
+const MAX_DIRTY = 4 * 1024 * 1024;
+
+/**
+ * What all sockets of one thread share: the receive buffer, the cork, memory for queues, the timer, and the
+ * list of sockets that were written to outside their own read.
+ *
+ * A turn is one round of the event loop. Bytes sent to a socket from its own handler leave when the handler
+ * is done; bytes sent to any other leave at the end of the turn, in one write a socket.
+ */
+export class IoLoop {
+  /** Every read of every socket lands here, behind room for the cut start of a frame. */
+  readonly receiveBuffer: Uint8Array = Buffer.allocUnsafeSlow(FRAME_HEADROOM + RECEIVE_SIZE);
+  /** The part of it that libuv reads into. */
+  readonly readTarget: Uint8Array = this.receiveBuffer.subarray(FRAME_HEADROOM);
+  readonly cork = new Cork();
+  readonly blocks = new BlockPool();
+  readonly timer = new IdleTimer();
+  /** Indexed by Counter; shared memory where the thread belongs to a server. */
+  readonly counters: Float64Array;
+  /** The socket whose bytes are being handled; its frames go through the cork. */
+  corked: Transport | null = null;
+  /** A write request that is not in flight. */
+  spareRequest = new WriteWrap();
+
+  #dirty: Transport[] = [];
+  #dirtyBytes = 0;
+  #yielded: Transport[] = [];
+  #failed: Transport[] = [];
+  #turnScheduled = false;
+
+  constructor(counters: Float64Array) {
+    this.counters = counters;
+  }
+
+  /** The socket has bytes in its queue that are to leave at the end of this turn. */
+  markDirty(transport: Transport): void {
+    this.#dirty.push(transport);
+    this.#scheduleTurnEnd();
+  }
+
+  /** Counts bytes queued for the end of the turn, and writes all at once when they become too many. */
+  addDirtyBytes(size: number): void {
+    this.#dirtyBytes += size;
+    if (this.#dirtyBytes > MAX_DIRTY) this.flushDirty();
+  }
+
+  /** The socket read its share of this turn; it goes on reading in the next. */
+  yieldRead(transport: Transport): void {
+    this.#yielded.push(transport);
+    this.#scheduleTurnEnd();
+  }
+
+  /** A write failed; the socket closes at the end of this turn, not under the hands of whoever wrote. */
+  destroyLater(transport: Transport): void {
+    this.#failed.push(transport);
+    this.#scheduleTurnEnd();
+  }
+
+  flushDirty(): void {
+    this.#dirtyBytes = 0;
+    if (this.#dirty.length === 0) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const transport of dirty) transport.flushQueue();
+    if (this.#dirty.length === 0) {
+      dirty.length = 0;
+      this.#dirty = dirty;
+    }
+  }
+
+  #scheduleTurnEnd(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setImmediate(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turnScheduled = false;
+    this.flushDirty();
+    if (this.#failed.length > 0) this.#destroyFailed();
+    if (this.#yielded.length === 0) return;
+    const yielded = this.#yielded;
+    this.#yielded = [];
+    for (const transport of yielded) transport.startReading();
+  };
+
+  #destroyFailed(): void {
+    const failed = this.#failed;
+    this.#failed = [];
+    for (const transport of failed) transport.destroyForError();
+  }
+}

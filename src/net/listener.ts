@@ -1,0 +1,104 @@
+import { isIP } from 'node:net';
+import { MillraceError } from '../errors.ts';
+import { errorName, type SocketAddress, TCP, TCP_SERVER, type TcpHandle } from './node-internals.ts';
+
+/** How long no connection is accepted after `accept` failed, in ms (out of descriptors, mostly). */
+export const ACCEPT_BACKOFF = 100;
+
+export interface ListenerEvents {
+  onConnection(client: TcpHandle): void;
+  /**
+   * `accept` failed. The listener has closed its handle, because libuv would call again at once and spin;
+   * the owner gives it another after {@link ACCEPT_BACKOFF}. The kernel's backlog holds who connects meanwhile
+   * as long as another handle keeps the socket open.
+   */
+  onAcceptError(error: number): void;
+}
+
+/** Accepts connections on a listening handle. */
+export class Listener {
+  readonly #backlog: number;
+  readonly #events: ListenerEvents;
+  #handle: TcpHandle | null = null;
+
+  constructor(backlog: number, events: ListenerEvents) {
+    this.#backlog = backlog;
+    this.#events = events;
+  }
+
+  /** Starts to accept on a bound handle, which the listener then owns. Returns 0 or a negative errno. */
+  start(handle: TcpHandle): number {
+    this.close();
+    handle.onconnection = (status, client): void => {
+      if (client !== undefined && status === 0) {
+        this.#events.onConnection(client);
+      } else {
+        this.close();
+        this.#events.onAcceptError(status);
+      }
+    };
+    const error = handle.listen(this.#backlog);
+    if (error !== 0) {
+      handle.close();
+      return error;
+    }
+    // Accepted sockets inherit it on Linux, which saves a system call for each.
+    handle.setNoDelay(true);
+    this.#handle = handle;
+    return 0;
+  }
+
+  /** The handle in use, or null when closed. */
+  get handle(): TcpHandle | null {
+    return this.#handle;
+  }
+
+  close(): void {
+    this.#handle?.close();
+    this.#handle = null;
+  }
+}
+
+/**
+ * A handle bound to an address. `localhost` is 127.0.0.1; other names must be resolved by the caller.
+ *
+ * @throws MillraceError MILLRACE_LISTEN_FAILED
+ */
+export function bindAddress(host: string, port: number): TcpHandle {
+  const address = host === 'localhost' ? '127.0.0.1' : host;
+  const version = isIP(address);
+  const handle = new TCP(TCP_SERVER);
+  let error = version === 6 ? handle.bind6(address, port, 0) : handle.bind(address, port);
+  // A machine without IPv6: the unspecified address means "any", and any is then IPv4.
+  const name = error === 0 ? '' : errorName(error);
+  if (address === '::' && (name === 'EAFNOSUPPORT' || name === 'EINVAL')) {
+    error = handle.bind('0.0.0.0', port);
+  }
+  if (error !== 0) {
+    handle.close();
+    throw listenError(host, port, error);
+  }
+  return handle;
+}
+
+/** The port a handle is bound to, or -1. */
+export function boundPort(handle: TcpHandle): number {
+  const name: SocketAddress = {};
+  return handle.getsockname(name) === 0 ? (name.port ?? -1) : -1;
+}
+
+/** What to tell a user whose address cannot be listened on. */
+export function listenError(host: string, port: number, error: number): MillraceError {
+  const name = errorName(error);
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'another program listens there; choose another port, or 0 for any free one',
+    EACCES: 'ports below 1024 need a privilege; choose a higher one',
+    EADDRNOTAVAIL: 'this machine has no such address; use "::" for all',
+    EINVAL: 'the host must be an IP address of this machine, "localhost" or "::" for all',
+  };
+  const remedy = Object.hasOwn(remedies, name) ? `: ${remedies[name]}` : '';
+  return new MillraceError(
+    'MILLRACE_LISTEN_FAILED',
+    `Cannot listen on ${host} port ${port} (${name})${remedy}`,
+  );
+}

@@ -1,0 +1,185 @@
+import { getSystemErrorName } from 'node:util';
+import { MillraceError } from '../errors.ts';
+
+/**
+ * Every name of Node.js that is not public API, in this one file. The engine drives libuv's stream handles
+ * itself, because net.Socket costs several objects, closures and events for each read and write.
+ *
+ * The names are stable in fact (checked on Node 20, 22, 24 and 26, in main and worker threads); `loadInternals`
+ * checks them all at start-up and says plainly which one is missing.
+ */
+
+/**
+ * A libuv stream handle: TCP, Pipe or TLSWrap. Methods return 0 or a negative errno. Callbacks are called with
+ * the handle or request as `this`, so one function serves all of them.
+ */
+export interface StreamHandle {
+  /** Must be a function: Node.js aborts the process on anything else. */
+  onread: (this: never) => void;
+  /** Bytes libuv still holds because the kernel has not taken them. */
+  readonly writeQueueSize: number;
+  readonly fd: number;
+  readStart(): number;
+  readStop(): number;
+  shutdown(request: ShutdownRequest): number;
+  useUserBuffer(buffer: Uint8Array): void;
+  writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
+  writeLatin1String(request: WriteRequest, text: string, handle?: StreamHandle): number;
+  close(callback?: () => void): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface TcpHandle extends StreamHandle {
+  onconnection: ((this: never, status: number, client: TcpHandle | undefined) => void) | null;
+  open(fd: number): number;
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  listen(backlog: number): number;
+  getsockname(out: SocketAddress): number;
+  getpeername(out: SocketAddress): number;
+  setNoDelay(enable: boolean): number;
+  /** Closes with RST instead of FIN. */
+  reset(callback?: () => void): number;
+}
+
+export interface PipeHandle extends StreamHandle {
+  /** On an IPC pipe: the handle that came with the bytes just read; to be cleared by the reader. */
+  pendingHandle: TcpHandle | undefined;
+  onconnection: ((this: never, status: number, client: PipeHandle | undefined) => void) | null;
+  open(fd: number): number;
+  bind(path: string): number;
+  listen(backlog: number): number;
+  connect(request: ConnectRequest, path: string): number;
+}
+
+export interface SocketAddress {
+  address?: string;
+  family?: string;
+  port?: number;
+}
+
+export interface WriteRequest {
+  oncomplete: ((this: never, status: number) => void) | null;
+}
+export interface ShutdownRequest {
+  oncomplete: ((this: never, status: number) => void) | null;
+}
+export interface ConnectRequest {
+  oncomplete: ((this: never, status: number) => void) | null;
+}
+
+interface Bindings {
+  TCP: new (type: number) => TcpHandle;
+  TCP_SOCKET: number;
+  TCP_SERVER: number;
+  UV_TCP_IPV6ONLY: number;
+  Pipe: new (type: number) => PipeHandle;
+  PIPE_SERVER: number;
+  PIPE_IPC: number;
+  PipeConnectWrap: new () => ConnectRequest;
+  WriteWrap: new () => WriteRequest;
+  ShutdownWrap: new () => ShutdownRequest;
+  /** Results of the last stream operation, at the indices below. */
+  streamBaseState: Int32Array;
+  kReadBytesOrError: number;
+  kLastWriteWasAsync: number;
+}
+
+type Binding = Record<string, unknown>;
+
+function loadInternals(): Bindings {
+  const missing: string[] = [];
+  const binding = (name: string): Binding => {
+    try {
+      return (process as unknown as { binding(name: string): Binding }).binding(name);
+    } catch {
+      missing.push(`process.binding('${name}')`);
+      return {};
+    }
+  };
+  const want = <T>(from: Binding, where: string, name: string, type: string): T => {
+    const value = from?.[name];
+    // biome-ignore lint/suspicious/useValidTypeof: the expected type is a parameter
+    if (typeof value !== type || value === null) missing.push(`${where}.${name}`);
+    return value as T;
+  };
+  const tcp = binding('tcp_wrap');
+  const pipe = binding('pipe_wrap');
+  const stream = binding('stream_wrap');
+  const tcpConstants = want<Binding>(tcp, 'tcp_wrap', 'constants', 'object') ?? {};
+  const pipeConstants = want<Binding>(pipe, 'pipe_wrap', 'constants', 'object') ?? {};
+  const found: Bindings = {
+    TCP: want(tcp, 'tcp_wrap', 'TCP', 'function'),
+    TCP_SOCKET: want(tcpConstants, 'tcp_wrap.constants', 'SOCKET', 'number'),
+    TCP_SERVER: want(tcpConstants, 'tcp_wrap.constants', 'SERVER', 'number'),
+    UV_TCP_IPV6ONLY: want(tcpConstants, 'tcp_wrap.constants', 'UV_TCP_IPV6ONLY', 'number'),
+    Pipe: want(pipe, 'pipe_wrap', 'Pipe', 'function'),
+    PIPE_SERVER: want(pipeConstants, 'pipe_wrap.constants', 'SERVER', 'number'),
+    PIPE_IPC: want(pipeConstants, 'pipe_wrap.constants', 'IPC', 'number'),
+    PipeConnectWrap: want(pipe, 'pipe_wrap', 'PipeConnectWrap', 'function'),
+    WriteWrap: want(stream, 'stream_wrap', 'WriteWrap', 'function'),
+    ShutdownWrap: want(stream, 'stream_wrap', 'ShutdownWrap', 'function'),
+    streamBaseState: want(stream, 'stream_wrap', 'streamBaseState', 'object'),
+    kReadBytesOrError: want(stream, 'stream_wrap', 'kReadBytesOrError', 'number'),
+    kLastWriteWasAsync: want(stream, 'stream_wrap', 'kLastWriteWasAsync', 'number'),
+  };
+  if (missing.length === 0) missing.push(...missingMethods(found));
+  if (missing.length > 0) {
+    throw new MillraceError(
+      'MILLRACE_UNSUPPORTED_RUNTIME',
+      `millrace drives the stream handles of Node.js itself, and this runtime (${process.release?.name ?? 'unknown'} ` +
+        `${process.version}) lacks: ${missing.join(', ')}. Use Node.js 20.19 or later.`,
+    );
+  }
+  return found;
+}
+
+function missingMethods(found: Bindings): string[] {
+  const methods: [string, object, string[]][] = [
+    ['TCP', found.TCP.prototype, ['open', 'bind', 'bind6', 'listen', 'getsockname', 'getpeername', 'reset']],
+    ['TCP', found.TCP.prototype, ['useUserBuffer', 'writeBuffer', 'readStart', 'readStop', 'shutdown']],
+    ['Pipe', found.Pipe.prototype, ['open', 'bind', 'listen', 'connect', 'writeLatin1String', 'close']],
+  ];
+  return methods.flatMap(([name, prototype, wanted]) =>
+    wanted
+      .filter((method) => typeof (prototype as Record<string, unknown>)[method] !== 'function')
+      .map((method) => `${name}.prototype.${method}`),
+  );
+}
+
+export const {
+  TCP,
+  TCP_SOCKET,
+  TCP_SERVER,
+  UV_TCP_IPV6ONLY,
+  Pipe,
+  PIPE_SERVER,
+  PIPE_IPC,
+  PipeConnectWrap,
+  WriteWrap,
+  ShutdownWrap,
+  streamBaseState,
+  kReadBytesOrError,
+  kLastWriteWasAsync,
+} = loadInternals();
+
+/** libuv's end-of-file result of a read: the peer sent FIN. */
+export const UV_EOF = -4095;
+
+/** 'EADDRINUSE' and the like for a negative errno that a handle returned. */
+export function errorName(status: number): string {
+  return status === UV_EOF ? 'EOF' : getSystemErrorName(status);
+}
+
+/** The stream handle inside a public net.Socket, for the handoff through `postMessage`. */
+export function handleOf(socket: object): TcpHandle | undefined {
+  return (socket as { _handle?: TcpHandle })._handle ?? undefined;
+}
+
+/** Takes the handle out of a net.Socket, which must not touch it any more. */
+export function detachHandle(socket: object): TcpHandle | undefined {
+  const handle = handleOf(socket);
+  if (handle !== undefined) (socket as { _handle: TcpHandle | null })._handle = null;
+  return handle;
+}

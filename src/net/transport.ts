@@ -1,0 +1,391 @@
+import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
+import type { Output } from '../protocol/sender.ts';
+import { Counter } from './counter.ts';
+import type { TimerNode } from './idle-timer.ts';
+import { type IoLoop, RECEIVE_SIZE } from './io-loop.ts';
+import {
+  kLastWriteWasAsync,
+  kReadBytesOrError,
+  type ShutdownRequest,
+  ShutdownWrap,
+  streamBaseState,
+  type TcpHandle,
+  UV_EOF,
+  type WriteRequest,
+  WriteWrap,
+} from './node-internals.ts';
+import type { Block, Slab } from './write-memory.ts';
+
+/** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
+export interface TransportContext {
+  /** Bytes arrived; the memory is valid during the call, and may be written to. */
+  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void;
+  /** The kernel took a write that had been waiting: there is less backpressure than before. */
+  onWritable(transport: Transport): void;
+  /** The peer sent FIN; the other direction is still open. */
+  onEnd(transport: Transport): void;
+  /** The socket is gone; comes last, once. `error` is 0 or a negative errno. */
+  onClosed(transport: Transport, error: number): void;
+  /** A deadline may have passed. Returns the second of the next visit, or 0 for none. */
+  onTimer(transport: Transport, now: number): number;
+}
+
+/** Reads that fill the receive buffer, in a row, before the other sockets get their turn. */
+const MAX_FULL_READS = 2;
+
+/** Bytes queued on a socket outside its own handler that are written without waiting for the turn's end. */
+const FLUSH_QUEUE_AT = 64 * 1024;
+
+const Phase = { OPEN: 0, ENDING: 1, SHUT: 2, CLOSED: 3 } as const;
+type Phase = (typeof Phase)[keyof typeof Phase];
+
+/**
+ * Transport: one socket. It moves bytes between a libuv handle and a context, and is the Output that frames
+ * are written into.
+ *
+ * Written bytes take the shortest of three ways, always in order:
+ * 1. into the cork, when this socket's bytes are being handled: one write when the handler is done;
+ * 2. into the queue, from anywhere else: one write at the end of the turn;
+ * 3. into the queue behind a write in flight, when the kernel takes no more (`blocked`).
+ */
+export class Transport implements Output, TimerNode {
+  readonly io: IoLoop;
+  readonly handle: TcpHandle;
+  context: TransportContext;
+  /** Whatever the context keeps for this socket. */
+  owner: unknown = null;
+  /** A number of whoever gave the socket. */
+  tag = -1;
+  /** Second of the last read, or of the last write the kernel took after making it wait. */
+  lastActive: number;
+
+  // Output
+  bytes: Uint8Array;
+  blocked = false;
+
+  // TimerNode
+  timerNext: TimerNode | null = null;
+  timerPrevious: TimerNode | null = null;
+  timerSlot = -1;
+
+  #phase: Phase = Phase.OPEN;
+  #reading = false;
+  #paused = false;
+  /** The peer's FIN was read. */
+  #ended = false;
+  /** Errno of a failed write; the socket closes at the end of the turn. */
+  #error = 0;
+  #fullReads = 0;
+  /** Blocks that wait, oldest first; null while there are none. */
+  #queue: Block[] | null = null;
+  #queuedBytes = 0;
+  #isDirty = false;
+  /** What a write in flight was made from. */
+  #inFlightSlab: Slab | null = null;
+  #inFlightBlock: Block | null = null;
+
+  constructor(io: IoLoop, handle: TcpHandle, context: TransportContext, owner: unknown) {
+    this.io = io;
+    this.handle = handle;
+    this.context = context;
+    this.owner = owner;
+    this.bytes = io.cork.slab.bytes;
+    this.lastActive = io.timer.now;
+    const owned = handle as OwnedHandle;
+    owned.transport = this;
+    owned.onread = onStreamRead;
+    handle.useUserBuffer(io.readTarget);
+    io.counters[Counter.SOCKETS]!++;
+  }
+
+  get isClosed(): boolean {
+    return this.#phase === Phase.CLOSED;
+  }
+
+  /** Bytes that wait in user space because the kernel does not take them. */
+  get bufferedAmount(): number {
+    return this.blocked ? this.handle.writeQueueSize + this.#queuedBytes : 0;
+  }
+
+  startReading(): void {
+    if (this.#reading || this.#paused || this.#ended || this.#phase === Phase.CLOSED) return;
+    this.#reading = true;
+    const error = this.handle.readStart();
+    if (error !== 0) this.destroy(error);
+  }
+
+  /** Takes no more from the kernel, which then makes the peer wait. */
+  pause(): void {
+    this.#paused = true;
+    this.#stopReading();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.startReading();
+  }
+
+  /** Handles bytes that came with the socket (read by another thread) as if they had just been read. */
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    const { io } = this;
+    io.counters[Counter.BYTES_IN]! += end - start;
+    this.lastActive = io.timer.now;
+    const previous = io.corked;
+    this.beginCork();
+    this.context.onChunk(this, bytes, start, end);
+    this.endCork(previous);
+  }
+
+  /** From here to `endCork` what is sent on this socket goes out in one write. */
+  beginCork(): void {
+    const { io } = this;
+    if (io.corked === this) return;
+    if (io.corked !== null) io.corked.flushCork();
+    // What was queued in this turn is older than what the cork will hold.
+    if (this.#queuedBytes > 0) this.flushQueue();
+    io.corked = this;
+  }
+
+  /** @param previous the socket that was corked before, which is corked again */
+  endCork(previous: Transport | null = null): void {
+    if (this.io.corked !== this || previous === this) return;
+    this.flushCork();
+    this.io.corked = null;
+    previous?.beginCork();
+  }
+
+  reserve(size: number): number {
+    const { io } = this;
+    if (io.corked === this && !this.blocked) {
+      const { cork } = io;
+      let at = cork.reserve(size);
+      if (at < 0 && cork.length > 0) {
+        this.flushCork();
+        at = this.blocked ? -1 : cork.reserve(size);
+      }
+      if (at >= 0) {
+        this.bytes = cork.slab.bytes;
+        return at;
+      }
+    }
+    return this.#reserveBlock(size);
+  }
+
+  commit(size: number): void {
+    const { io } = this;
+    io.counters[Counter.BYTES_OUT]! += size;
+    if (this.bytes === io.cork.slab.bytes) {
+      io.cork.length += size;
+      return;
+    }
+    this.#queue![this.#queue!.length - 1]!.length += size;
+    this.#queuedBytes += size;
+    if (this.blocked) return;
+    if (io.corked === this || this.#queuedBytes >= FLUSH_QUEUE_AT) {
+      this.flushQueue();
+    } else {
+      if (!this.#isDirty) {
+        this.#isDirty = true;
+        io.markDirty(this);
+      }
+      io.addDirtyBytes(size);
+    }
+  }
+
+  /** Writes what is corked. */
+  flushCork(): void {
+    const { cork } = this.io;
+    if (cork.length === 0) return;
+    const result = this.#write(new Uint8Array(cork.slab.memory, cork.start, cork.length));
+    if (result === ASYNC) this.#inFlightSlab = cork.pin();
+    else cork.length = 0;
+  }
+
+  /** Writes the queue until it is empty or the kernel takes no more. */
+  flushQueue(): void {
+    this.#isDirty = false;
+    const queue = this.#queue;
+    if (queue === null) return;
+    while (queue.length > 0 && !this.blocked) {
+      const block = queue.shift()!;
+      this.#queuedBytes -= block.length;
+      const result = this.#write(block.bytes.subarray(0, block.length));
+      if (result === ASYNC) this.#inFlightBlock = block;
+      else this.io.blocks.give(block);
+    }
+    if (queue.length === 0) this.#queue = null;
+  }
+
+  /** Sends FIN behind everything that waits. Reading goes on, so that the peer's FIN is seen. */
+  end(): void {
+    if (this.#phase !== Phase.OPEN) return;
+    if (this.io.corked === this) this.flushCork();
+    this.flushQueue();
+    this.#phase = Phase.ENDING;
+    this.#paused = false;
+    this.startReading();
+    this.#shutdownWhenFlushed();
+  }
+
+  /** Closes at once. What the kernel has not taken is lost. */
+  destroy(error = 0): void {
+    if (this.#phase === Phase.CLOSED) return;
+    this.#phase = Phase.CLOSED;
+    this.io.timer.cancel(this);
+    this.#dropQueue();
+    this.handle.onread = ignoreRead;
+    this.handle.close(onHandleClosed);
+    this.io.counters[Counter.SOCKETS_CLOSED]!++;
+    this.context.onClosed(this, error);
+  }
+
+  /** Address of the peer: '' when the kernel no longer knows it. */
+  peerName(): { address: string; port: number } {
+    const name: { address?: string; port?: number } = {};
+    const failed = this.#phase === Phase.CLOSED || this.handle.getpeername(name) !== 0;
+    return failed ? { address: '', port: 0 } : { address: name.address ?? '', port: name.port ?? 0 };
+  }
+
+  // Called by the handle, the loop and the timer.
+
+  readCompleted(count: number): void {
+    const { io } = this;
+    io.counters[Counter.BYTES_IN]! += count;
+    this.lastActive = io.timer.now;
+    this.beginCork();
+    this.context.onChunk(this, io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
+    this.endCork();
+    if (count < RECEIVE_SIZE) {
+      this.#fullReads = 0;
+    } else if (++this.#fullReads >= MAX_FULL_READS) {
+      this.#fullReads = 0;
+      this.#stopReading();
+      io.yieldRead(this);
+    }
+  }
+
+  readFailed(error: number): void {
+    this.#stopReading();
+    this.#ended = true;
+    if (error !== UV_EOF) this.destroy(error);
+    else if (this.#phase === Phase.SHUT) this.destroy();
+    else this.context.onEnd(this);
+  }
+
+  /** Closes for the failed write that was put off. */
+  destroyForError(): void {
+    this.destroy(this.#error);
+  }
+
+  writeCompleted(status: number): void {
+    if (this.#inFlightSlab !== null) this.io.cork.unpin(this.#inFlightSlab);
+    if (this.#inFlightBlock !== null) this.io.blocks.give(this.#inFlightBlock);
+    this.#inFlightSlab = null;
+    this.#inFlightBlock = null;
+    this.blocked = false;
+    if (this.#phase === Phase.CLOSED) return;
+    if (status !== 0) {
+      this.destroy(status);
+      return;
+    }
+    this.lastActive = this.io.timer.now;
+    this.flushQueue();
+    if (this.#phase === Phase.ENDING) this.#shutdownWhenFlushed();
+    if (!this.isClosed) this.context.onWritable(this);
+  }
+
+  onTimer(now: number): number {
+    return this.context.onTimer(this, now);
+  }
+
+  #stopReading(): void {
+    if (!this.#reading) return;
+    this.#reading = false;
+    if (this.#phase !== Phase.CLOSED) this.handle.readStop();
+  }
+
+  #reserveBlock(size: number): number {
+    this.#queue ??= [];
+    let block = this.#queue[this.#queue.length - 1];
+    if (block === undefined || block.length + size > block.bytes.length) {
+      // Growing with the queue keeps the number of blocks, and of writes, logarithmic.
+      block = this.io.blocks.take(Math.max(size, Math.min(this.#queuedBytes, FLUSH_QUEUE_AT)));
+      this.#queue.push(block);
+    }
+    this.bytes = block.bytes;
+    return block.length;
+  }
+
+  /** Hands bytes to libuv, which writes at once what the kernel takes and keeps the rest. */
+  #write(view: Uint8Array): typeof DONE | typeof ASYNC {
+    if (this.#phase === Phase.CLOSED || this.#error !== 0) return DONE;
+    const { io } = this;
+    const request = io.spareRequest as OwnedRequest;
+    const error = this.handle.writeBuffer(request, view);
+    if (error !== 0) {
+      // Not now: the caller may be a handler in the middle of a send.
+      this.#error = error;
+      io.destroyLater(this);
+      return DONE;
+    }
+    if (streamBaseState[kLastWriteWasAsync] === 0) return DONE;
+    io.spareRequest = new WriteWrap();
+    io.counters[Counter.BLOCKED_WRITES]!++;
+    request.transport = this;
+    request.buffer = view;
+    request.oncomplete = onWriteComplete;
+    this.blocked = true;
+    return ASYNC;
+  }
+
+  #shutdownWhenFlushed(): void {
+    if (this.blocked || this.#queue !== null || this.#phase !== Phase.ENDING) return;
+    this.#phase = Phase.SHUT;
+    const request = new ShutdownWrap() as OwnedShutdown;
+    request.transport = this;
+    request.oncomplete = onShutdownComplete;
+    const error = this.handle.shutdown(request);
+    if (error !== 0) this.destroy(error);
+    // The peer's FIN was seen before: both directions are done.
+    else if (this.#ended) this.destroy();
+  }
+
+  #dropQueue(): void {
+    if (this.#queue !== null) for (const block of this.#queue) this.io.blocks.give(block);
+    this.#queue = null;
+    this.#queuedBytes = 0;
+  }
+}
+
+const DONE = 0;
+const ASYNC = 1;
+
+interface OwnedHandle extends TcpHandle {
+  transport: Transport;
+}
+interface OwnedRequest extends WriteRequest {
+  transport: Transport;
+  /** Keeps the memory of a write in flight alive. */
+  buffer: Uint8Array;
+}
+interface OwnedShutdown extends ShutdownRequest {
+  transport: Transport;
+}
+
+function onStreamRead(this: OwnedHandle): void {
+  const { transport } = this;
+  const count = streamBaseState[kReadBytesOrError]!;
+  if (count > 0) transport.readCompleted(count);
+  else if (count < 0) transport.readFailed(count);
+}
+
+function onWriteComplete(this: OwnedRequest, status: number): void {
+  this.transport.writeCompleted(status);
+}
+
+function onShutdownComplete(this: OwnedShutdown, status: number): void {
+  if (status !== 0) this.transport.destroy(status);
+}
+
+function onHandleClosed(): void {}
+function ignoreRead(): void {}

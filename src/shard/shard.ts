@@ -1,0 +1,108 @@
+import { Counter } from '../net/counter.ts';
+import { IoLoop } from '../net/io-loop.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { Transport, type TransportContext } from '../net/transport.ts';
+import { BufferPool } from '../protocol/buffer-pool.ts';
+import type { Subscriber } from '../pubsub/topic-tree.ts';
+import { ControlBlock, Gauge } from '../ring/control-block.ts';
+import { Bus, type BusSubscriber } from './bus.ts';
+
+/** No row of the address table. */
+export const NO_ADDRESS = -1;
+
+/** A socket that a shard is asked to say goodbye to. */
+export interface Drainable {
+  /** Ends politely: a Close frame, or `Connection: close` once the response under way is done. */
+  drain(transport: Transport, code: number): void;
+}
+
+/** Sockets asked to leave at a time, and ms between two such waves, so that they do not all return at once. */
+const DRAIN_WAVE = 1000;
+const DRAIN_INTERVAL = 100;
+
+/**
+ * Shard: one thread's sockets, timer, memory, topics and counters. In one-thread use an App has one to itself;
+ * in a server each shard thread has one, bound to the server's control block.
+ */
+export class Shard {
+  readonly index: number;
+  readonly io: IoLoop;
+  readonly bus: Bus<BusSubscriber & Subscriber>;
+  readonly counters: Float64Array;
+  /** Memory to join messages in. */
+  readonly messagePool = new BufferPool(64 * 1024 * 1024, Buffer.allocUnsafeSlow);
+  readonly sockets = new Set<Transport>();
+  readonly #control: ControlBlock | null;
+  #onEmpty: (() => void) | null = null;
+  #draining = false;
+
+  constructor(index = 0, control: ControlBlock | null = null) {
+    this.index = index;
+    this.#control = control;
+    this.counters = (control ?? new ControlBlock(1)).counters(index);
+    this.io = new IoLoop(this.counters);
+    this.bus = new Bus(this.counters);
+  }
+
+  /** True from the moment the shard is to end; new connections are told so. */
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Takes a socket over. `address` is its row of the control block's address table. */
+  adopt(handle: TcpHandle, context: TransportContext, address: number = NO_ADDRESS): Transport {
+    const transport = new Transport(this.io, handle, context, null);
+    transport.tag = address;
+    this.sockets.add(transport);
+    return transport;
+  }
+
+  /** A context reports that a socket is gone. */
+  release(transport: Transport): void {
+    if (!this.sockets.delete(transport)) return;
+    if (this.#control !== null) {
+      this.#control.addGauge(this.index, Gauge.LIVE, -1);
+      if (transport.tag !== NO_ADDRESS) this.#control.addAddress(transport.tag, this.index, -1);
+    }
+    if (this.sockets.size === 0) this.#onEmpty?.();
+  }
+
+  /** Closes every socket at once. */
+  destroyAll(): void {
+    for (const transport of this.sockets) transport.destroy();
+  }
+
+  /**
+   * Ends every connection politely, in waves, and resolves when all are gone or `deadline` ms have passed;
+   * what is left then is closed at once.
+   */
+  async drain(code: number, deadline: number, contextOf: (transport: Transport) => Drainable): Promise<void> {
+    this.#draining = true;
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      if (this.sockets.size === 0) resolve();
+    });
+    const wave = Array.from(this.sockets);
+    const sendWave = (): void => {
+      for (const transport of wave.splice(0, DRAIN_WAVE)) {
+        if (!transport.isClosed) contextOf(transport).drain(transport, code);
+      }
+      if (wave.length > 0) timer = setTimeout(sendWave, DRAIN_INTERVAL);
+    };
+    let timer: NodeJS.Timeout | undefined;
+    sendWave();
+    let limit: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, deadline);
+    });
+    await Promise.race([empty, timeout]);
+    clearTimeout(timer);
+    clearTimeout(limit);
+    this.destroyAll();
+  }
+
+  /** Adds to one of this thread's counters. */
+  count(counter: Counter): void {
+    this.counters[counter]!++;
+  }
+}
