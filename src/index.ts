@@ -7,5 +7,7 @@ export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
 export type { HttpHandler } from './app/http-server.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
+export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve.ts';
+export type { AppModule, ShardInfo } from './app/shard-thread.ts';
 export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';

@@ -101,6 +101,37 @@ export class HttpServer implements TransportContext, Drainable {
     transport.startReading();
   }
 
+  /**
+   * Takes over a socket whose handshake was answered elsewhere. `bytes[start, end)` is the request and what came
+   * behind it.
+   */
+  startWebSocket(
+    transport: Transport,
+    route: WebSocketRoute | undefined,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const parser = this.#parsers.pop() ?? this.#newParser();
+    if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
+      // Shards whose modules register other routes than the first one's cannot be told apart from here.
+      transport.owner = new HttpConnection(this, transport);
+      transport.destroy();
+      return;
+    }
+    const rest = parser.consumed;
+    this.#shard.count(Counter.REQUESTS);
+    const request = this.#requestFor(route, parser.head);
+    transport.beginCork();
+    route.open(transport, request, undefined);
+    expire(request);
+    transport.endCork();
+    parser.reset();
+    this.#parsers.push(parser);
+    if (rest < end && !transport.isClosed) transport.receive(bytes, rest, end);
+    transport.startReading();
+  }
+
   deadline(): number {
     return this.#shard.io.timer.now + this.#limits.handshakeTimeout + 1;
   }
@@ -194,6 +225,18 @@ export class HttpServer implements TransportContext, Drainable {
   }
 
   // Requests.
+
+  /** The request with the parameters that the route's pattern takes from its path. */
+  #requestFor(route: WebSocketRoute, head: RequestHead): HttpRequest {
+    let request: HttpRequest | null = null;
+    if (route.pattern.includes(':')) {
+      this.webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
+        if (found === route) request = new HttpRequest(head, params, names);
+        return found === route;
+      });
+    }
+    return request ?? new HttpRequest(head);
+  }
 
   #parse(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {
     connection.isParsing = true;
@@ -355,7 +398,7 @@ export class HttpServer implements TransportContext, Drainable {
     transport.beginCork();
     writeLatin1(transport, response);
     this.#shard.io.timer.cancel(transport);
-    const request = connection.request ?? this.#requestAgain(connection);
+    const request = connection.request ?? this.#requestAgain(connection, route);
     route.open(transport, request, userData);
     if (request !== connection.request) expire(request);
     if (rest.length > 0 && !transport.isClosed) transport.context.onChunk(transport, rest, 0, rest.length);
@@ -364,11 +407,11 @@ export class HttpServer implements TransportContext, Drainable {
   }
 
   /** The request as it was, for an upgrade after the handler returned. */
-  #requestAgain(connection: HttpConnection): HttpRequest {
+  #requestAgain(connection: HttpConnection, route: WebSocketRoute): HttpRequest {
     const parser = this.#newParser();
     const bytes = connection.headBytes ?? NO_BYTES;
     parser.feed(bytes, 0, bytes.length);
-    return new HttpRequest(parser.head);
+    return this.#requestFor(route, parser.head);
   }
 
   #keepRest(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {

@@ -100,7 +100,6 @@ function loadInternals(): Bindings {
   };
   const want = <T>(from: Binding, where: string, name: string, type: string): T => {
     const value = from?.[name];
-    // biome-ignore lint/suspicious/useValidTypeof: the expected type is a parameter
     if (typeof value !== type || value === null) missing.push(`${where}.${name}`);
     return value as T;
   };

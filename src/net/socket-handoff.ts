@@ -89,7 +89,8 @@ function openEnd(fd: number): PipeHandle {
 
 interface HandoffRequest extends WriteRequest {
   sender: HandoffSender;
-  handle: TcpHandle;
+  /** To be closed when the kernel has its duplicate. */
+  handle: TcpHandle | null;
 }
 
 /** Messages a receiver may leave waiting in the sender before `isFull`. */
@@ -116,6 +117,15 @@ export class HandoffSender {
    * as soon as the kernel has its duplicate. On failure (the receiver is gone) it stays open.
    */
   send(message: string, handle: TcpHandle): boolean {
+    return this.#write(message, handle, false);
+  }
+
+  /** Sends a duplicate of a socket, and keeps the socket. */
+  sendDuplicate(message: string, handle: TcpHandle): boolean {
+    return this.#write(message, handle, true);
+  }
+
+  #write(message: string, handle: TcpHandle, isKept: boolean): boolean {
     if (this.#closed) return false;
     const request = new WriteWrap() as HandoffRequest;
     request.oncomplete = onSent as WriteRequest['oncomplete'];
@@ -123,18 +133,18 @@ export class HandoffSender {
     const error = this.#pipe.writeLatin1String(request, lengthPrefix(message.length) + message, handle);
     if (error !== 0) return false;
     if (streamBaseState[kLastWriteWasAsync] === 0) {
-      handle.close();
+      if (!isKept) handle.close();
     } else {
       // libuv aborts the process when a handle is closed while its write is pending.
-      request.handle = handle;
+      request.handle = isKept ? null : handle;
       this.#pending++;
     }
     return true;
   }
 
-  sent(handle: TcpHandle): void {
+  sent(handle: TcpHandle | null): void {
     this.#pending--;
-    handle.close();
+    handle?.close();
   }
 
   close(): void {

@@ -239,6 +239,21 @@ export class Transport implements Output, TimerNode {
     this.context.onClosed(this, error);
   }
 
+  /**
+   * Gives the handle away, unread bytes in the kernel and all. Nothing may wait to be written. The context hears
+   * no more of this socket.
+   */
+  detach(): TcpHandle {
+    if (this.io.corked === this) this.io.corked = null;
+    this.#stopReading();
+    this.#phase = Phase.CLOSED;
+    this.io.timer.cancel(this);
+    this.#dropQueue();
+    this.handle.onread = ignoreRead;
+    this.io.counters[Counter.SOCKETS_CLOSED]!++;
+    return this.handle;
+  }
+
   /** Address of the peer: '' when the kernel no longer knows it. */
   peerName(): { address: string; port: number } {
     const name: { address?: string; port?: number } = {};

@@ -1,0 +1,216 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
+import { MillraceError } from '../errors.ts';
+import { descriptorLimit } from '../net/descriptor-limit.ts';
+import type { Balance, HandoffMode } from '../shard/control-message.ts';
+import { type ServerStats, serverStats } from '../shard/stats.ts';
+import { Supervisor } from '../shard/supervisor.ts';
+import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+
+export interface ServeOptions extends Partial<ServerLimits> {
+  /**
+   * The app module: a URL or a path. Its default export `(app, shard) => void | Promise<void>` runs once in each
+   * shard.
+   */
+  app: URL | string;
+  /** 0: any free port, see `server.port`. */
+  port: number;
+  /** Address to listen on. Default '::', all of IPv6 and IPv4. */
+  host?: string;
+  /** Shard threads, 1 to 64. Default: one for each core. */
+  shards?: number;
+  /**
+   * How connections are spread. Sticky ones go to the same shard by a hash of the client's address, the path, a
+   * header or a cookie, as long as that shard is up. Default 'least-connections'.
+   */
+  balance?: Balance;
+  /** Anything that can be copied between threads; the module gets it as `shard.data`. */
+  data?: unknown;
+  /**
+   * How sockets reach the shards. 'channel': the acceptor does the handshakes and passes sockets through Unix
+   * sockets. 'transfer': by postMessage (Node.js 24.20, 26.6 and later), the shards do the handshakes. Default
+   * 'auto': 'channel' where it works.
+   */
+  handoff?: HandoffMode | 'auto';
+  /**
+   * A shard ended unexpectedly and is started anew after `delay` ms. Default: it is printed to standard error.
+   */
+  onCrash?: (shard: number, error: unknown, delay: number) => void;
+}
+
+export interface CloseOptions {
+  /** Ms that connections get to end politely; what is left then is cut off. Default 10,000. */
+  drain?: number;
+}
+
+export const MAX_SHARDS = 64;
+const DEFAULT_DRAIN = 10_000;
+/** Descriptors that are left for everything but connections. */
+const RESERVED_DESCRIPTORS = 128;
+/** RFC 6455 §7.4.1: the endpoint is going away. */
+const GOING_AWAY = 1001;
+
+/** A running server: an acceptor thread and its shards. */
+export class Server {
+  readonly #supervisor: Supervisor;
+  readonly #limits: ServerLimits;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(supervisor: Supervisor, limits: ServerLimits) {
+    this.#supervisor = supervisor;
+    this.#limits = limits;
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#supervisor.port;
+  }
+
+  get shards(): number {
+    return this.#supervisor.control.shards;
+  }
+
+  /** How sockets reach the shards here. */
+  get handoff(): HandoffMode {
+    return this.#supervisor.mode;
+  }
+
+  /** The limits in force. */
+  get limits(): Readonly<ServerLimits> {
+    return this.#limits;
+  }
+
+  /** Sends a message to every subscriber of a topic, on all shards. */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false): void {
+    this.#supervisor.publish(textOf(topic), bytesOf(message), isBinary);
+  }
+
+  /** The counters of all threads, now. */
+  stats(): ServerStats {
+    return serverStats(this.#supervisor.control);
+  }
+
+  /**
+   * Accepts no more, sends every client a Close frame with 1001, waits until they have left, and ends the
+   * threads. Calling it again gives the same promise.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#supervisor.close(GOING_AWAY, checkDrain(options.drain));
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/**
+ * Starts a server on all cores. Resolves when connections are accepted.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION, MILLRACE_LISTEN_FAILED, MILLRACE_BAD_MODULE,
+ *   MILLRACE_UNSUPPORTED_RUNTIME
+ */
+export async function serve(options: ServeOptions): Promise<Server> {
+  if (!isMainThread) {
+    throw new MillraceError('MILLRACE_APP_STATE', 'serve() must be called in the main thread');
+  }
+  checkPort('serve', options.port);
+  const limits = checkServerLimits('serve', options);
+  if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
+  const supervisor = new Supervisor({
+    module: moduleUrl(options.app),
+    host: await hostAddress(options.host ?? '::'),
+    port: options.port,
+    shards: checkShards(options.shards),
+    balance: checkBalance(options.balance),
+    limits,
+    data: options.data,
+    handoff: checkHandoff(options.handoff),
+  });
+  const { onCrash = reportCrash } = options;
+  supervisor.on('crash', onCrash);
+  supervisor.on('acceptorCrash', reportAcceptorCrash);
+  await supervisor.start();
+  return new Server(supervisor, limits);
+}
+
+function defaultMaxConnections(): number {
+  const limit = descriptorLimit();
+  return Number.isFinite(limit)
+    ? Math.max(limit - RESERVED_DESCRIPTORS, 1)
+    : SERVER_LIMITS.maxConnections.max;
+}
+
+function moduleUrl(app: unknown): string {
+  if (app instanceof URL) return app.href;
+  if (typeof app === 'string' && app !== '') return app.startsWith('file:') ? app : pathToFileURL(app).href;
+  throw invalid('app', 'must be the URL or path of a module, such as new URL("./app.js", import.meta.url)');
+}
+
+async function hostAddress(host: unknown): Promise<string> {
+  if (typeof host !== 'string' || host === '') throw invalid('host', 'must be an address or a host name');
+  if (isIP(host) !== 0 || host === 'localhost') return host;
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new MillraceError('MILLRACE_LISTEN_FAILED', `Cannot listen: the host name '${host}' is not known`, {
+      cause,
+    });
+  }
+}
+
+function checkShards(shards: unknown): number {
+  if (shards === undefined) return Math.min(availableParallelism(), MAX_SHARDS);
+  if (typeof shards === 'number' && Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)
+    return shards;
+  throw invalid('shards', `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core`);
+}
+
+function checkBalance(balance: unknown): Balance {
+  if (balance === undefined) return 'least-connections';
+  if (balance === 'least-connections' || balance === 'round-robin') return balance;
+  const sticky = (balance as { sticky?: unknown } | null)?.sticky;
+  if (sticky === 'ip' || sticky === 'url') return { sticky };
+  const { header, cookie } = (sticky ?? {}) as { header?: unknown; cookie?: unknown };
+  if (typeof header === 'string' && header !== '') return { sticky: { header } };
+  if (typeof cookie === 'string' && cookie !== '') return { sticky: { cookie } };
+  throw invalid(
+    'balance',
+    "must be 'least-connections', 'round-robin' or { sticky: 'ip' | 'url' | { header } | { cookie } }",
+  );
+}
+
+function checkHandoff(handoff: unknown): HandoffMode | 'auto' {
+  if (handoff === undefined) return 'auto';
+  if (handoff === 'auto' || handoff === 'channel' || handoff === 'transfer') return handoff;
+  throw invalid('handoff', "must be 'auto', 'channel' or 'transfer'");
+}
+
+function checkDrain(drain: unknown): number {
+  if (drain === undefined) return DEFAULT_DRAIN;
+  if (typeof drain === 'number' && drain >= 0 && drain <= 3_600_000) return drain;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    "close: 'drain' must be a number from 0 to 3,600,000 (milliseconds)",
+  );
+}
+
+function reportCrash(shard: number, error: unknown, delay: number): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const when = delay === 0 ? 'at once' : `in ${delay / 1000} s`;
+  console.error(`millrace: shard ${shard} ended unexpectedly and is started anew ${when}: ${reason}`);
+}
+
+function reportAcceptorCrash(error: unknown): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  console.error(`millrace: the acceptor ended unexpectedly and is started anew: ${reason}`);
+}
+
+function invalid(name: string, rule: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_OPTION', `serve: '${name}' ${rule}`);
+}

@@ -1,0 +1,268 @@
+import { StringCache } from '../http/latin1.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { ParseStatus, RequestParser } from '../http/request-parser.ts';
+import { errorResponse } from '../http/response-writer.ts';
+import { ANY_METHOD, Router } from '../http/router.ts';
+import { Counter } from '../net/counter.ts';
+import { IoLoop } from '../net/io-loop.ts';
+import { latin1Port, writeLatin1 } from '../net/native-ports.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import type { HandoffSender } from '../net/socket-handoff.ts';
+import { Transport, type TransportContext } from '../net/transport.ts';
+import { isUpgradeRequest } from '../protocol/handshake.ts';
+import { type ControlBlock, Gauge } from '../ring/control-block.ts';
+import { AddressTable } from './address-table.ts';
+import { Balancer } from './balancer.ts';
+import type { AcceptorLimits, Balance, RouteEntry } from './control-message.ts';
+import { HandoffKind, handoffPrefix } from './handoff-message.ts';
+import { NO_ADDRESS } from './shard.ts';
+import { acceptUpgrade, chooseProtocol, refuseUpgrade } from './upgrade.ts';
+
+/** Seconds a peer that was refused has to follow our FIN. */
+const LINGER = 5;
+
+/** Connections beyond `maxConnections` that are still told why; more are cut off. */
+const REFUSING = 256;
+
+/** A connection between accept and handoff. */
+class Pending {
+  /** Lent while the head is incomplete. */
+  parser: RequestParser | null = null;
+  deadline: number;
+  isLingering = false;
+  /** The 101 waits in user space; what to send to which shard once it is out. */
+  handoff: { message: string; shard: number } | null = null;
+  /** Row of the address table; counted once the socket is handed over. */
+  address = NO_ADDRESS;
+
+  constructor(deadline: number) {
+    this.deadline = deadline;
+  }
+}
+
+/**
+ * Acceptor: reads request heads, answers WebSocket handshakes and passes each socket, with whatever bytes
+ * followed, to a shard. What is not a WebSocket, or has an `upgrade` handler, goes there unanswered.
+ */
+export class Acceptor implements TransportContext {
+  readonly #io: IoLoop;
+  readonly #control: ControlBlock;
+  readonly #limits: AcceptorLimits;
+  readonly #balancer: Balancer;
+  readonly #addresses: AddressTable;
+  readonly #counters: Float64Array;
+  readonly #senders: (HandoffSender | null)[];
+  readonly #sockets = new Set<Transport>();
+  readonly #parsers: RequestParser[] = [];
+  readonly #strings = new StringCache(latin1Port);
+  #routes: readonly RouteEntry[] = [];
+  #router = new Router<number>();
+  readonly #isAvailable = (shard: number): boolean => {
+    const sender = this.#senders[shard];
+    return sender !== null && sender !== undefined && !sender.isFull;
+  };
+
+  constructor(control: ControlBlock, limits: AcceptorLimits, balance: Balance) {
+    this.#control = control;
+    this.#limits = limits;
+    this.#counters = control.counters(control.shards);
+    this.#io = new IoLoop(this.#counters);
+    this.#balancer = new Balancer(balance, control);
+    this.#addresses = new AddressTable(control);
+    this.#senders = new Array<HandoffSender | null>(control.shards).fill(null);
+  }
+
+  /** The shard takes connections through this channel. */
+  shardUp(index: number, sender: HandoffSender, routes: readonly RouteEntry[]): void {
+    this.shardDown(index);
+    this.#senders[index] = sender;
+    this.#routes = routes;
+    this.#router = new Router();
+    routes.forEach((route, i) => {
+      this.#router.add(ANY_METHOD, route.pattern, i);
+    });
+  }
+
+  shardDown(index: number): void {
+    this.#senders[index]?.close();
+    this.#senders[index] = null;
+  }
+
+  accept(client: TcpHandle): void {
+    const { maxConnections } = this.#limits;
+    if (maxConnections !== 0 && this.#total() >= maxConnections + REFUSING) {
+      this.#counters[Counter.OVER_LIMIT]!++;
+      client.close();
+      return;
+    }
+    const { timer } = this.#io;
+    const transport = new Transport(this.#io, client, this, null);
+    const pending = new Pending(timer.now + this.#limits.handshakeTimeout + 1);
+    transport.owner = pending;
+    this.#sockets.add(transport);
+    timer.schedule(transport, pending.deadline);
+    transport.startReading();
+  }
+
+  // Events of the transport.
+
+  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
+    const pending = transport.owner as Pending;
+    if (pending.isLingering) return;
+    const parser = (pending.parser ??= this.#parsers.pop() ?? this.#newParser());
+    const status = parser.feed(bytes, start, end);
+    if (status === ParseStatus.INCOMPLETE) return;
+    if (status === ParseStatus.COMPLETE) this.#request(transport, parser.head, bytes, parser.consumed, end);
+    else this.#refuse(transport, errorResponse(status));
+    this.#returnParser(pending);
+  }
+
+  onWritable(transport: Transport): void {
+    const pending = transport.owner as Pending;
+    const { handoff } = pending;
+    if (handoff === null || transport.blocked) return;
+    pending.handoff = null;
+    this.#handOff(transport, handoff.shard, handoff.message);
+  }
+
+  onEnd(transport: Transport): void {
+    if (!(transport.owner as Pending).isLingering) transport.destroy();
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    this.#returnParser(transport.owner as Pending);
+    this.#sockets.delete(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const pending = transport.owner as Pending;
+    if (now < pending.deadline) return pending.deadline;
+    if (!pending.isLingering && pending.parser !== null) {
+      this.#counters[Counter.TIMEOUTS]!++;
+      this.#refuse(transport, errorResponse(408));
+      return pending.deadline;
+    }
+    transport.destroy();
+    return 0;
+  }
+
+  // Requests.
+
+  #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
+    this.#counters[Counter.REQUESTS]!++;
+    const pending = transport.owner as Pending;
+    const overload = this.#overload(transport, pending);
+    if (overload !== 0) {
+      this.#counters[Counter.OVER_LIMIT]!++;
+      this.#refuse(transport, errorResponse(overload));
+      return;
+    }
+    const shard = this.#balancer.choose(this.#isAvailable, head, () => transport.peerName().address);
+    if (shard < 0) {
+      this.#refuse(transport, errorResponse(503, [['Retry-After', '1']]));
+      return;
+    }
+    const route = isUpgradeRequest(head) ? this.#routeOf(head) : -1;
+    if (route < 0 || this.#routes[route]!.hasUpgrade) {
+      const message =
+        handoffPrefix(HandoffKind.HTTP, 0, pending.address) + requestText(head, bytes, rest, end);
+      this.#handOff(transport, shard, message);
+      return;
+    }
+    this.#handshake(transport, head, shard, route, requestText(head, bytes, rest, end));
+  }
+
+  #handshake(transport: Transport, head: RequestHead, shard: number, route: number, request: string): void {
+    const { rules } = this.#routes[route]!;
+    const refusal = refuseUpgrade(head, rules);
+    if (refusal !== undefined) {
+      this.#refuse(transport, refusal);
+      return;
+    }
+    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, rules)));
+    transport.flushCork();
+    const pending = transport.owner as Pending;
+    const message = handoffPrefix(HandoffKind.WEBSOCKET, route, pending.address) + request;
+    if (transport.blocked) {
+      transport.pause();
+      pending.handoff = { message, shard };
+    } else {
+      this.#handOff(transport, shard, message);
+    }
+  }
+
+  /** Gives the socket away, to another shard when the chosen one is gone. */
+  #handOff(transport: Transport, shard: number, message: string): void {
+    const { address } = transport.owner as Pending;
+    const handle = transport.detach();
+    this.#returnParser(transport.owner as Pending);
+    this.#sockets.delete(transport);
+    for (let at = shard; at >= 0; at = this.#balancer.choose(this.#isAvailable, null, () => '')) {
+      // Before it is sent: the shard may close it, and count down, at once.
+      this.#control.addGauge(at, Gauge.LIVE, 1);
+      if (address !== NO_ADDRESS) this.#control.addAddress(address, at, 1);
+      if (this.#senders[at]?.send(message, handle) === true) return;
+      this.#counters[Counter.HANDOFF_FAILED]!++;
+      this.#control.addGauge(at, Gauge.LIVE, -1);
+      if (address !== NO_ADDRESS) this.#control.addAddress(address, at, -1);
+      this.shardDown(at);
+    }
+    handle.close();
+  }
+
+  /** The status that refuses a connection too many, or 0. */
+  #overload(transport: Transport, pending: Pending): number {
+    const { maxConnections, maxConnectionsPerAddress } = this.#limits;
+    if (maxConnections !== 0 && this.#total() > maxConnections) return 503;
+    if (maxConnectionsPerAddress === 0) return 0;
+    pending.address = this.#addresses.rowOf(transport.peerName().address);
+    if (pending.address === NO_ADDRESS) return 0;
+    return this.#control.addressTotal(pending.address) >= maxConnectionsPerAddress ? 429 : 0;
+  }
+
+  #total(): number {
+    let total = this.#sockets.size;
+    for (let shard = 0; shard < this.#control.shards; shard++)
+      total += this.#control.gauge(shard, Gauge.LIVE);
+    return total;
+  }
+
+  #routeOf(head: RequestHead): number {
+    let found = -1;
+    this.#router.match(ANY_METHOD, head.path, (route) => {
+      found = route;
+      return true;
+    });
+    return found;
+  }
+
+  #refuse(transport: Transport, response: string): void {
+    this.#counters[Counter.REFUSED]!++;
+    const pending = transport.owner as Pending;
+    const { timer } = this.#io;
+    pending.isLingering = true;
+    pending.deadline = timer.now + LINGER + 1;
+    timer.schedule(transport, pending.deadline);
+    writeLatin1(transport, response);
+    transport.end();
+  }
+
+  #newParser(): RequestParser {
+    const { maxHeadSize, maxHeaders } = this.#limits;
+    return new RequestParser({ maxHeadSize, maxHeaders, strings: this.#strings });
+  }
+
+  #returnParser(pending: Pending): void {
+    const { parser } = pending;
+    if (parser === null) return;
+    pending.parser = null;
+    parser.reset();
+    if (this.#parsers.length < 1024) this.#parsers.push(parser);
+  }
+}
+
+/** The request as it came and all bytes behind it, a character each. */
+function requestText(head: RequestHead, bytes: Uint8Array, rest: number, end: number): string {
+  const text = latin1Port.latin1(head.bytes, head.headStart, head.headEnd);
+  return rest < end ? text + latin1Port.latin1(bytes, rest, end) : text;
+}

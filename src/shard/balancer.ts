@@ -1,0 +1,84 @@
+import type { RequestHead } from '../http/request-head.ts';
+import { type ControlBlock, Gauge } from '../ring/control-block.ts';
+import type { Balance } from './control-message.ts';
+
+/** Chooses the shard for a connection among those that take connections. */
+export class Balancer {
+  readonly #balance: Balance;
+  readonly #control: ControlBlock;
+  #turn = 0;
+
+  constructor(balance: Balance, control: ControlBlock) {
+    this.#balance = balance;
+    this.#control = control;
+  }
+
+  /**
+   * The index of a shard, or -1 when `isAvailable` holds for none.
+   *
+   * @param head the request; null when the choice comes before it is read
+   */
+  choose(isAvailable: (shard: number) => boolean, head: RequestHead | null, address: () => string): number {
+    if (this.#balance === 'round-robin') return this.#nextAvailable(isAvailable, this.#turn++);
+    if (this.#balance === 'least-connections') return this.#leastConnections(isAvailable);
+    const key = stickyKey(this.#balance.sticky, head, address);
+    return key === '' ? this.#leastConnections(isAvailable) : this.#nextAvailable(isAvailable, hash(key));
+  }
+
+  #leastConnections(isAvailable: (shard: number) => boolean): number {
+    let best = -1;
+    let fewest = Number.POSITIVE_INFINITY;
+    // Starting elsewhere each time spreads the ties.
+    const { shards } = this.#control;
+    const first = this.#turn++ % shards;
+    for (let i = 0; i < shards; i++) {
+      const shard = (first + i) % shards;
+      if (!isAvailable(shard)) continue;
+      const live = this.#control.gauge(shard, Gauge.LIVE);
+      if (live < fewest) {
+        fewest = live;
+        best = shard;
+      }
+    }
+    return best;
+  }
+
+  #nextAvailable(isAvailable: (shard: number) => boolean, from: number): number {
+    const { shards } = this.#control;
+    for (let i = 0; i < shards; i++) {
+      const shard = (from + i) % shards;
+      if (isAvailable(shard)) return shard;
+    }
+    return -1;
+  }
+}
+
+type Sticky = Exclude<Balance, string>['sticky'];
+
+function stickyKey(sticky: Sticky, head: RequestHead | null, address: () => string): string {
+  if (sticky === 'ip' || head === null) return address();
+  if (sticky === 'url') return head.path;
+  if ('header' in sticky) return head.header(sticky.header.toLowerCase());
+  return cookieValue(head.header('cookie'), sticky.cookie);
+}
+
+/** The value of a cookie in a Cookie header (RFC 6265 §5.4), '' when absent. */
+export function cookieValue(header: string, name: string): string {
+  for (let start = 0; start < header.length; ) {
+    let end = header.indexOf(';', start);
+    if (end < 0) end = header.length;
+    const equals = header.indexOf('=', start);
+    if (equals >= 0 && equals < end && header.slice(start, equals).trim() === name) {
+      return header.slice(equals + 1, end).trim();
+    }
+    start = end + 1;
+  }
+  return '';
+}
+
+/** FNV-1a, 32 bits. */
+function hash(key: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) value = Math.imul(value ^ key.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}

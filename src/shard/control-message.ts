@@ -1,0 +1,113 @@
+import type { UpgradeRules } from './upgrade.ts';
+
+/**
+ * Everything that threads tell each other over MessagePorts. Sockets travel beside, through handoff channels or
+ * as transferred sockets; messages of users never come this way.
+ */
+
+/** How sockets reach the shards. */
+export const HandoffMode = {
+  /** Through Unix sockets, with SCM_RIGHTS: the acceptor does the handshakes. */
+  CHANNEL: 'channel',
+  /** With postMessage, which takes a socket that was never read: the shards do the handshakes. */
+  TRANSFER: 'transfer',
+} as const;
+export type HandoffMode = (typeof HandoffMode)[keyof typeof HandoffMode];
+
+/** How the acceptor chooses a shard. */
+export type Balance =
+  | 'least-connections'
+  | 'round-robin'
+  | { readonly sticky: 'ip' | 'url' | { readonly header: string } | { readonly cookie: string } };
+
+/** A WebSocket route as the acceptor needs it. Its place in the table is its name between threads. */
+export interface RouteEntry {
+  readonly pattern: string;
+  readonly rules: UpgradeRules;
+  /** The route has an `upgrade` handler: its shard answers the handshake. */
+  readonly hasUpgrade: boolean;
+}
+
+/** Limits the acceptor enforces. */
+export interface AcceptorLimits {
+  readonly maxHeadSize: number;
+  readonly maxHeaders: number;
+  readonly handshakeTimeout: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly backlog: number;
+}
+
+/** What the acceptor thread is started with. */
+export interface AcceptorData {
+  readonly mode: HandoffMode;
+  readonly control: SharedArrayBuffer;
+  readonly shards: number;
+  readonly limits: AcceptorLimits;
+  readonly balance: Balance;
+  /** Descriptor of the channel its listening sockets come through; -1 in transfer mode. */
+  readonly listenFd: number;
+  /** The address to listen on in transfer mode. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export type ToAcceptor =
+  /** The shard takes connections, through the channel or port given. */
+  | {
+      readonly type: 'shard-up';
+      readonly index: number;
+      readonly routes: readonly RouteEntry[];
+      readonly fd: number;
+    }
+  | {
+      readonly type: 'shard-port';
+      readonly index: number;
+      readonly routes: readonly RouteEntry[];
+      readonly port: MessagePort;
+    }
+  | { readonly type: 'shard-down'; readonly index: number }
+  /** Accept no more. */
+  | { readonly type: 'stop' };
+
+export type FromAcceptor =
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'listen-failed'; readonly message: string }
+  /** Connections go to the shard from now on. */
+  | { readonly type: 'shard-known'; readonly index: number }
+  /** `accept` failed and the listening socket was closed; send it again. */
+  | { readonly type: 'listener-lost' };
+
+/** What a shard is started with. */
+export interface ShardData {
+  readonly index: number;
+  readonly count: number;
+  readonly control: SharedArrayBuffer;
+  /** URL of the user's module. */
+  readonly module: string;
+  /** `data` of `serve()`. */
+  readonly data: unknown;
+  readonly limits: AcceptorLimits;
+  readonly port: MessagePort;
+}
+
+export type ToShard =
+  /** Take sockets from this channel from now on, and no longer from the one before. */
+  | { readonly type: 'channel'; readonly fd: number }
+  | { readonly type: 'transfer-port'; readonly port: MessagePort }
+  | {
+      readonly type: 'publish';
+      readonly topic: string;
+      readonly message: Uint8Array;
+      readonly isBinary: boolean;
+    }
+  /** End all connections with this close code, then the shard. `deadline` in ms. */
+  | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
+
+export type FromShard =
+  | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
+  /** The module cannot be used. */
+  | { readonly type: 'failed'; readonly message: string; readonly stack: string }
+  | { readonly type: 'connected' };
+
+type MessagePort = import('node:worker_threads').MessagePort;

@@ -1,0 +1,34 @@
+/**
+ * What travels with a socket from the acceptor to a shard:
+ *
+ *     kind(1) route(2) address(4) protocol length(1) protocol   head   rest
+ *                                                               └ the request as it came ┘
+ *
+ * In latin1 text, one byte a character, because only text can be written together with a handle.
+ */
+export const HandoffKind = {
+  /** The 101 was sent: a WebSocket of the route; head and the first frames follow. */
+  WEBSOCKET: 0,
+  /** The shard answers: the request and all bytes behind it follow. */
+  HTTP: 1,
+} as const;
+export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
+
+/** Bytes before the head. */
+export const HANDOFF_PREFIX = 7;
+
+/** The prefix of a handoff message. `address` is a row of the address table, -1 for none. */
+export function handoffPrefix(kind: HandoffKind, route: number, address: number): string {
+  return String.fromCharCode(
+    kind,
+    route & 255,
+    route >>> 8,
+    address & 255,
+    (address >>> 8) & 255,
+    (address >>> 16) & 255,
+    (address >>> 24) & 255,
+  );
+}
+
+/** The routes an acceptor can tell apart. */
+export const MAX_ROUTES = 65_535;

@@ -1,0 +1,123 @@
+import { Counter } from '../net/counter.ts';
+import { type ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
+
+/** Counters of one thread since the server started; they go on when a shard is started anew. */
+export interface ThreadStats {
+  /** Sockets taken and not yet closed. */
+  readonly sockets: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** HTTP requests, handshakes included. */
+  readonly requests: number;
+  /** Handshakes and requests refused with an error status. */
+  readonly refused: number;
+  /** Connections closed because a deadline passed. */
+  readonly timeouts: number;
+}
+
+export interface ShardStats extends ThreadStats {
+  readonly index: number;
+  readonly state: 'down' | 'starting' | 'ready' | 'draining';
+  /** Open WebSockets. */
+  readonly webSockets: number;
+  readonly opened: number;
+  readonly closed: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  /** Messages not sent because of `maxBackpressure`. */
+  readonly dropped: number;
+  readonly blockedWrites: number;
+  readonly protocolErrors: number;
+  readonly handlerErrors: number;
+  readonly published: number;
+  readonly delivered: number;
+  /** Sockets that came from the acceptor. */
+  readonly adopted: number;
+}
+
+export interface AcceptorStats extends ThreadStats {
+  /** Connections refused because a connection limit was reached. */
+  readonly overLimit: number;
+  readonly acceptErrors: number;
+  readonly handoffFailed: number;
+}
+
+export interface ServerStats {
+  readonly acceptor: AcceptorStats;
+  readonly shards: readonly ShardStats[];
+  /** Sums over the shards. */
+  readonly total: Omit<ShardStats, 'index' | 'state'>;
+}
+
+const STATE_NAMES = {
+  [ShardState.DOWN]: 'down',
+  [ShardState.STARTING]: 'starting',
+  [ShardState.READY]: 'ready',
+  [ShardState.DRAINING]: 'draining',
+} as const;
+
+/** Reads the control block. */
+export function serverStats(control: ControlBlock): ServerStats {
+  const shards = Array.from({ length: control.shards }, (_, index) => shardStats(control, index));
+  const counters = control.counters(control.shards);
+  return {
+    acceptor: {
+      ...threadStats(counters),
+      overLimit: counters[Counter.OVER_LIMIT]!,
+      acceptErrors: counters[Counter.ACCEPT_ERRORS]!,
+      handoffFailed: counters[Counter.HANDOFF_FAILED]!,
+    },
+    shards,
+    total: totalOf(shards),
+  };
+}
+
+/** A shard's thread is dead, and its sockets with it: what it could not count any more is counted here. */
+export function settleCounters(counters: Float64Array): void {
+  counters[Counter.SOCKETS_CLOSED] = counters[Counter.SOCKETS]!;
+  counters[Counter.CLOSED] = counters[Counter.OPENED]!;
+}
+
+function shardStats(control: ControlBlock, index: number): ShardStats {
+  const counters = control.counters(index);
+  const opened = counters[Counter.OPENED]!;
+  const closed = counters[Counter.CLOSED]!;
+  return {
+    ...threadStats(counters),
+    index,
+    state: STATE_NAMES[control.gauge(index, Gauge.STATE) as ShardState],
+    webSockets: opened - closed,
+    opened,
+    closed,
+    messagesIn: counters[Counter.MESSAGES_IN]!,
+    messagesOut: counters[Counter.MESSAGES_OUT]!,
+    dropped: counters[Counter.DROPPED]!,
+    blockedWrites: counters[Counter.BLOCKED_WRITES]!,
+    protocolErrors: counters[Counter.PROTOCOL_ERRORS]!,
+    handlerErrors: counters[Counter.HANDLER_ERRORS]!,
+    published: counters[Counter.PUBLISHED]!,
+    delivered: counters[Counter.DELIVERED]!,
+    adopted: counters[Counter.ADOPTED]!,
+  };
+}
+
+function threadStats(counters: Float64Array): ThreadStats {
+  return {
+    sockets: counters[Counter.SOCKETS]! - counters[Counter.SOCKETS_CLOSED]!,
+    bytesIn: counters[Counter.BYTES_IN]!,
+    bytesOut: counters[Counter.BYTES_OUT]!,
+    requests: counters[Counter.REQUESTS]!,
+    refused: counters[Counter.REFUSED]!,
+    timeouts: counters[Counter.TIMEOUTS]!,
+  };
+}
+
+function totalOf(shards: readonly ShardStats[]): ServerStats['total'] {
+  const total: Record<string, number> = {};
+  for (const shard of shards) {
+    for (const [name, value] of Object.entries(shard)) {
+      if (name !== 'index' && typeof value === 'number') total[name] = (total[name] ?? 0) + value;
+    }
+  }
+  return total as unknown as ServerStats['total'];
+}

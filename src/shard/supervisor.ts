@@ -1,0 +1,363 @@
+import { EventEmitter } from 'node:events';
+import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
+import { MillraceError } from '../errors.ts';
+import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { type Channel, createChannel, HandoffSender, testHandoff } from '../net/socket-handoff.ts';
+import { canTransferSockets } from '../net/socket-transfer.ts';
+import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
+import {
+  type AcceptorData,
+  type AcceptorLimits,
+  type Balance,
+  type FromAcceptor,
+  type FromShard,
+  HandoffMode,
+  type RouteEntry,
+  type ToAcceptor,
+} from './control-message.ts';
+import { type ShardLife, ShardPool } from './shard-pool.ts';
+import { settleCounters } from './stats.ts';
+
+/** The entry point of the acceptor's thread, in the build. */
+const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
+
+export interface SupervisorOptions {
+  readonly module: string;
+  readonly host: string;
+  readonly port: number;
+  readonly shards: number;
+  readonly balance: Balance;
+  readonly limits: AcceptorLimits;
+  readonly data: unknown;
+  readonly handoff: HandoffMode | 'auto';
+}
+
+export interface SupervisorEvents {
+  /** A shard ended unexpectedly; it is started anew after `delay` ms. */
+  crash: [index: number, error: unknown, delay: number];
+  /** The acceptor ended unexpectedly; it is started anew at once. */
+  acceptorCrash: [error: unknown];
+}
+
+/** Crashes of a shard within CRASH_WINDOW ms that are followed by a new start at once. */
+const FREE_CRASHES = 5;
+const CRASH_WINDOW = 10_000;
+const FIRST_DELAY = 1000;
+const LAST_DELAY = 30_000;
+
+interface ShardSlot {
+  readonly index: number;
+  life: ShardLife | null;
+  routes: readonly RouteEntry[];
+  /** What makes the acceptor send connections here, once the shard holds its end of the channel. */
+  join: { message: ToAcceptor; transfer: readonly Transferable[] } | null;
+  crashes: number[];
+  restart: NodeJS.Timeout | null;
+  /** Resolves what waits for the shard to be ready. */
+  onReady: (() => void) | null;
+  onFailed: ((error: MillraceError) => void) | null;
+}
+
+/**
+ * Supervisor: main thread. It owns the listening socket, starts the acceptor and the shards, joins them with
+ * channels, and starts anew what dies.
+ */
+export class Supervisor extends EventEmitter<SupervisorEvents> {
+  readonly control: ControlBlock;
+  readonly #options: SupervisorOptions;
+  readonly #pool: ShardPool;
+  readonly #slots: ShardSlot[];
+  #mode: HandoffMode = HandoffMode.CHANNEL;
+  #listening: TcpHandle | null = null;
+  #port = -1;
+  #acceptor: Worker | null = null;
+  /** Main's end of the channel that listening sockets go to the acceptor by. */
+  #toAcceptor: HandoffSender | null = null;
+  #isClosing = false;
+
+  constructor(options: SupervisorOptions) {
+    super();
+    this.#options = options;
+    this.control = new ControlBlock(options.shards);
+    this.#pool = new ShardPool(options.shards);
+    this.#slots = Array.from({ length: options.shards }, (_, index) => ({
+      index,
+      life: null,
+      routes: [],
+      join: null,
+      crashes: [],
+      restart: null,
+      onReady: null,
+      onFailed: null,
+    }));
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  get mode(): HandoffMode {
+    return this.#mode;
+  }
+
+  /** Resolves when connections are accepted. Rejects, leaving nothing behind, when anything is in the way. */
+  async start(): Promise<void> {
+    try {
+      this.#mode = await chooseMode(this.#options.handoff);
+      if (this.#mode === HandoffMode.CHANNEL) this.#bind();
+      await Promise.all([this.#startAcceptor(), ...this.#slots.map((slot) => this.#startFirst(slot))]);
+      await this.#listen();
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+  }
+
+  /** Hands a publish to every shard. */
+  publish(topic: string, message: Uint8Array, isBinary: boolean): void {
+    for (const { life } of this.#slots) life?.post({ type: 'publish', topic, message, isBinary });
+  }
+
+  /** Accepts no more, ends all connections with `code`, and ends the threads; after `deadline` ms by force. */
+  async close(code: number, deadline: number): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#tellAcceptor({ type: 'stop' });
+    this.#listening?.close();
+    this.#listening = null;
+    const ends = this.#slots.map(({ life, restart }) => {
+      if (restart !== null) clearTimeout(restart);
+      life?.post({ type: 'drain', code, deadline });
+      return life?.ended;
+    });
+    // A shard whose event loop hangs does not answer; its thread is ended all the same.
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadline + GRACE);
+    });
+    await Promise.race([Promise.allSettled(ends), limit]);
+    clearTimeout(timer);
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#isClosing = true;
+    this.#listening?.close();
+    this.#listening = null;
+    this.#toAcceptor?.close();
+    await Promise.all([this.#acceptor?.terminate(), this.#pool.destroy()]);
+  }
+
+  // Listening.
+
+  #bind(): void {
+    const { host, port } = this.#options;
+    this.#listening = bindAddress(host, port);
+    // Here, so that an address in use is told before any thread exists.
+    const error = this.#listening.listen(this.#options.limits.backlog);
+    if (error !== 0) throw listenError(host, port, error);
+    this.#port = boundPort(this.#listening);
+  }
+
+  /** Lets the acceptor accept; resolves when it does. */
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const worker = this.#acceptor!;
+      const onMessage = (message: FromAcceptor): void => {
+        if (message.type === 'listening') {
+          if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
+          resolve();
+        } else if (message.type === 'listen-failed') {
+          reject(new MillraceError('MILLRACE_LISTEN_FAILED', `Cannot listen: ${message.message}`));
+        }
+      };
+      worker.on('message', onMessage);
+      if (this.#mode === HandoffMode.CHANNEL) this.#sendListener();
+    });
+  }
+
+  /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
+  #sendListener(): void {
+    if (this.#listening === null || this.#toAcceptor === null) return;
+    this.#toAcceptor.sendDuplicate('listener', this.#listening);
+  }
+
+  // The acceptor.
+
+  async #startAcceptor(): Promise<void> {
+    const { shards, limits, balance, host, port } = this.#options;
+    let channel: Channel | null = null;
+    if (this.#mode === HandoffMode.CHANNEL) {
+      channel = await createChannel();
+      this.#toAcceptor?.close();
+      this.#toAcceptor = new HandoffSender(channel.sender);
+    }
+    const data: AcceptorData = {
+      mode: this.#mode,
+      control: this.control.memory,
+      shards,
+      limits,
+      balance,
+      listenFd: channel === null ? -1 : channel.receiverFd,
+      host,
+      port: this.#port === -1 ? port : this.#port,
+    };
+    const worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
+    this.#acceptor = worker;
+    let cause: unknown = new Error('the acceptor thread exited');
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', () => {
+      if (!this.#isClosing) void this.#restartAcceptor(cause);
+    });
+    worker.on('message', (message: FromAcceptor) => {
+      if (message.type === 'shard-known') this.#shardKnown(this.#slots[message.index]!);
+      else if (message.type === 'listener-lost') setTimeout(() => this.#sendListener(), ACCEPT_BACKOFF);
+    });
+  }
+
+  /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
+  async #restartAcceptor(cause: unknown): Promise<void> {
+    this.emit('acceptorCrash', cause);
+    await this.#startAcceptor();
+    await Promise.all(this.#slots.filter(({ life }) => life !== null).map((slot) => this.#connect(slot)));
+    if (this.#mode === HandoffMode.CHANNEL) this.#sendListener();
+  }
+
+  #tellAcceptor(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
+    this.#acceptor?.postMessage(message, transfer);
+  }
+
+  // The shards.
+
+  /** The first start: an app module that cannot be used is the caller's mistake. */
+  #startFirst(slot: ShardSlot): Promise<void> {
+    return new Promise((resolve, reject) => {
+      slot.onReady = resolve;
+      slot.onFailed = reject;
+      this.#startShard(slot);
+    });
+  }
+
+  #startShard(slot: ShardSlot): void {
+    const { module, data, limits, shards } = this.#options;
+    slot.restart = null;
+    let failure: MillraceError | null = null;
+    const life = this.#pool.start(
+      { index: slot.index, count: shards, control: this.control.memory, module, data, limits },
+      (message) => {
+        if (message.type === 'failed') failure = badModule(module, message);
+        else this.#onShardMessage(slot, message);
+      },
+    );
+    slot.life = life;
+    const ended = (error: unknown): void => {
+      if (slot.life === life) this.#shardEnded(slot, failure ?? error);
+    };
+    life.ended.then(() => {
+      ended(new Error('the shard returned'));
+    }, ended);
+  }
+
+  #onShardMessage(slot: ShardSlot, message: FromShard): void {
+    if (message.type === 'ready') {
+      slot.routes = message.routes;
+      void this.#connect(slot);
+    } else if (message.type === 'connected' && slot.join !== null) {
+      this.#tellAcceptor(slot.join.message, slot.join.transfer);
+      slot.join = null;
+    }
+  }
+
+  /** The acceptor sends connections to the shard from here on. */
+  #shardKnown(slot: ShardSlot): void {
+    slot.onReady?.();
+    slot.onReady = null;
+    slot.onFailed = null;
+  }
+
+  /** Joins a shard and the acceptor: the shard gets its end first. */
+  async #connect(slot: ShardSlot): Promise<void> {
+    const { index, life, routes } = slot;
+    if (this.#mode === HandoffMode.TRANSFER) {
+      const { port1, port2 } = new MessageChannel();
+      slot.join = { message: { type: 'shard-port', index, routes, port: port1 }, transfer: [port1] };
+      life?.post({ type: 'transfer-port', port: port2 }, [port2]);
+      return;
+    }
+    const channel = await createChannel();
+    if (slot.life !== life || life === null) return;
+    slot.join = { message: { type: 'shard-up', index, routes, fd: channel.senderFd }, transfer: [] };
+    life.post({ type: 'channel', fd: channel.receiverFd });
+  }
+
+  #shardEnded(slot: ShardSlot, error: unknown): void {
+    slot.life = null;
+    this.control.clearShard(slot.index);
+    settleCounters(this.control.counters(slot.index));
+    if (this.#isClosing) return;
+    this.#tellAcceptor({ type: 'shard-down', index: slot.index });
+    if (slot.onFailed !== null) {
+      slot.onFailed(error instanceof MillraceError ? error : crashed(slot.index, error));
+      return;
+    }
+    const delay = this.#restartDelay(slot);
+    this.emit('crash', slot.index, error, delay);
+    slot.restart = setTimeout(() => {
+      this.#startShard(slot);
+    }, delay);
+  }
+
+  /** None for the first crashes; a shard that keeps crashing is given rest instead of a whole core. */
+  #restartDelay(slot: ShardSlot): number {
+    const now = performance.now();
+    slot.crashes = slot.crashes.filter((at) => now - at < CRASH_WINDOW + LAST_DELAY);
+    slot.crashes.push(now);
+    const recent = slot.crashes.filter((at) => now - at < CRASH_WINDOW).length;
+    const extra = Math.max(recent, slot.crashes.length) - FREE_CRASHES;
+    return extra < 0 ? 0 : Math.min(FIRST_DELAY * 2 ** extra, LAST_DELAY);
+  }
+
+  /** A shard's state, as the control block has it. */
+  state(index: number): ShardState {
+    return this.control.gauge(index, Gauge.STATE) as ShardState;
+  }
+}
+
+/** Ms after the drain's deadline until threads are ended by force. */
+const GRACE = 1000;
+
+async function chooseMode(wanted: HandoffMode | 'auto'): Promise<HandoffMode> {
+  if (wanted === HandoffMode.TRANSFER) {
+    if (canTransferSockets()) return wanted;
+    throw new MillraceError(
+      'MILLRACE_UNSUPPORTED_RUNTIME',
+      `handoff: 'transfer' needs Node.js 24.20, 26.6 or later; this is ${process.version}`,
+    );
+  }
+  try {
+    await testHandoff();
+    return HandoffMode.CHANNEL;
+  } catch (error) {
+    if (wanted === 'auto' && canTransferSockets()) return HandoffMode.TRANSFER;
+    throw error;
+  }
+}
+
+function badModule(module: string, failure: { message: string; stack: string }): MillraceError {
+  const cause = new Error(failure.message);
+  cause.stack = failure.stack;
+  return new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module ${module}: ${failure.message}`, {
+    cause,
+  });
+}
+
+function crashed(index: number, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError('MILLRACE_SHARD_CRASHED', `Shard ${index} ended while it started: ${reason}`, {
+    cause,
+  });
+}

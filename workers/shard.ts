@@ -1,0 +1,1 @@
+export { runShard as default } from '../src/app/shard-thread.ts';
