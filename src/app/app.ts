@@ -69,7 +69,7 @@ export class TemplatedApp implements Drainable {
   /** Routes a WebSocket endpoint. */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
     const name = textOf(pattern);
-    const checked: CheckedBehavior = checkBehavior(name, behavior as WebSocketBehavior<never>);
+    const checked: CheckedBehavior = checkBehavior(name, behavior);
     const route = new WebSocketRoute(name, checked, this.#shard);
     this.#http.webSockets.add(ANY_METHOD, name, route);
     this.#webSockets.push(route);
@@ -123,7 +123,7 @@ export class TemplatedApp implements Drainable {
     const hasHost = typeof second === 'number';
     const host = hasHost ? textOf(first as RecognizedString) : '::';
     const port = hasHost ? second : (first as number);
-    const callback = hasHost ? third : (second as ListenCallback);
+    const callback = hasHost ? third : second;
     if (typeof callback !== 'function') {
       throw new MillraceError('MILLRACE_INVALID_ARGUMENT', 'listen: the last argument must be a callback');
     }

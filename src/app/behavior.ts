@@ -120,7 +120,7 @@ const HANDLERS = [
 const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
 
 /** A behavior with every limit filled in. */
-export type CheckedBehavior = Omit<WebSocketBehavior<unknown>, LimitName | (typeof FLAGS)[number]> &
+export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | (typeof FLAGS)[number]> &
   Record<LimitName, number> &
   Record<(typeof FLAGS)[number], boolean>;
 

@@ -138,7 +138,7 @@ export class HttpResponse {
   /** The peer's address as text, in bytes. */
   getRemoteAddressAsText(): ArrayBuffer {
     this.#assertOpen();
-    return new TextEncoder().encode(this.#transport.peerName().address).buffer as ArrayBuffer;
+    return new TextEncoder().encode(this.#transport.peerName().address).buffer;
   }
 
   getRemotePort(): number {

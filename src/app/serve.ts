@@ -174,7 +174,7 @@ function checkShards(shards: unknown): number {
 function checkBalance(balance: unknown): Balance {
   if (balance === undefined) return 'least-connections';
   if (balance === 'least-connections' || balance === 'round-robin') return balance;
-  const sticky = (balance as { sticky?: unknown } | null)?.sticky;
+  const sticky = ((balance ?? {}) as { sticky?: unknown }).sticky;
   if (sticky === 'ip' || sticky === 'url') return { sticky };
   const { header, cookie } = (sticky ?? {}) as { header?: unknown; cookie?: unknown };
   if (typeof header === 'string' && header !== '') return { sticky: { header } };

@@ -40,7 +40,10 @@ export async function runShard(data: ShardData): Promise<void> {
   const parts = partsOf(app);
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   const drained = new Promise<void>((resolve) => {
-    new ShardThread(data, control, app, parts, tell, resolve);
+    const thread = new ShardThread(data, control, app, parts, tell, resolve);
+    data.port.on('message', (message: ToShard) => {
+      thread.onMessage(message);
+    });
   });
   tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
@@ -85,12 +88,9 @@ class ShardThread {
     this.#parts = parts;
     this.#tell = tell;
     this.#onDrained = onDrained;
-    data.port.on('message', (message: ToShard) => {
-      this.#onMessage(message);
-    });
   }
 
-  #onMessage(message: ToShard): void {
+  onMessage(message: ToShard): void {
     switch (message.type) {
       case 'channel':
         this.#receiver?.close();

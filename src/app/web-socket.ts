@@ -147,7 +147,7 @@ export class WebSocket<UserData = unknown> {
 
   /** The peer's address as text, in bytes. */
   getRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode(this.#live().transport.peerName().address).buffer as ArrayBuffer;
+    return new TextEncoder().encode(this.#live().transport.peerName().address).buffer;
   }
 
   getRemotePort(): number {

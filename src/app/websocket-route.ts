@@ -137,11 +137,11 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
       let result: unknown;
       if (messageView !== undefined) {
         const view = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
-        result = messageView(session.socket as never, view, isBinary);
+        result = messageView(session.socket, view, isBinary);
       } else if (message !== undefined) {
         const start = bytes.byteOffset + offset;
         const copy = bytes.buffer.slice(start, start + length) as ArrayBuffer;
-        result = message(session.socket as never, copy, isBinary);
+        result = message(session.socket, copy, isBinary);
       }
       if (result !== undefined) this.#watch(session, result);
     } catch (error) {
@@ -237,7 +237,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.shard.count(Counter.HANDLER_ERRORS);
     const { onError } = this.behavior;
     try {
-      if (onError !== undefined) onError(socket as never, error);
+      if (onError !== undefined) onError(socket, error);
       else console.error(`millrace: a handler of ws('${this.pattern}') threw:`, error);
     } catch (second) {
       console.error(`millrace: onError of ws('${this.pattern}') threw:`, second);

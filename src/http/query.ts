@@ -42,8 +42,8 @@ function decodeComponent(text: string): string {
   return utf8.decode(bytes.subarray(0, size));
 }
 
+/** The byte written as two hex digits at `at`, or -1. Behind the end there is no digit: `charCodeAt` gives NaN. */
 function hexPair(text: string, at: number): number {
-  if (at + 1 >= text.length) return -1;
   const high = hexValue(text.charCodeAt(at));
   const low = hexValue(text.charCodeAt(at + 1));
   return high < 0 || low < 0 ? -1 : high * 16 + low;

@@ -231,9 +231,8 @@ export class RequestParser {
 
   #method(bytes: Uint8Array, from: number, to: number): number {
     const start = this.head.base + this.#tokenAt;
-    const limit = Math.min(to, start + MAX_METHOD_SIZE + 1);
     let i = from;
-    while (i < limit && TOKEN[bytes[i]!] === 1) i++;
+    while (i < to && TOKEN[bytes[i]!] === 1) i++;
     if (i - start > MAX_METHOD_SIZE) return this.#fail(i, 400, 'the method is too long');
     if (i === to) return i;
     if (bytes[i] !== SP || i === start) return this.#fail(i, 400, 'the method is not a token');
@@ -280,14 +279,13 @@ export class RequestParser {
   #target(bytes: Uint8Array, from: number, to: number): number {
     const head = this.head;
     const start = head.base + this.#tokenAt;
-    const limit = Math.min(to, start + this.#maxTargetSize + 1);
     let i = from;
     for (;;) {
-      while (i < limit && TARGET[bytes[i]!] === 1) i++;
-      if (i === limit || bytes[i] !== QUESTION_MARK) break;
+      while (i < to && TARGET[bytes[i]!] === 1) i++;
+      if (i === to || bytes[i] !== QUESTION_MARK) break;
       if (head.queryAt < 0) head.queryAt = i - head.base;
       i++;
-      while (i < limit && (TARGET[bytes[i]!] === 1 || bytes[i] === QUESTION_MARK)) i++;
+      while (i < to && (TARGET[bytes[i]!] === 1 || bytes[i] === QUESTION_MARK)) i++;
     }
     if (i - start > this.#maxTargetSize) return this.#fail(i, 414, 'the request target is too long');
     if (i === to) return i;

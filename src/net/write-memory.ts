@@ -71,12 +71,17 @@ export interface Block {
   length: number;
 }
 
+/** Memory with undefined content, whose text methods are native. */
+export function allocate(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(size);
+}
+
 /** The smallest block: one small message for a socket that is not being read. */
 const MIN_BLOCK = 1024;
 
 /** Blocks and the memory in them, lent to write queues. */
 export class BlockPool {
-  readonly #memory = new BufferPool(16 * 1024 * 1024, Buffer.allocUnsafeSlow);
+  readonly #memory = new BufferPool(16 * 1024 * 1024, allocate);
   readonly #blocks: Block[] = [];
 
   take(size: number): Block {

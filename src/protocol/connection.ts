@@ -54,8 +54,9 @@ export class Connection extends ReceiverState {
    */
   close(code: number, reason: Uint8Array): void {
     if (this.state !== ConnectionState.OPEN) return;
-    this.context.sendClose(this, code, reason);
+    // First, so that an output which fails while it takes the frame, and ends the connection, has the last word.
     this.state = ConnectionState.CLOSE_SENT;
+    this.context.sendClose(this, code, reason);
   }
 
   /** Fails the connection (RFC 6455 §7.1.7): a Close frame with `code` when none was sent, then DONE. */
@@ -92,7 +93,7 @@ export interface ConnectionHandler {
     length: number,
     isBinary: boolean,
   ): void;
-  /** A ping, already answered. */
+  /** A ping, already answered, or to be answered when the output takes bytes again. */
   onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
   onPong(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
   /**
@@ -193,8 +194,9 @@ export class ConnectionContext implements MessageHandler<Connection> {
   #onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void {
     const payload = bytes.subarray(offset, offset + length);
     // A peer that pings without reading must not make us queue: only the newest ping is answered then.
-    if (connection.output.blocked) connection.pendingPong = payload.slice();
-    else this.sender.bytes(connection.output, FIN | Opcode.PONG, payload);
+    const { blocked } = connection.output;
+    connection.pendingPong = blocked ? payload.slice() : null;
+    if (!blocked) this.sender.bytes(connection.output, FIN | Opcode.PONG, payload);
     this.#handler.onPing(connection, bytes, offset, length);
   }
 

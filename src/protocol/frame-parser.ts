@@ -10,7 +10,7 @@ import { applyMask, orBytes, rotateMask, wordsOf } from './mask.ts';
  *
  * - A frame that lies whole in the chunk is unmasked there and handed on as (bytes, offset, length).
  * - A header cut by the end of the chunk is kept (at most 13 bytes, for a control frame with its payload at
- *   most 139) and copied in front of the next chunk, so one loop sees it whole.
+ *   most 130) and copied in front of the next chunk, so one loop sees it whole.
  * - The payload of a data frame cut by the end of the chunk is handed on in pieces as it arrives; the parser
  *   joins nothing and allocates nothing by declared length.
  *

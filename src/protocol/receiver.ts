@@ -136,7 +136,10 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     const size = state.messageLength + length;
     let joined = state.joined;
     if (joined === null || joined.length < size) {
-      const grown = this.#pool.take(Math.max(size, FIRST_JOIN_SIZE));
+      // At least doubled: above the largest class of the pool, joining would be quadratic otherwise.
+      const least =
+        joined === null ? FIRST_JOIN_SIZE : Math.min(2 * joined.length, this.#limits.maxPayloadLength);
+      const grown = this.#pool.take(Math.max(size, least));
       if (joined !== null) {
         grown.set(joined.subarray(0, state.messageLength), 0);
         this.#pool.give(joined);

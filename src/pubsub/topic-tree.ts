@@ -40,7 +40,7 @@ export class TopicTree<S extends Subscriber> {
     }
     topic.subscribers.add(subscriber);
     subscriber.subscriptions ??= new Set();
-    subscriber.subscriptions.add(topic as unknown as Topic<Subscriber>);
+    subscriber.subscriptions.add(topic);
     return topic.subscribers.size;
   }
 
@@ -48,7 +48,7 @@ export class TopicTree<S extends Subscriber> {
   unsubscribe(subscriber: S, name: string): number {
     const topic = this.#topics.get(name);
     if (topic === undefined || !topic.subscribers.delete(subscriber)) return -1;
-    subscriber.subscriptions?.delete(topic as unknown as Topic<Subscriber>);
+    subscriber.subscriptions?.delete(topic);
     if (subscriber.subscriptions?.size === 0) subscriber.subscriptions = null;
     if (topic.subscribers.size === 0) this.#topics.delete(name);
     return topic.subscribers.size;

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { UpgradeRules } from './upgrade.ts';
 
 /**
@@ -109,5 +110,3 @@ export type FromShard =
   /** The module cannot be used. */
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }
   | { readonly type: 'connected' };
-
-type MessagePort = import('node:worker_threads').MessagePort;

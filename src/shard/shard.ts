@@ -1,7 +1,8 @@
-import { Counter } from '../net/counter.ts';
+import type { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
+import { allocate } from '../net/write-memory.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import type { Subscriber } from '../pubsub/topic-tree.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
@@ -30,7 +31,7 @@ export class Shard {
   readonly bus: Bus<BusSubscriber & Subscriber>;
   readonly counters: Float64Array;
   /** Memory to join messages in. */
-  readonly messagePool = new BufferPool(64 * 1024 * 1024, Buffer.allocUnsafeSlow);
+  readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
   #onEmpty: (() => void) | null = null;

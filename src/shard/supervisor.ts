@@ -5,7 +5,7 @@ import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/list
 import type { TcpHandle } from '../net/node-internals.ts';
 import { type Channel, createChannel, HandoffSender, testHandoff } from '../net/socket-handoff.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
-import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
+import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
 import {
   type AcceptorData,
   type AcceptorLimits,
@@ -127,11 +127,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#tellAcceptor({ type: 'stop' });
     this.#listening?.close();
     this.#listening = null;
-    const ends = this.#slots.map(({ life, restart }) => {
+    const ends: Promise<void>[] = [];
+    for (const { life, restart } of this.#slots) {
       if (restart !== null) clearTimeout(restart);
-      life?.post({ type: 'drain', code, deadline });
-      return life?.ended;
-    });
+      if (life === null) continue;
+      life.post({ type: 'drain', code, deadline });
+      ends.push(life.ended);
+    }
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => {
