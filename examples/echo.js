@@ -10,7 +10,7 @@
 /** @type {import('millrace').AppModule} */
 export default (app) => {
   app.ws('/*', {
-    maxPayloadLength: Number(process.env.MAX_PAYLOAD ?? 16 * 1024),
+    maxPayloadLength: Number(process.env['MAX_PAYLOAD'] ?? 16 * 1024),
     messageView: (ws, view, isBinary) => {
       ws.send(view, isBinary);
     },

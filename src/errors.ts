@@ -21,8 +21,6 @@ export const ERRORS = {
   MILLRACE_UNSUPPORTED_RUNTIME: 'This runtime lacks something the engine needs',
   /** A shard ended unexpectedly; the supervisor starts it anew. */
   MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
-  /** A user's handler threw or rejected; `cause` holds what was thrown. */
-  MILLRACE_HANDLER_FAILED: 'A handler threw',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

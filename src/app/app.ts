@@ -9,7 +9,7 @@ import type { Transport } from '../net/transport.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
 import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
 import { type HttpHandler, HttpServer } from './http-server.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { type RecognizedString, textOf, textOrBytes, topicName } from './recognized-string.ts';
 import { checkPort, checkServerLimits, type ServerLimits } from './server-limits.ts';
 import { WebSocketRoute } from './websocket-route.ts';
 
@@ -144,12 +144,12 @@ export class TemplatedApp implements Drainable {
 
   /** Sends a message to every subscriber of a topic. Returns false when there is none. */
   publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
-    return this.#shard.bus.publish(textOf(topic), bytesOf(message), isBinary, null);
+    return this.#shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, null);
   }
 
-  /** Subscribers of a topic. */
+  /** Subscribers of a topic, on all shards. */
   numSubscribers(topic: RecognizedString): number {
-    return this.#shard.bus.topics.subscriberCount(textOf(topic));
+    return this.#shard.subscriberCount(topicName(topic));
   }
 
   /** Stops listening and closes every connection at once. */

@@ -8,6 +8,8 @@ import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
 
 /** Whom a response tells that it is done, or that it became a WebSocket. */
 export interface ResponseOwner {
+  /** False: the connection ends behind this response. */
+  readonly keepAlive: boolean;
   responseEnded(response: HttpResponse, close: boolean): void;
   responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void;
 }
@@ -148,7 +150,7 @@ export class HttpResponse {
 
   #finish(contentLength: number, body: Uint8Array, closeConnection: boolean): this {
     this.#assertOpen();
-    const close = closeConnection || this.#head.close;
+    const close = closeConnection || this.#head.close || !this.#owner.keepAlive;
     writeLatin1(this.#transport, this.#head.finish(contentLength, httpDate(), close));
     if (body.length > 0) {
       const at = this.#transport.reserve(body.length);

@@ -33,7 +33,9 @@ export interface HttpLimits {
   readonly handshakeTimeout: number;
 }
 
-/** Bytes behind a request that waits for its response; more than this is not read. */
+/** Bytes behind a request that waits for its response. With more than these no more is read. */
+const MAX_REST = 16 * 1024;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** Seconds a peer has to follow our FIN. */
@@ -179,8 +181,10 @@ export class HttpServer implements TransportContext, Drainable {
 
   drain(transport: Transport, _code: number): void {
     const connection = transport.owner as HttpConnection;
-    if (connection.response === null) transport.destroy();
-    else connection.keepAlive = false;
+    if (connection.response !== null) connection.keepAlive = false;
+    // The last response is still on its way.
+    else if (transport.blocked) this.#linger(connection);
+    else transport.destroy();
   }
 
   // Events of a response.
@@ -191,7 +195,7 @@ export class HttpServer implements TransportContext, Drainable {
     connection.request = null;
     connection.upgradeRoute = null;
     connection.headBytes = null;
-    if (close || !connection.keepAlive || this.#shard.isDraining) {
+    if (close || this.#shard.isDraining) {
       this.#linger(connection);
     } else {
       connection.deadline = this.deadline();
@@ -278,7 +282,7 @@ export class HttpServer implements TransportContext, Drainable {
     end: number,
   ): number {
     this.#shard.count(Counter.REQUESTS);
-    connection.keepAlive = head.keepAlive;
+    connection.keepAlive = head.keepAlive && !this.#shard.isDraining;
     if (isUpgradeRequest(head)) {
       let isTaken = false;
       const { transport } = connection;
@@ -335,11 +339,10 @@ export class HttpServer implements TransportContext, Drainable {
       return isTaken;
     });
     if (isFound || connection.transport.isClosed) return;
-    const close = !connection.keepAlive;
     const body = '<html><body><h1>File Not Found</h1></body></html>';
     const response = new HttpResponse(connection.transport, connection, head.method);
     connection.response = response;
-    response.writeStatus('404 File Not Found').writeHeader('Content-Type', 'text/html').end(body, close);
+    response.writeStatus('404 File Not Found').writeHeader('Content-Type', 'text/html').end(body);
   }
 
   /** Calls a user's handler. What it throws or rejects with is answered 500, if nothing was sent yet. */
@@ -420,8 +423,8 @@ export class HttpServer implements TransportContext, Drainable {
     joined.set(kept, 0);
     joined.set(bytes.subarray(start, end), kept.length);
     connection.rest = joined;
-    // One read at most waits here; the kernel makes the peer wait with the rest.
-    connection.transport.pause();
+    // Reading on is how the peer's end is noticed. Beyond, the kernel makes it wait.
+    if (joined.length > MAX_REST) connection.transport.pause();
   }
 
   /** A response was sent later: takes up the requests that came behind it. */

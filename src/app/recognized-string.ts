@@ -21,6 +21,24 @@ export function textOf(text: RecognizedString): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }
 
+/**
+ * The name of a topic. Names cross threads as UTF-8, which has no lone surrogates: they become U+FFFD here, so
+ * that a name is the same everywhere.
+ */
+export function topicName(topic: RecognizedString): string {
+  const name = textOf(topic);
+  return isWellFormed(name) ? name : Buffer.from(name).toString();
+}
+
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+/** A message as text, which is encoded where it is framed, or as bytes. */
+export function textOrBytes(message: RecognizedString): string | Uint8Array {
+  return typeof message === 'string' ? message : bytesOf(message);
+}
+
 /** A copy that its receiver may keep. */
 export function ownCopy(bytes: Uint8Array): ArrayBuffer {
   const copy = new ArrayBuffer(bytes.byteLength);

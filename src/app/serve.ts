@@ -8,7 +8,7 @@ import { descriptorLimit } from '../net/descriptor-limit.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
 import { Supervisor } from '../shard/supervisor.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
 import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 
 export interface ServeOptions extends Partial<ServerLimits> {
@@ -21,7 +21,7 @@ export interface ServeOptions extends Partial<ServerLimits> {
   port: number;
   /** Address to listen on. Default '::', all of IPv6 and IPv4. */
   host?: string;
-  /** Shard threads, 1 to 64. Default: one for each core. */
+  /** Shard threads, 1 to 63. Default: one for each core. */
   shards?: number;
   /**
    * How connections are spread. Sticky ones go to the same shard by a hash of the client's address, the path, a
@@ -40,6 +40,11 @@ export interface ServeOptions extends Partial<ServerLimits> {
    * A shard ended unexpectedly and is started anew after `delay` ms. Default: it is printed to standard error.
    */
   onCrash?: (shard: number, error: unknown, delay: number) => void;
+  /**
+   * Publishes of thread `from` (a shard, or the number of shards for the main thread) were dropped for shard
+   * `to`, which does not keep up: its ring and `maxOverflow` are full. At most once a second for each thread.
+   */
+  onOverflow?: (from: number, to: number, dropped: number) => void;
 }
 
 export interface CloseOptions {
@@ -47,7 +52,8 @@ export interface CloseOptions {
   drain?: number;
 }
 
-export const MAX_SHARDS = 64;
+/** 64 threads can share topics, and the main thread is one. */
+export const MAX_SHARDS = 63;
 const DEFAULT_DRAIN = 10_000;
 /** Descriptors that are left for everything but connections. */
 const RESERVED_DESCRIPTORS = 128;
@@ -85,14 +91,19 @@ export class Server {
     return this.#limits;
   }
 
-  /** Sends a message to every subscriber of a topic, on all shards. */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary = false): void {
-    this.#supervisor.publish(textOf(topic), bytesOf(message), isBinary);
+  /** Sends a message to every subscriber of a topic, on all shards. Returns false when there is none. */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false): boolean {
+    return this.#supervisor.publish(topicName(topic), bytesOf(message), isBinary);
+  }
+
+  /** Subscribers of a topic, on all shards. */
+  numSubscribers(topic: RecognizedString): number {
+    return this.#supervisor.links.countElsewhere(topicName(topic));
   }
 
   /** The counters of all threads, now. */
   stats(): ServerStats {
-    return serverStats(this.#supervisor.control);
+    return serverStats(this.#supervisor.control, this.#supervisor.linkMemory);
   }
 
   /**
@@ -131,9 +142,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
     limits,
     data: options.data,
     handoff: checkHandoff(options.handoff),
+    ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
+    maxOverflow: limits.maxOverflow,
   });
   const { onCrash = reportCrash } = options;
   supervisor.on('crash', onCrash);
+  if (options.onOverflow !== undefined) supervisor.on('overflow', options.onOverflow);
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
   return new Server(supervisor, limits);

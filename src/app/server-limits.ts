@@ -30,6 +30,10 @@ export const SERVER_LIMITS = {
   maxConnectionsPerAddress: { default: 0, min: 1, max: 2 ** 31, zero: 'no limit', unit: 'connections' },
   /** Connections the kernel holds until they are accepted; it cuts this to net.core.somaxconn. */
   backlog: { default: 4096, min: 1, max: 65_535, unit: 'connections' },
+  /** The ring of each ordered pair of threads (serve only); rounded up to a power of two. */
+  ringSize: { default: 256 * 1024, min: 4096, max: 2 ** 29, unit: 'bytes' },
+  /** Publishes that wait for a shard whose ring is full, for each pair (serve only); more are dropped for it. */
+  maxOverflow: { default: 16 * 1024 * 1024, min: 1024, max: 2 ** 32, unit: 'bytes' },
 } as const satisfies Record<string, Limit>;
 
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>;

@@ -9,13 +9,20 @@ import type { WebSocketRoute } from './websocket-route.ts';
  * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
  * beside it; the WebSocket that the user holds points here until it is closed.
  */
-export class Session extends Connection implements Subscriber, BusSubscriber {
+export class Session extends Connection implements BusSubscriber {
   readonly route: WebSocketRoute;
   readonly transport: Transport;
   readonly socket: WebSocket;
   subscriptions: Set<Topic<Subscriber>> | null = null;
+  // BusSubscriber
+  flushMark = 0;
+  batchEpoch = 0;
+  batchCursor = 0;
+  sentEpoch = 0;
   /** The `close` handler has run, or is running. */
   isClosed = false;
+  /** The `dropped` handler is running. */
+  isDropping = false;
   /** Second the unanswered automatic ping was sent; 0: none. */
   pingedAt = 0;
   /** Second since which an incomplete message makes no headway; 0: there is none. */
@@ -34,8 +41,12 @@ export class Session extends Connection implements Subscriber, BusSubscriber {
     this.socket = new WebSocket(this);
   }
 
+  get isOpen(): boolean {
+    return this.state === ConnectionState.OPEN;
+  }
+
   deliverFrame(frame: Uint8Array, isBinary: boolean): boolean {
-    if (this.state !== ConnectionState.OPEN) return false;
+    if (!this.isOpen) return false;
     return this.route.deliver(this, frame, isBinary);
   }
 }

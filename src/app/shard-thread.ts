@@ -4,6 +4,7 @@ import { receiveTransfer } from '../net/socket-transfer.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import type { FromShard, RouteEntry, ShardData, ToShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
+import { Links } from '../shard/links.ts';
 import { Shard } from '../shard/shard.ts';
 import { type AppParts, partsOf, TemplatedApp } from './app.ts';
 
@@ -26,7 +27,10 @@ export async function runShard(data: ShardData): Promise<void> {
   };
   const control = new ControlBlock(data.count, data.control);
   control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
-  const shard = new Shard(data.index, control);
+  const links = new Links(data.links, data.index, (to, dropped) => {
+    tell({ type: 'overflow', to, dropped });
+  });
+  const shard = new Shard(data.index, control, links);
   const app = new TemplatedApp(data.limits, shard);
   try {
     const run = await loadModule(data.module);
@@ -40,7 +44,7 @@ export async function runShard(data: ShardData): Promise<void> {
   const parts = partsOf(app);
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   const drained = new Promise<void>((resolve) => {
-    const thread = new ShardThread(data, control, app, parts, tell, resolve);
+    const thread = new ShardThread(data, control, app, parts, links, tell, resolve);
     data.port.on('message', (message: ToShard) => {
       thread.onMessage(message);
     });
@@ -53,7 +57,8 @@ export async function runShard(data: ShardData): Promise<void> {
 async function loadModule(url: string): Promise<AppModule> {
   const module = (await import(url)) as { default?: unknown };
   if (typeof module.default === 'function') return module.default as AppModule;
-  throw new Error(`${url} must have a default export (app, shard) => …; it has ${typeof module.default}`);
+  const found = module.default === undefined ? 'there is none' : `it is a ${typeof module.default}`;
+  throw new Error(`the default export must be a function (app, shard) => …; ${found}`);
 }
 
 function routeEntry(route: AppParts['webSockets'][number]): RouteEntry {
@@ -70,6 +75,7 @@ class ShardThread {
   readonly #control: ControlBlock;
   readonly #app: TemplatedApp;
   readonly #parts: AppParts;
+  readonly #links: Links;
   readonly #tell: (message: FromShard) => void;
   readonly #onDrained: () => void;
   #receiver: HandoffReceiver | null = null;
@@ -79,6 +85,7 @@ class ShardThread {
     control: ControlBlock,
     app: TemplatedApp,
     parts: AppParts,
+    links: Links,
     tell: (message: FromShard) => void,
     onDrained: () => void,
   ) {
@@ -86,6 +93,7 @@ class ShardThread {
     this.#control = control;
     this.#app = app;
     this.#parts = parts;
+    this.#links = links;
     this.#tell = tell;
     this.#onDrained = onDrained;
   }
@@ -105,8 +113,8 @@ class ShardThread {
         });
         this.#tell({ type: 'connected' });
         break;
-      case 'publish':
-        this.#app.publish(message.topic, message.message, message.isBinary);
+      case 'shard-down':
+        this.#links.resetShard(message.index);
         break;
       case 'drain':
         void this.#drain(message.code, message.deadline);

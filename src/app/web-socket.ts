@@ -5,7 +5,7 @@ import { ConnectionState } from '../protocol/connection.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { bytesOf, type RecognizedString, textOrBytes, topicName } from './recognized-string.ts';
 import type { Session } from './session.ts';
 
 /** What `send` and its like return. */
@@ -74,7 +74,7 @@ export class WebSocket<UserData = unknown> {
   end(code = 0, shortMessage: RecognizedString = ''): void {
     const session = this.#live();
     const isKnown = code === 0 || code === CloseCode.NO_STATUS || code === CloseCode.ABNORMAL;
-    if (!isKnown && !isValidCloseCode(code)) {
+    if (!isKnown && !(Number.isInteger(code) && isValidCloseCode(code))) {
       throw new MillraceError(
         'MILLRACE_INVALID_ARGUMENT',
         `ws.end: ${String(code)} is no close code an endpoint may send; use 1000 to 1003, 1007 to 1014, or 3000 to 4999`,
@@ -92,18 +92,18 @@ export class WebSocket<UserData = unknown> {
   /** Subscribes to a topic. True: the socket is subscribed. */
   subscribe(topic: RecognizedString): boolean {
     const session = this.#live();
-    return session.route.subscribe(session, textOf(topic));
+    return session.route.subscribe(session, topicName(topic));
   }
 
   /** Returns whether it was subscribed. */
   unsubscribe(topic: RecognizedString): boolean {
     const session = this.#live();
-    return session.route.unsubscribe(session, textOf(topic));
+    return session.route.unsubscribe(session, topicName(topic));
   }
 
   isSubscribed(topic: RecognizedString): boolean {
     const session = this.#live();
-    return session.route.shard.bus.topics.isSubscribed(session, textOf(topic));
+    return session.route.shard.bus.topics.isSubscribed(session, topicName(topic));
   }
 
   /** The topics it is subscribed to. */
@@ -119,7 +119,7 @@ export class WebSocket<UserData = unknown> {
   publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
     const session = this.#live();
     if (session.subscriptions === null) return false;
-    return session.route.shard.bus.publish(textOf(topic), bytesOf(message), isBinary, session);
+    return session.route.shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, session);
   }
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
@@ -180,6 +180,9 @@ function sendFrame(
 ): SendStatus {
   if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
   const { transport, route } = session;
+  const { bus } = route.shard;
+  // What was published to this socket before must leave before.
+  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
   if (transport.blocked && route.isOverLimit(session)) {
     route.drop(session, bytesOf(message), isBinary);
     return SendStatus.DROPPED;

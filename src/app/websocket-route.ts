@@ -179,6 +179,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   /** Sends a Close frame; the user's side of the connection is over at once. */
   endSession(session: Session, code: number, reason: Uint8Array): void {
     if (session.isClosed) return;
+    this.shard.bus.settle(session);
     session.close(code, reason);
     this.#startCutOff(session);
     this.#close(session, code, ownCopy(reason));
@@ -190,13 +191,13 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   subscribe(session: Session, topic: string): boolean {
     if (session.isClosed) return false;
-    const count = this.shard.bus.topics.subscribe(session, topic);
-    if (count >= 0) this.#tellSubscription(session, topic, count, count - 1);
+    const count = this.shard.subscribe(session, topic);
+    if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
     return true;
   }
 
   unsubscribe(session: Session, topic: string): boolean {
-    const count = this.shard.bus.topics.unsubscribe(session, topic);
+    const count = this.shard.unsubscribe(session, topic);
     if (count < 0) return false;
     this.#tellSubscription(session, topic, count, count + 1);
     return true;
@@ -229,7 +230,11 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
       return;
     }
     const { dropped } = this.behavior;
-    if (dropped !== undefined) this.#call(session, dropped, session.socket, ownCopy(message), isBinary);
+    // A handler knows from the result what it sends in vain itself; telling it would not end.
+    if (dropped === undefined || session.isDropping) return;
+    session.isDropping = true;
+    this.#call(session, dropped, session.socket, ownCopy(message), isBinary);
+    session.isDropping = false;
   }
 
   /** An error of a user's handler that has no connection, or whose connection is no more. */

@@ -22,8 +22,8 @@ export interface TimerNode {
 const SLOTS = 1024;
 
 export class IdleTimer {
-  /** Monotonic time in whole seconds, advanced once a second while nodes are linked. Starts at 1. */
-  now: number;
+  /** `now` while the interval runs. */
+  #second: number;
   readonly #origin = Math.floor(performance.now() / 1000) - 1;
   readonly #slots: (TimerNode | null)[] = new Array<TimerNode | null>(SLOTS).fill(null);
   #size = 0;
@@ -33,8 +33,13 @@ export class IdleTimer {
   #cursor: TimerNode | null = null;
 
   constructor() {
-    this.now = this.#clock();
-    this.#visited = this.now;
+    this.#second = this.#clock();
+    this.#visited = this.#second;
+  }
+
+  /** Monotonic time in whole seconds, from 1. Cheap while nodes are linked: it is then advanced once a second. */
+  get now(): number {
+    return this.#interval === null ? this.#clock() : this.#second;
   }
 
   /** Nodes that are linked. */
@@ -75,22 +80,22 @@ export class IdleTimer {
   }
 
   #start(): void {
-    this.now = this.#clock();
-    this.#visited = this.now;
+    this.#second = this.#clock();
+    this.#visited = this.#second;
     this.#interval = setInterval(this.#tick, 1000);
     this.#interval.unref();
   }
 
   readonly #tick = (): void => {
-    this.now = this.#clock();
+    this.#second = this.#clock();
     // After the poll phase: what a peer sent while this thread was busy counts before its deadline does.
     setImmediate(this.#visitDue);
   };
 
   readonly #visitDue = (): void => {
     // A clock that jumped more than a round passes each slot once.
-    if (this.now - this.#visited > SLOTS) this.#visited = this.now - SLOTS;
-    while (this.#visited < this.now) {
+    if (this.#second - this.#visited > SLOTS) this.#visited = this.#second - SLOTS;
+    while (this.#visited < this.#second) {
       this.#visited++;
       this.#visitSlot(this.#visited & (SLOTS - 1));
     }
@@ -106,7 +111,7 @@ export class IdleTimer {
       const node = this.#cursor;
       this.#cursor = node.timerNext;
       this.cancel(node);
-      const next = node.onTimer(this.now);
+      const next = node.onTimer(this.#second);
       if (next > 0 && node.timerSlot === -1) this.schedule(node, next);
     }
   }

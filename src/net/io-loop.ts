@@ -2,13 +2,17 @@ import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
-import { BlockPool, Cork } from './write-memory.ts';
+import { BlockPool, Cork, SlabPool } from './write-memory.ts';
 
 /** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
 export const RECEIVE_SIZE = 256 * 1024;
 
 /** Uncorked bytes that may wait for the end of the turn, over all sockets; more are written at once. */
 const MAX_DIRTY = 4 * 1024 * 1024;
+
+export interface TurnListener {
+  onTurnEnd(): void;
+}
 
 /**
  * What all sockets of one thread share: the receive buffer, the cork, memory for queues, the timer, and the
@@ -22,7 +26,8 @@ export class IoLoop {
   readonly receiveBuffer: Uint8Array = Buffer.allocUnsafeSlow(FRAME_HEADROOM + RECEIVE_SIZE);
   /** The part of it that libuv reads into. */
   readonly readTarget: Uint8Array = this.receiveBuffer.subarray(FRAME_HEADROOM);
-  readonly cork = new Cork();
+  readonly slabs = new SlabPool();
+  readonly cork = new Cork(this.slabs);
   readonly blocks = new BlockPool();
   readonly timer = new IdleTimer();
   /** Indexed by Counter; shared memory where the thread belongs to a server. */
@@ -37,15 +42,28 @@ export class IoLoop {
   #yielded: Transport[] = [];
   #failed: Transport[] = [];
   #turnScheduled = false;
+  readonly #turnListeners: TurnListener[] = [];
 
   constructor(counters: Float64Array) {
     this.counters = counters;
   }
 
+  /** Has `listener` called at the end of every turn in which something was to be done at its end. */
+  addTurnListener(listener: TurnListener): void {
+    this.#turnListeners.push(listener);
+  }
+
+  /** Something is to be done at the end of this turn. */
+  requestTurnEnd(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setImmediate(this.#endTurn);
+  }
+
   /** The socket has bytes in its queue that are to leave at the end of this turn. */
   markDirty(transport: Transport): void {
     this.#dirty.push(transport);
-    this.#scheduleTurnEnd();
+    this.requestTurnEnd();
   }
 
   /** Counts bytes queued for the end of the turn, and writes all at once when they become too many. */
@@ -57,13 +75,13 @@ export class IoLoop {
   /** The socket read its share of this turn; it goes on reading in the next. */
   yieldRead(transport: Transport): void {
     this.#yielded.push(transport);
-    this.#scheduleTurnEnd();
+    this.requestTurnEnd();
   }
 
   /** A write failed; the socket closes at the end of this turn, not under the hands of whoever wrote. */
   destroyLater(transport: Transport): void {
     this.#failed.push(transport);
-    this.#scheduleTurnEnd();
+    this.requestTurnEnd();
   }
 
   flushDirty(): void {
@@ -78,14 +96,11 @@ export class IoLoop {
     }
   }
 
-  #scheduleTurnEnd(): void {
-    if (this.#turnScheduled) return;
-    this.#turnScheduled = true;
-    setImmediate(this.#endTurn);
-  }
-
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
+    // Direct sends first: a socket's publishes that are older were written before them.
+    this.flushDirty();
+    for (const listener of this.#turnListeners) listener.onTurnEnd();
     this.flushDirty();
     if (this.#failed.length > 0) this.#destroyFailed();
     if (this.#yielded.length === 0) return;

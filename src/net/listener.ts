@@ -74,9 +74,11 @@ export function bindAddress(host: string, port: number): TcpHandle {
   if (address === '::' && (name === 'EAFNOSUPPORT' || name === 'EINVAL')) {
     error = handle.bind('0.0.0.0', port);
   }
+  // libuv keeps EADDRINUSE until the first call that needs the address.
+  if (error === 0) error = handle.getsockname({});
   if (error !== 0) {
     handle.close();
-    throw listenError(host, port, error);
+    throw listenError(host, port, errorName(error));
   }
   return handle;
 }
@@ -87,9 +89,8 @@ export function boundPort(handle: TcpHandle): number {
   return handle.getsockname(name) === 0 ? (name.port ?? -1) : -1;
 }
 
-/** What to tell a user whose address cannot be listened on. */
-export function listenError(host: string, port: number, error: number): MillraceError {
-  const name = errorName(error);
+/** What to tell a user whose address cannot be listened on. `name` is the system's, such as EADDRINUSE. */
+export function listenError(host: string, port: number, name: string): MillraceError {
   const remedies: Record<string, string> = {
     EADDRINUSE: 'another program listens there; choose another port, or 0 for any free one',
     EACCES: 'ports below 1024 need a privilege; choose a higher one',

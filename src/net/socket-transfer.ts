@@ -17,7 +17,7 @@ export interface TransferListenerEvents {
   onListening(port: number): void;
   /** A connection, unread. */
   onConnection(socket: Socket): void;
-  onError(error: Error): void;
+  onError(error: NodeJS.ErrnoException): void;
 }
 
 /** Listens with the public API and leaves its connections unread. */

@@ -192,13 +192,37 @@ export class Transport implements Output, TimerNode {
     }
   }
 
+  /**
+   * Sends bytes that other sockets are sent too, without a copy where nothing waits on this one.
+   *
+   * @param view bytes that stay as they are until they are written
+   * @param slab what they lie in, to be pinned while they are in flight; null: nobody uses their memory again
+   */
+  writeShared(view: Uint8Array, slab: Slab | null): void {
+    const { io } = this;
+    const isIdle = !this.blocked && this.#queue === null && (io.corked !== this || io.cork.length === 0);
+    if (isIdle) {
+      io.counters[Counter.BYTES_OUT]! += view.length;
+      if (this.#write(view) === ASYNC && slab !== null) {
+        slab.pins++;
+        this.#inFlightSlab = slab;
+      }
+    } else if (slab !== null) {
+      const at = this.reserve(view.length);
+      this.bytes.set(view, at);
+      this.commit(view.length);
+    } else {
+      this.#queueShared(view);
+    }
+  }
+
   /** Writes what is corked. */
   flushCork(): void {
     const { cork } = this.io;
     if (cork.length === 0) return;
     const result = this.#write(new Uint8Array(cork.slab.memory, cork.start, cork.length));
     if (result === ASYNC) this.#inFlightSlab = cork.pin();
-    else cork.length = 0;
+    else cork.written();
   }
 
   /** Writes the queue until it is empty or the kernel takes no more. */
@@ -293,7 +317,7 @@ export class Transport implements Output, TimerNode {
   }
 
   writeCompleted(status: number): void {
-    if (this.#inFlightSlab !== null) this.io.cork.unpin(this.#inFlightSlab);
+    if (this.#inFlightSlab !== null) this.io.slabs.unpin(this.#inFlightSlab);
     if (this.#inFlightBlock !== null) this.io.blocks.give(this.#inFlightBlock);
     this.#inFlightSlab = null;
     this.#inFlightBlock = null;
@@ -319,10 +343,20 @@ export class Transport implements Output, TimerNode {
     if (this.#phase !== Phase.CLOSED) this.handle.readStop();
   }
 
+  /** Many sockets can wait with one large message, and it is in memory once. */
+  #queueShared(view: Uint8Array): void {
+    if (this.io.corked === this) this.flushCork();
+    this.#queue ??= [];
+    this.#queue.push(this.io.blocks.share(view));
+    this.#queuedBytes += view.length;
+    this.io.counters[Counter.BYTES_OUT]! += view.length;
+    if (!this.blocked) this.flushQueue();
+  }
+
   #reserveBlock(size: number): number {
     this.#queue ??= [];
     let block = this.#queue[this.#queue.length - 1];
-    if (block === undefined || block.length + size > block.bytes.length) {
+    if (block === undefined || block.isShared || block.length + size > block.bytes.length) {
       // Growing with the queue keeps the number of blocks, and of writes, logarithmic.
       block = this.io.blocks.take(Math.max(size, Math.min(this.#queuedBytes, FLUSH_QUEUE_AT)));
       this.#queue.push(block);

@@ -3,81 +3,113 @@ import { BufferPool } from '../protocol/buffer-pool.ts';
 /**
  * Memory that frames are written into on their way to the kernel.
  *
- * A slab is cork memory: the socket whose bytes are being handled writes its frames here, and all of them go
- * out in one write when the handler is done.
+ * A slab takes frames one behind the other, to go out in one write. The kernel nearly always takes a write at
+ * once, and the memory is free again. When it does not, those bytes belong to libuv until the write completes:
+ * the slab is pinned, and what comes next goes behind them or into another slab.
  *
  *     slab  [ in flight for A ][ in flight for B ][ cork ──▶ free          ]
  *                                                 └ start  └ start + length
- *
- * The kernel nearly always takes a write at once, and the cork starts again at the same place. When it does
- * not, those bytes belong to libuv until the write completes: the slab is pinned and the cork moves on behind
- * them. A slab without pins starts from the front.
  */
 export interface Slab {
   readonly bytes: Uint8Array;
   readonly memory: ArrayBufferLike;
   /** Writes in flight out of it. */
   pins: number;
+  /** Somebody is still writing into it. */
+  isOpen: boolean;
 }
 
-/** Bytes of a slab. A message larger than this is written from a block of its own. */
+/** Bytes of a slab. A message larger than this is written from memory of its own. */
 export const SLAB_SIZE = 64 * 1024;
 
 /** Slabs kept for reuse. */
 const MAX_SPARE_SLABS = 64;
 
+/** The slabs of one thread. */
+export class SlabPool {
+  readonly #spare: Slab[] = [];
+
+  /** A slab without pins, open. */
+  take(): Slab {
+    const slab = this.#spare.pop();
+    if (slab === undefined) {
+      const bytes = allocate(SLAB_SIZE);
+      return { bytes, memory: bytes.buffer, pins: 0, isOpen: true };
+    }
+    slab.isOpen = true;
+    return slab;
+  }
+
+  /** Whoever took the slab writes into it no more; it is free once its writes are complete. */
+  close(slab: Slab): void {
+    slab.isOpen = false;
+    this.#recycle(slab);
+  }
+
+  unpin(slab: Slab): void {
+    slab.pins--;
+    this.#recycle(slab);
+  }
+
+  #recycle(slab: Slab): void {
+    if (slab.pins > 0 || slab.isOpen) return;
+    if (this.#spare.length < MAX_SPARE_SLABS) this.#spare.push(slab);
+  }
+}
+
+/** Cork memory: where the socket whose bytes are being handled writes its frames. */
 export class Cork {
-  slab: Slab = newSlab();
+  slab: Slab;
   start = 0;
   length = 0;
-  readonly #spare: Slab[] = [];
+  readonly #slabs: SlabPool;
+
+  constructor(slabs: SlabPool) {
+    this.#slabs = slabs;
+    this.slab = slabs.take();
+  }
 
   /** The position for `size` more bytes, or -1: flush first (or, when nothing is corked, it is too large). */
   reserve(size: number): number {
     const at = this.start + this.length;
     if (at + size <= SLAB_SIZE) return at;
     if (this.length > 0 || size > SLAB_SIZE) return -1;
-    if (this.slab.pins > 0) this.slab = this.#spare.pop() ?? newSlab();
+    if (this.slab.pins > 0) {
+      this.#slabs.close(this.slab);
+      this.slab = this.#slabs.take();
+    }
     this.start = 0;
     return 0;
   }
 
-  /** The corked bytes are in flight: they stay as they are until `unpin`. */
+  /** The corked bytes are written. */
+  written(): void {
+    this.length = 0;
+    if (this.slab.pins === 0) this.start = 0;
+  }
+
+  /** The corked bytes are in flight: they stay as they are until the slab is unpinned. */
   pin(): Slab {
     this.slab.pins++;
     this.start += this.length;
     this.length = 0;
     return this.slab;
   }
-
-  unpin(slab: Slab): void {
-    if (--slab.pins > 0) return;
-    if (slab === this.slab) {
-      if (this.length === 0) this.start = 0;
-    } else if (this.#spare.length < MAX_SPARE_SLABS) {
-      this.#spare.push(slab);
-    }
-  }
-}
-
-function newSlab(): Slab {
-  const bytes = Buffer.allocUnsafeSlow(SLAB_SIZE);
-  return { bytes, memory: bytes.buffer, pins: 0 };
 }
 
 /** Bytes that wait for their turn on one socket. */
 export interface Block {
   bytes: Uint8Array;
   length: number;
-}
-
-/** Memory with undefined content, whose text methods are native. */
-export function allocate(size: number): Buffer {
-  return Buffer.allocUnsafeSlow(size);
+  /** Other sockets wait with the same bytes: nothing may be added, and the memory is not the pool's. */
+  isShared: boolean;
 }
 
 /** The smallest block: one small message for a socket that is not being read. */
 const MIN_BLOCK = 1024;
+
+/** Block objects kept for reuse. */
+const MAX_SPARE_BLOCKS = 4096;
 
 /** Blocks and the memory in them, lent to write queues. */
 export class BlockPool {
@@ -85,18 +117,34 @@ export class BlockPool {
   readonly #blocks: Block[] = [];
 
   take(size: number): Block {
-    const bytes = this.#memory.take(Math.max(size, MIN_BLOCK));
-    const block = this.#blocks.pop() ?? { bytes, length: 0 };
-    block.bytes = bytes;
-    return block;
+    return this.#block(this.#memory.take(Math.max(size, MIN_BLOCK)), 0, false);
+  }
+
+  /** A block over bytes that others use too and that never change. */
+  share(bytes: Uint8Array): Block {
+    return this.#block(bytes, bytes.length, true);
   }
 
   give(block: Block): void {
-    this.#memory.give(block.bytes);
+    if (!block.isShared) this.#memory.give(block.bytes);
     block.bytes = NO_BYTES;
     block.length = 0;
-    if (this.#blocks.length < 4096) this.#blocks.push(block);
+    if (this.#blocks.length < MAX_SPARE_BLOCKS) this.#blocks.push(block);
+  }
+
+  #block(bytes: Uint8Array, length: number, isShared: boolean): Block {
+    const block = this.#blocks.pop();
+    if (block === undefined) return { bytes, length, isShared };
+    block.bytes = bytes;
+    block.length = length;
+    block.isShared = isShared;
+    return block;
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+/** Memory with undefined content, whose text methods are native. */
+export function allocate(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(size);
+}

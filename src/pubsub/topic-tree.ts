@@ -13,45 +13,57 @@ export interface Subscriber {
 
 export interface Topic<S> {
   readonly name: string;
+  /** A hash of the name, whatever the tree's owner uses. */
+  readonly hash: number;
   readonly subscribers: Set<S>;
-}
-
-/** Gets each subscriber of a publish. */
-export interface Delivery<S> {
-  deliver(subscriber: S): void;
+  /** Messages published in this turn and not yet delivered, as numbers that grow. Kept by the tree's owner. */
+  pending: number[];
+  /** The same, of the messages that are being delivered. */
+  flushing: number[];
 }
 
 export class TopicTree<S extends Subscriber> {
   readonly #topics = new Map<string, Topic<S>>();
+  readonly #hash: (name: string) => number;
+
+  /** @param hash gives each new topic its `hash` */
+  constructor(hash: (name: string) => number = noHash) {
+    this.#hash = hash;
+  }
 
   /** Topics that have a subscriber. */
   get size(): number {
     return this.#topics.size;
   }
 
-  /** Returns the topic's new number of subscribers, or -1 when it was subscribed already. */
-  subscribe(subscriber: S, name: string): number {
+  /** The topic of this name, if it has a subscriber. */
+  get(name: string): Topic<S> | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** Returns the topic, which has one subscriber more, or undefined when it was subscribed already. */
+  subscribe(subscriber: S, name: string): Topic<S> | undefined {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = { name, subscribers: new Set() };
+      topic = { name, hash: this.#hash(name), subscribers: new Set(), pending: [], flushing: [] };
       this.#topics.set(name, topic);
     } else if (topic.subscribers.has(subscriber)) {
-      return -1;
+      return undefined;
     }
     topic.subscribers.add(subscriber);
     subscriber.subscriptions ??= new Set();
     subscriber.subscriptions.add(topic);
-    return topic.subscribers.size;
+    return topic;
   }
 
-  /** Returns the topic's new number of subscribers, or -1 when it was not subscribed. */
-  unsubscribe(subscriber: S, name: string): number {
+  /** Returns the topic, which has one subscriber less, or undefined when it was not subscribed. */
+  unsubscribe(subscriber: S, name: string): Topic<S> | undefined {
     const topic = this.#topics.get(name);
-    if (topic === undefined || !topic.subscribers.delete(subscriber)) return -1;
+    if (topic === undefined || !topic.subscribers.delete(subscriber)) return undefined;
     subscriber.subscriptions?.delete(topic);
     if (subscriber.subscriptions?.size === 0) subscriber.subscriptions = null;
     if (topic.subscribers.size === 0) this.#topics.delete(name);
-    return topic.subscribers.size;
+    return topic;
   }
 
   isSubscribed(subscriber: S, name: string): boolean {
@@ -66,20 +78,8 @@ export class TopicTree<S extends Subscriber> {
   subscriberCount(name: string): number {
     return this.#topics.get(name)?.subscribers.size ?? 0;
   }
+}
 
-  /**
-   * Hands every subscriber of the topic but `except` to `delivery`. Returns whether there was one. Subscribers
-   * that come or go meanwhile are met or not, but none is met twice.
-   */
-  publish(name: string, except: S | null, delivery: Delivery<S>): boolean {
-    const topic = this.#topics.get(name);
-    if (topic === undefined) return false;
-    let found = false;
-    for (const subscriber of topic.subscribers) {
-      if (subscriber === except) continue;
-      found = true;
-      delivery.deliver(subscriber);
-    }
-    return found;
-  }
+function noHash(): number {
+  return 0;
 }

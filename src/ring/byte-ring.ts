@@ -76,6 +76,14 @@ export function formatRing(region: RingRegion, capacity: number, startCursor = 0
   Atomics.store(header, RingHeader.MAGIC >> 2, RING_MAGIC);
 }
 
+/** Bytes committed and not yet read, as a third thread sees them. */
+export function ringDepth(region: RingRegion): number {
+  const { header, capacity } = openRing(region);
+  // Orders nothing: two moments of a moving picture, of which only the difference is shown.
+  const used = (Atomics.load(header, HEAD) - Atomics.load(header, TAIL)) | 0;
+  return Math.min(Math.max(used, 0), capacity);
+}
+
 /** The views both sides work with. */
 export interface RingViews {
   readonly header: Int32Array<SharedArrayBuffer>;

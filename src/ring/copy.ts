@@ -7,7 +7,7 @@
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /** Up to this many bytes are copied word by word, without a view (the words are taken apart little end first). */
-export const SHORT_COPY = LITTLE_ENDIAN ? 128 : 0;
+export const SHORT_COPY = LITTLE_ENDIAN ? 96 : 0;
 
 /** A data area as bytes and as words, as producers and consumers offer it. */
 export interface SharedBytes {

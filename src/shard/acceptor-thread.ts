@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { Listener } from '../net/listener.ts';
+import { errorName } from '../net/node-internals.ts';
 import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
 import { listenForTransfer, transferSocket } from '../net/socket-transfer.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
@@ -37,7 +38,7 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
   const sockets = new HandoffReceiver(data.listenFd, (handle) => {
     const error = listener.start(handle);
     if (error === 0) tell({ type: 'listening', port: data.port });
-    else tell({ type: 'listen-failed', message: String(error) });
+    else tell({ type: 'listen-failed', error: errorName(error) });
   });
   port.on('message', (message: ToAcceptor) => {
     if (message.type === 'shard-up') {
@@ -92,7 +93,7 @@ class TransferAcceptor {
       },
       onError: (error) => {
         this.#counters[Counter.ACCEPT_ERRORS]!++;
-        tell({ type: 'listen-failed', message: error.message });
+        tell({ type: 'listen-failed', error: error.code ?? error.message });
       },
     });
   }

@@ -1,69 +1,338 @@
 import { Counter } from '../net/counter.ts';
+import type { IoLoop, TurnListener } from '../net/io-loop.ts';
+import { textPort } from '../net/native-ports.ts';
+import type { Transport } from '../net/transport.ts';
+import { allocate } from '../net/write-memory.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
-import { type Delivery, type Subscriber, TopicTree } from '../pubsub/topic-tree.ts';
+import { Sender } from '../protocol/sender.ts';
+import { type Subscriber, type Topic, TopicTree } from '../pubsub/topic-tree.ts';
+import type { PublishRecord } from '../ring/record.ts';
+import type { Links } from './links.ts';
+import { TurnBatch } from './turn-batch.ts';
 
-/** A subscriber that takes frames as they go on the wire. */
-export interface BusSubscriber {
-  /** `frame` is valid during the call. Returns false when the message was dropped. */
+/** A socket as the bus sees it. */
+export interface BusSubscriber extends Subscriber {
+  readonly transport: Transport;
+  /** Frames can be sent. */
+  readonly isOpen: boolean;
+  /** The flush that served it last. */
+  flushMark: number;
+  /** The batch whose first `batchCursor` messages it has got, or is not to get, already. */
+  batchEpoch: number;
+  batchCursor: number;
+  /** The batch it published into last. */
+  sentEpoch: number;
+  /** Sends a frame as it is, or drops it at the route's limit. Returns whether it was sent. */
   deliverFrame(frame: Uint8Array, isBinary: boolean): boolean;
 }
 
+/** Messages with a longer frame are not batched, and their bytes are shared by all that wait with them. */
+const MAX_BATCHED = 16 * 1024;
+
 /**
- * Bus: publishes of one thread. A message is framed once, whatever the number of subscribers. The seam for
- * other threads is here: `publish` is where a record for each interested shard will be written, and
- * `deliverFrame` is what an arriving record ends in.
+ * Bus: the publishes of one thread. A message is framed once. What is published in a turn is delivered at its
+ * end: subscribers of the same topics get the same bytes in one write each, and each interested shard gets its
+ * records in one commit.
+ *
+ * A socket's direct sends and subscriptions keep their place among its publishes: before one of them, what was
+ * published to the socket earlier in the turn is written (`settle`).
  */
-export class Bus<S extends BusSubscriber & Subscriber> implements Delivery<S> {
-  readonly topics = new TopicTree<S>();
+export class Bus<S extends BusSubscriber> implements TurnListener {
+  readonly topics: TopicTree<S>;
+  readonly #io: IoLoop;
   readonly #counters: Float64Array;
-  #memory = new Uint8Array(4096);
-  // The publish under way. A handler that publishes from inside a delivery gets other memory.
-  #frame: Uint8Array = this.#memory;
-  #isBinary = false;
-  #isPublishing = false;
+  readonly #links: Links | null;
+  readonly #sender = new Sender('server', textPort);
+  /** Takes what is published. */
+  #batch: TurnBatch<S>;
+  /** The other one: what is being delivered. */
+  #flushing: TurnBatch<S>;
+  /** Topics with messages in the batch. */
+  #dirty: Topic<S>[] = [];
+  #flushingDirty: Topic<S>[] = [];
+  #isFlushing = false;
+  /** Numbers batches and flushes. */
+  #epoch = 1;
 
-  constructor(counters: Float64Array) {
-    this.#counters = counters;
+  constructor(io: IoLoop, links: Links | null) {
+    this.#io = io;
+    this.#counters = io.counters;
+    this.#links = links;
+    this.topics = new TopicTree<S>(links === null ? undefined : (name) => links.hash(name));
+    this.#batch = new TurnBatch<S>(io.slabs);
+    this.#batch.epoch = this.#epoch;
+    this.#flushing = new TurnBatch<S>(io.slabs);
+    io.addTurnListener(this);
   }
 
-  /** Sends a message to all subscribers of the topic but `except`. Returns whether there was one. */
-  publish(topic: string, message: Uint8Array, isBinary: boolean, except: S | null): boolean {
-    if (this.topics.subscriberCount(topic) === 0) return false;
+  /** Whether anything published waits for the end of the turn. */
+  get hasPending(): boolean {
+    return this.#batch.count > 0 || this.#isFlushing;
+  }
+
+  /** Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard. */
+  publish(name: string, message: Uint8Array | string, isBinary: boolean, except: S | null): boolean {
+    const topic = this.topics.get(name);
+    const others = topic === undefined ? 0 : topic.subscribers.size - (isMember(topic, except) ? 1 : 0);
+    const links = this.#links;
+    const hash = links === null ? 0 : (topic?.hash ?? links.hash(name));
+    const isWanted = links?.isWanted(hash) ?? false;
+    if (others === 0 && !isWanted) return false;
     this.#counters[Counter.PUBLISHED]!++;
-    const frame = this.#frameMessage(message, isBinary);
-    return this.#deliver(topic, frame, isBinary, except);
+    const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
+    const target = others === 0 ? undefined : topic;
+    if (longestFrame(message) > MAX_BATCHED && !this.#isFlushing) {
+      this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted);
+    } else {
+      this.#publishBatched(target, name, hash, message, opcode, except, isWanted);
+    }
+    return others > 0 || links!.countElsewhere(name) > 0;
   }
 
-  deliver(subscriber: S): void {
-    if (subscriber.deliverFrame(this.#frame, this.#isBinary)) this.#counters[Counter.DELIVERED]!++;
+  /** A publish of another thread arrived. */
+  onRemotePublish(record: PublishRecord): void {
+    const topic = this.topics.get(record.topic());
+    // Another topic of the same slot was wanted.
+    if (topic === undefined) return;
+    const { frameLength, frameOffset } = record;
+    const isBinary = record.opcode === Opcode.BINARY;
+    if (frameLength > MAX_BATCHED && !this.#isFlushing) {
+      this.flush();
+      // Ring memory is the producer's again after this call; a message that came in pieces has its own.
+      const frame = record.owned ? record.frame() : record.frame().slice();
+      this.#deliverLarge(topic, frame, isBinary, null);
+      return;
+    }
+    this.#makeRoom(frameLength);
+    const message = this.#begin(topic, null, isBinary);
+    const batch = this.#batch;
+    const at = batch.reserve(frameLength);
+    batch.bytes.set(record.bytes.subarray(frameOffset, frameOffset + frameLength), at);
+    batch.commit(frameLength);
+    topic.pending.push(message);
   }
 
-  #deliver(topic: string, frame: Uint8Array, isBinary: boolean, except: S | null): boolean {
-    const outer = { frame: this.#frame, isBinary: this.#isBinary, isPublishing: this.#isPublishing };
-    this.#frame = frame;
-    this.#isBinary = isBinary;
-    this.#isPublishing = true;
-    const found = this.topics.publish(topic, except, this);
-    this.#frame = outer.frame;
-    this.#isBinary = outer.isBinary;
-    this.#isPublishing = outer.isPublishing;
-    return found;
+  /**
+   * Writes what was published to a socket so far in this turn. To be called before anything that must not
+   * overtake it, or be overtaken: a direct send, a change of its subscriptions.
+   */
+  settle(subscriber: S): void {
+    if (this.#isFlushing && subscriber.flushMark !== this.#epoch) {
+      subscriber.flushMark = this.#epoch;
+      if (subscriber.subscriptions !== null)
+        this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
+    }
+    const batch = this.#batch;
+    if (batch.count === 0) return;
+    if (subscriber.subscriptions !== null) this.#deliver(subscriber, batch, this.#dirty, false);
+    subscriber.batchEpoch = batch.epoch;
+    subscriber.batchCursor = batch.count;
   }
 
-  #frameMessage(message: Uint8Array, isBinary: boolean): Uint8Array {
-    const size = headerLength(message.length, false) + message.length;
-    const memory = this.#isPublishing || size > MAX_KEPT ? new Uint8Array(size) : this.#room(size);
-    const start = writeHeader(memory, 0, FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message.length);
-    memory.set(message, start);
-    return memory.subarray(0, size);
+  onTurnEnd(): void {
+    this.flush();
+    this.#links?.flush();
   }
 
-  #room(size: number): Uint8Array {
-    if (this.#memory.length < size) this.#memory = new Uint8Array(Math.max(size, this.#memory.length * 2));
-    return this.#memory;
+  /** Delivers everything published so far. */
+  flush(): void {
+    if (this.#isFlushing || this.#batch.count === 0) return;
+    const batch = this.#batch;
+    const dirty = this.#dirty;
+    this.#batch = this.#flushing;
+    this.#dirty = this.#flushingDirty;
+    this.#flushing = batch;
+    this.#flushingDirty = dirty;
+    this.#isFlushing = true;
+    this.#batch.epoch = ++this.#epoch;
+    for (const topic of dirty) {
+      const taken = topic.pending;
+      topic.pending = topic.flushing;
+      topic.flushing = taken;
+    }
+    const mark = this.#epoch;
+    for (const topic of dirty) {
+      for (const subscriber of topic.subscribers) {
+        if (subscriber.flushMark === mark) continue;
+        subscriber.flushMark = mark;
+        this.#deliver(subscriber, batch, dirty, true);
+      }
+    }
+    for (const topic of dirty) topic.flushing.length = 0;
+    dirty.length = 0;
+    batch.reset();
+    this.#isFlushing = false;
+  }
+
+  #publishBatched(
+    topic: Topic<S> | undefined,
+    name: string,
+    hash: number,
+    message: Uint8Array | string,
+    opcode: number,
+    except: S | null,
+    isWanted: boolean,
+  ): void {
+    this.#makeRoom(longestFrame(message));
+    const batch = this.#batch;
+    const number = this.#begin(topic, except, opcode === Opcode.BINARY);
+    if (typeof message === 'string') this.#sender.text(batch, FIN | opcode, message);
+    else this.#sender.bytes(batch, FIN | opcode, message);
+    if (topic !== undefined) topic.pending.push(number);
+    if (isWanted) {
+      const frame = batch.bytes.subarray(batch.start(number), batch.length);
+      this.#links!.write(name, hash, opcode, frame, false);
+    }
+  }
+
+  #publishLarge(
+    topic: Topic<S> | undefined,
+    name: string,
+    hash: number,
+    payload: Uint8Array,
+    opcode: number,
+    except: S | null,
+    isWanted: boolean,
+  ): void {
+    this.flush();
+    const frame = allocate(headerLength(payload.length, false) + payload.length);
+    frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
+    if (isWanted) {
+      this.#links!.write(name, hash, opcode, frame, true);
+      this.#io.requestTurnEnd();
+    }
+    if (topic !== undefined) this.#deliverLarge(topic, frame, opcode === Opcode.BINARY, except);
+  }
+
+  #deliverLarge(topic: Topic<S>, frame: Uint8Array, isBinary: boolean, except: S | null): void {
+    for (const subscriber of topic.subscribers) {
+      if (subscriber === except || !subscriber.isOpen) continue;
+      const { transport } = subscriber;
+      if (transport.blocked) {
+        if (subscriber.deliverFrame(frame, isBinary)) this.#count(1);
+      } else {
+        transport.writeShared(frame, null);
+        this.#count(1);
+      }
+    }
+  }
+
+  #makeRoom(size: number): void {
+    if (!this.#batch.hasRoom(size)) this.flush();
+  }
+
+  #begin(topic: Topic<S> | undefined, sender: S | null, isBinary: boolean): number {
+    const batch = this.#batch;
+    if (batch.count === 0) this.#io.requestTurnEnd();
+    if (topic !== undefined && topic.pending.length === 0) this.#dirty.push(topic);
+    if (sender !== null) sender.sentEpoch = batch.epoch;
+    return batch.begin(sender, isBinary);
+  }
+
+  /** Writes a subscriber's part of a batch. */
+  #deliver(subscriber: S, batch: TurnBatch<S>, dirty: Topic<S>[], isFlushing: boolean): void {
+    if (!subscriber.isOpen) return;
+    const messages = messagesFor(subscriber, dirty, isFlushing);
+    const { length } = messages;
+    if (length === 0) return;
+    const first = messages[0]!;
+    const last = messages[length - 1]!;
+    const { transport } = subscriber;
+    const isWhole = subscriber.sentEpoch !== batch.epoch && subscriber.batchEpoch !== batch.epoch;
+    if (isWhole && !transport.blocked && last - first === length - 1) {
+      transport.writeShared(batch.view(batch.start(first), batch.end(last)), batch.slab);
+      this.#count(length);
+    } else {
+      this.#deliverSome(subscriber, batch, messages);
+    }
+  }
+
+  /** Without those it sent itself or has got already; neighbours are copied together. */
+  #deliverSome(subscriber: S, batch: TurnBatch<S>, messages: readonly number[]): void {
+    const { transport } = subscriber;
+    const cursor = subscriber.batchEpoch === batch.epoch ? subscriber.batchCursor : 0;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    let start = -1;
+    let end = -1;
+    let count = 0;
+    for (const message of messages) {
+      if (message < cursor || batch.senderOf(message) === subscriber) continue;
+      if (transport.blocked) {
+        copyRange(transport, batch, start, end);
+        start = end = -1;
+        const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
+        if (subscriber.deliverFrame(frame, batch.isBinary(message))) this.#count(1);
+        if (!subscriber.isOpen) break;
+        continue;
+      }
+      if (batch.start(message) !== end) {
+        copyRange(transport, batch, start, end);
+        start = batch.start(message);
+      }
+      end = batch.end(message);
+      count++;
+    }
+    copyRange(transport, batch, start, end);
+    this.#count(count);
+    transport.endCork(previous);
+  }
+
+  #count(messages: number): void {
+    this.#counters[Counter.DELIVERED]! += messages;
+    this.#counters[Counter.MESSAGES_OUT]! += messages;
   }
 }
 
-/** Messages larger than this get memory of their own. */
-const MAX_KEPT = 256 * 1024;
+function copyRange<S>(transport: Transport, batch: TurnBatch<S>, start: number, end: number): void {
+  if (start === end) return;
+  const at = transport.reserve(end - start);
+  transport.bytes.set(batch.view(start, end), at);
+  transport.commit(end - start);
+}
+
+/** The numbers of a subscriber's messages in a batch, in the order they were published. */
+function messagesFor<S extends BusSubscriber>(
+  subscriber: S,
+  dirty: readonly Topic<S>[],
+  isFlushing: boolean,
+): readonly number[] {
+  const { subscriptions } = subscriber;
+  if (subscriptions === null) return NONE;
+  let found: readonly number[] = NONE;
+  let merged: number[] | null = null;
+  const isFewDirty = dirty.length < subscriptions.size;
+  const candidates: Iterable<Pick<Topic<S>, 'pending' | 'flushing'>> = isFewDirty ? dirty : subscriptions;
+  for (const topic of candidates) {
+    if (isFewDirty && !subscriptions.has(topic as Topic<Subscriber>)) continue;
+    const messages = isFlushing ? topic.flushing : topic.pending;
+    if (messages.length === 0) continue;
+    if (found.length === 0) {
+      found = messages;
+    } else {
+      merged ??= found.slice();
+      for (const message of messages) merged.push(message);
+    }
+  }
+  return merged === null ? found : merged.sort(ascending);
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
+
+function isMember<S>(topic: Topic<S>, subscriber: S | null): boolean {
+  return subscriber !== null && topic.subscribers.has(subscriber);
+}
+
+/** A bound on the bytes of a message's frame, found without encoding it. */
+function longestFrame(message: Uint8Array | string): number {
+  return 10 + (typeof message === 'string' ? message.length * 3 : message.length);
+}
+
+function encode(message: Uint8Array | string): Uint8Array {
+  return typeof message === 'string' ? Buffer.from(message) : message;
+}
+
+const NONE: readonly number[] = [];

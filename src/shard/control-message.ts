@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { LinkMemory } from './links.ts';
 import type { UpgradeRules } from './upgrade.ts';
 
 /**
@@ -73,7 +74,7 @@ export type ToAcceptor =
 
 export type FromAcceptor =
   | { readonly type: 'listening'; readonly port: number }
-  | { readonly type: 'listen-failed'; readonly message: string }
+  | { readonly type: 'listen-failed'; readonly error: string }
   /** Connections go to the shard from now on. */
   | { readonly type: 'shard-known'; readonly index: number }
   /** `accept` failed and the listening socket was closed; send it again. */
@@ -89,6 +90,7 @@ export interface ShardData {
   /** `data` of `serve()`. */
   readonly data: unknown;
   readonly limits: AcceptorLimits;
+  readonly links: LinkMemory;
   readonly port: MessagePort;
 }
 
@@ -96,12 +98,8 @@ export type ToShard =
   /** Take sockets from this channel from now on, and no longer from the one before. */
   | { readonly type: 'channel'; readonly fd: number }
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
-  | {
-      readonly type: 'publish';
-      readonly topic: string;
-      readonly message: Uint8Array;
-      readonly isBinary: boolean;
-    }
+  /** Another shard died: forget what waits for it. */
+  | { readonly type: 'shard-down'; readonly index: number }
   /** End all connections with this close code, then the shard. `deadline` in ms. */
   | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
 
@@ -109,4 +107,6 @@ export type FromShard =
   | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
   /** The module cannot be used. */
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }
-  | { readonly type: 'connected' };
+  | { readonly type: 'connected' }
+  /** Messages for another shard were dropped. */
+  | { readonly type: 'overflow'; readonly to: number; readonly dropped: number };

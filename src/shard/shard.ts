@@ -4,9 +4,9 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
-import type { Subscriber } from '../pubsub/topic-tree.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
 import { Bus, type BusSubscriber } from './bus.ts';
+import type { Links } from './links.ts';
 
 /** No row of the address table. */
 export const NO_ADDRESS = -1;
@@ -28,21 +28,26 @@ const DRAIN_INTERVAL = 100;
 export class Shard {
   readonly index: number;
   readonly io: IoLoop;
-  readonly bus: Bus<BusSubscriber & Subscriber>;
+  readonly bus: Bus<BusSubscriber>;
   readonly counters: Float64Array;
   /** Memory to join messages in. */
   readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
+  readonly #links: Links | null;
   #onEmpty: (() => void) | null = null;
   #draining = false;
 
-  constructor(index = 0, control: ControlBlock | null = null) {
+  constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
     this.#control = control;
+    this.#links = links;
     this.counters = (control ?? new ControlBlock(1)).counters(index);
     this.io = new IoLoop(this.counters);
-    this.bus = new Bus(this.counters);
+    this.bus = new Bus(this.io, links);
+    links?.listen((record) => {
+      this.bus.onRemotePublish(record);
+    });
   }
 
   /** True from the moment the shard is to end; new connections are told so. */
@@ -66,6 +71,32 @@ export class Shard {
       if (transport.tag !== NO_ADDRESS) this.#control.addAddress(transport.tag, this.index, -1);
     }
     if (this.sockets.size === 0) this.#onEmpty?.();
+  }
+
+  /** Returns the topic's new number of subscribers on this shard, or -1 when it was subscribed already. */
+  subscribe(subscriber: BusSubscriber, name: string): number {
+    // What was published before is not for it, and what was published to its other topics comes first.
+    this.bus.settle(subscriber);
+    const topic = this.bus.topics.subscribe(subscriber, name);
+    if (topic === undefined) return -1;
+    const count = topic.subscribers.size;
+    this.#links?.setCount(name, topic.hash, count, count - 1);
+    return count;
+  }
+
+  /** Returns the topic's new number of subscribers on this shard, or -1 when it was not subscribed. */
+  unsubscribe(subscriber: BusSubscriber, name: string): number {
+    this.bus.settle(subscriber);
+    const topic = this.bus.topics.unsubscribe(subscriber, name);
+    if (topic === undefined) return -1;
+    const count = topic.subscribers.size;
+    this.#links?.setCount(name, topic.hash, count, count + 1);
+    return count;
+  }
+
+  /** Subscribers of a topic on all shards. */
+  subscriberCount(name: string): number {
+    return this.bus.topics.subscriberCount(name) + (this.#links?.countElsewhere(name) ?? 0);
   }
 
   /** Closes every socket at once. */

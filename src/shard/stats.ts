@@ -1,5 +1,8 @@
 import { Counter } from '../net/counter.ts';
+import { ringDepth } from '../ring/byte-ring.ts';
 import { type ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
+import { PairCounter, PairTable } from '../ring/pair-table.ts';
+import { type LinkMemory, ringRegion } from './links.ts';
 
 /** Counters of one thread since the server started; they go on when a shard is started anew. */
 export interface ThreadStats {
@@ -42,11 +45,35 @@ export interface AcceptorStats extends ThreadStats {
   readonly handoffFailed: number;
 }
 
+/** The ring from one thread to a shard. `from` is the number of shards for the main thread. */
+export interface RingStats {
+  readonly from: number;
+  readonly to: number;
+  /** Bytes in it now. */
+  readonly depth: number;
+  /** Messages written into it. */
+  readonly written: number;
+  /** Messages that found no room and waited, and the bytes that wait now. */
+  readonly overflowed: number;
+  readonly overflowBytes: number;
+  /** Messages given up because `maxOverflow` was reached, or because the shard died. */
+  readonly dropped: number;
+  /** Times the sleeping shard was woken through it. */
+  readonly wakes: number;
+  /** Messages the shard read, and messages missing in the sender's numbering. */
+  readonly received: number;
+  readonly lost: number;
+  /** Times it was found damaged. */
+  readonly resets: number;
+}
+
 export interface ServerStats {
   readonly acceptor: AcceptorStats;
   readonly shards: readonly ShardStats[];
   /** Sums over the shards. */
   readonly total: Omit<ShardStats, 'index' | 'state'>;
+  /** Pairs of threads that anything was published between. */
+  readonly rings: readonly RingStats[];
 }
 
 const STATE_NAMES = {
@@ -57,7 +84,7 @@ const STATE_NAMES = {
 } as const;
 
 /** Reads the control block. */
-export function serverStats(control: ControlBlock): ServerStats {
+export function serverStats(control: ControlBlock, links: LinkMemory): ServerStats {
   const shards = Array.from({ length: control.shards }, (_, index) => shardStats(control, index));
   const counters = control.counters(control.shards);
   return {
@@ -69,7 +96,34 @@ export function serverStats(control: ControlBlock): ServerStats {
     },
     shards,
     total: totalOf(shards),
+    rings: ringStats(links),
   };
+}
+
+/** The pairs of threads that anything was published between. */
+function ringStats(links: LinkMemory): RingStats[] {
+  const pairs = new PairTable(links.pairs, links.shards + 1, links.shards);
+  const rings: RingStats[] = [];
+  for (let from = 0; from <= links.shards; from++) {
+    for (let to = 0; to < links.shards; to++) {
+      const counters = pairs.counters(from, to);
+      const stats: RingStats = {
+        from,
+        to,
+        depth: ringDepth(ringRegion(links, from, to)),
+        written: counters.get(PairCounter.WRITTEN),
+        overflowed: counters.get(PairCounter.OVERFLOWED),
+        overflowBytes: counters.get(PairCounter.OVERFLOW_BYTES),
+        dropped: counters.get(PairCounter.DROPPED),
+        wakes: counters.get(PairCounter.WAKES),
+        received: counters.get(PairCounter.RECEIVED),
+        lost: counters.get(PairCounter.LOST),
+        resets: counters.get(PairCounter.RESETS),
+      };
+      if (stats.written + stats.overflowed + stats.dropped > 0) rings.push(stats);
+    }
+  }
+  return rings;
 }
 
 /** A shard's thread is dead, and its sockets with it: what it could not count any more is counted here. */

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
@@ -16,6 +17,8 @@ import {
   type RouteEntry,
   type ToAcceptor,
 } from './control-message.ts';
+import { createLinkMemory, type LinkMemory, Links } from './links.ts';
+import { Publisher } from './publisher.ts';
 import { type ShardLife, ShardPool } from './shard-pool.ts';
 import { settleCounters } from './stats.ts';
 
@@ -31,11 +34,17 @@ export interface SupervisorOptions {
   readonly limits: AcceptorLimits;
   readonly data: unknown;
   readonly handoff: HandoffMode | 'auto';
+  /** Bytes of the ring of each pair of threads, a power of two. */
+  readonly ringCapacity: number;
+  /** Bytes that may wait for a ring without room. */
+  readonly maxOverflow: number;
 }
 
 export interface SupervisorEvents {
   /** A shard ended unexpectedly; it is started anew after `delay` ms. */
   crash: [index: number, error: unknown, delay: number];
+  /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
+  overflow: [from: number, to: number, dropped: number];
   /** The acceptor ended unexpectedly; it is started anew at once. */
   acceptorCrash: [error: unknown];
 }
@@ -65,6 +74,10 @@ interface ShardSlot {
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly control: ControlBlock;
+  readonly linkMemory: LinkMemory;
+  /** The main thread's side of the rings. */
+  readonly links: Links;
+  readonly #publisher: Publisher;
   readonly #options: SupervisorOptions;
   readonly #pool: ShardPool;
   readonly #slots: ShardSlot[];
@@ -79,9 +92,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super();
     this.#options = options;
-    this.control = new ControlBlock(options.shards);
-    this.#pool = new ShardPool(options.shards);
-    this.#slots = Array.from({ length: options.shards }, (_, index) => ({
+    const { shards } = options;
+    this.control = new ControlBlock(shards);
+    // Random: who names topics must not be able to choose where they land in the tables.
+    this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
+    this.links = new Links(this.linkMemory, shards, (to, dropped) =>
+      this.emit('overflow', shards, to, dropped),
+    );
+    this.#publisher = new Publisher(this.links);
+    this.#pool = new ShardPool(shards);
+    this.#slots = Array.from({ length: shards }, (_, index) => ({
       index,
       life: null,
       routes: [],
@@ -115,9 +135,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
   }
 
-  /** Hands a publish to every shard. */
-  publish(topic: string, message: Uint8Array, isBinary: boolean): void {
-    for (const { life } of this.#slots) life?.post({ type: 'publish', topic, message, isBinary });
+  /** Publishes from the main thread. Returns whether the topic has a subscriber. */
+  publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
+    return this.#publisher.publish(topic, message, isBinary);
   }
 
   /** Accepts no more, ends all connections with `code`, and ends the threads; after `deadline` ms by force. */
@@ -156,10 +176,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #bind(): void {
     const { host, port } = this.#options;
+    // Here, so that an address in use is told before any thread exists. The acceptor listens, on its duplicate:
+    // a handle that listens in this thread would take half of the connections.
     this.#listening = bindAddress(host, port);
-    // Here, so that an address in use is told before any thread exists.
-    const error = this.#listening.listen(this.#options.limits.backlog);
-    if (error !== 0) throw listenError(host, port, error);
     this.#port = boundPort(this.#listening);
   }
 
@@ -172,7 +191,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
           if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
           resolve();
         } else if (message.type === 'listen-failed') {
-          reject(new MillraceError('MILLRACE_LISTEN_FAILED', `Cannot listen: ${message.message}`));
+          reject(listenError(this.#options.host, this.#options.port, message.error));
         }
       };
       worker.on('message', onMessage);
@@ -249,7 +268,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     slot.restart = null;
     let failure: MillraceError | null = null;
     const life = this.#pool.start(
-      { index: slot.index, count: shards, control: this.control.memory, module, data, limits },
+      {
+        index: slot.index,
+        count: shards,
+        control: this.control.memory,
+        module,
+        data,
+        limits,
+        links: this.linkMemory,
+      },
       (message) => {
         if (message.type === 'failed') failure = badModule(module, message);
         else this.#onShardMessage(slot, message);
@@ -271,6 +298,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     } else if (message.type === 'connected' && slot.join !== null) {
       this.#tellAcceptor(slot.join.message, slot.join.transfer);
       slot.join = null;
+    } else if (message.type === 'overflow') {
+      this.emit('overflow', slot.index, message.to, message.dropped);
     }
   }
 
@@ -300,7 +329,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     slot.life = null;
     this.control.clearShard(slot.index);
     settleCounters(this.control.counters(slot.index));
+    this.links.clearShard(slot.index);
     if (this.#isClosing) return;
+    for (const { life } of this.#slots) life?.post({ type: 'shard-down', index: slot.index });
     this.#tellAcceptor({ type: 'shard-down', index: slot.index });
     if (slot.onFailed !== null) {
       slot.onFailed(error instanceof MillraceError ? error : crashed(slot.index, error));

@@ -1,0 +1,159 @@
+import type { ServeOptions } from '../../app/serve.ts';
+import { type Limit, SERVER_LIMITS } from '../../app/server-limits.ts';
+import { type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
+import { columns, flagLines } from '../help.ts';
+
+export const COMMAND = 'millrace serve';
+
+/** Numbers that are no limits of the server. */
+export const SERVE_NUMBERS = {
+  port: { default: 9001, min: 1, max: 65_535, zero: 'any free port', unit: 'port' },
+  shards: { min: 1, max: 64, unit: 'threads' },
+  drain: { default: 10_000, min: 1, max: 3_600_000, zero: 'no time at all', unit: 'ms' },
+} as const;
+
+/** The flags that set a limit of the server, and its name there. */
+const LIMIT_FLAGS = {
+  'max-connections': 'maxConnections',
+  'max-connections-per-address': 'maxConnectionsPerAddress',
+  'handshake-timeout': 'handshakeTimeout',
+  'max-head-size': 'maxHeadSize',
+  'max-headers': 'maxHeaders',
+  backlog: 'backlog',
+} as const satisfies Record<string, keyof typeof SERVER_LIMITS>;
+
+const FLAGS: Flags = {
+  port: { value: 'N', help: `Port to listen on; 0: any free one. Default ${SERVE_NUMBERS.port.default}.` },
+  host: { value: 'ADDRESS', help: 'Address or name to listen on. Default ::, all of IPv6 and IPv4.' },
+  shards: { value: 'N', help: 'Shard threads, 1 to 64. Default: one for each core.' },
+  balance: {
+    value: 'HOW',
+    help:
+      'How connections are spread over the shards: least-connections (default), round-robin, or to the same ' +
+      'shard by sticky:ip, sticky:url, sticky:header=NAME or sticky:cookie=NAME.',
+  },
+  handoff: {
+    value: 'HOW',
+    help: 'How sockets reach the shards: channel, transfer (Node.js 24.20, 26.6 and later) or auto (default).',
+  },
+  'max-connections': {
+    value: 'N',
+    help: 'Connections at a time; more are answered 503. Default 0: as many as descriptors allow.',
+  },
+  'max-connections-per-address': {
+    value: 'N',
+    help: 'Connections at a time from one address; more are answered 429. Default 0: no limit.',
+  },
+  'handshake-timeout': {
+    value: 'S',
+    help: `Seconds a request head may take. ${defaultOf('handshakeTimeout')}`,
+  },
+  'max-head-size': {
+    value: 'BYTES',
+    help: `Size of a request head; more is answered 431 or 414. ${defaultOf('maxHeadSize')}`,
+  },
+  'max-headers': {
+    value: 'N',
+    help: `Header lines of a request; more are answered 431. ${defaultOf('maxHeaders')}`,
+  },
+  backlog: {
+    value: 'N',
+    help: `Connections the kernel holds until they are accepted. ${defaultOf('backlog')}`,
+  },
+  drain: {
+    value: 'MS',
+    help: `Milliseconds that clients get to leave when the server ends. Default ${SERVE_NUMBERS.drain.default}.`,
+  },
+  help: { short: 'h', help: 'Print this.' },
+};
+
+function defaultOf(name: keyof typeof SERVER_LIMITS): string {
+  return `Default ${SERVER_LIMITS[name].default}.`;
+}
+
+export function serveHelp(): string {
+  return `Usage: ${COMMAND} MODULE [flags]
+
+Serves an app over all cores. MODULE's default export, (app, shard) => …, is called once in each
+shard thread; it adds the routes.
+
+  ${COMMAND} ./chat.js
+  ${COMMAND} ./chat.js --port 8080 --shards 4 --balance sticky:ip
+
+Flags
+${flagLines(FLAGS)}
+
+Signals
+${columns([
+  ['SIGINT, SIGTERM', 'Drain: no new connections, clients get a Close frame with 1001 and time to leave.'],
+  ['a second one', 'End at once: the connections that are left are cut off.'],
+])}
+
+Exit codes
+  0  The server was ended by a signal.
+  1  The command line is wrong, the server could not start, or a second signal ended it.
+`;
+}
+
+export interface ServeArgs {
+  readonly options: Omit<ServeOptions, 'app' | 'data' | 'onCrash'>;
+  /** The app module as it was written. */
+  readonly module: string;
+  /** Ms. */
+  readonly drain: number;
+}
+
+/**
+ * Reads the command line of `millrace serve`; null: help is asked for.
+ *
+ * @throws UsageError
+ */
+export function parseServeArgs(argv: readonly string[]): ServeArgs | null {
+  const { values, positionals } = parseFlags(COMMAND, FLAGS, argv);
+  if (values.has('help')) return null;
+  const [module, extra] = positionals;
+  if (module === undefined)
+    throw new UsageError(`name the app module: ${COMMAND} ./app.js`, seeHelp(COMMAND));
+  if (extra !== undefined) {
+    throw new UsageError(
+      `one app module is served at a time; got '${module}' and '${extra}'`,
+      seeHelp(COMMAND),
+    );
+  }
+  const number = (flag: string, limit: Omit<Limit, 'default'>): number | undefined => {
+    const text = values.get(flag);
+    return text === undefined ? undefined : parseInteger(COMMAND, flag, text, limit);
+  };
+  const shards = number('shards', SERVE_NUMBERS.shards);
+  const host = values.get('host');
+  const balance = values.get('balance');
+  const handoff = values.get('handoff');
+  const options: ServeArgs['options'] = {
+    port: number('port', SERVE_NUMBERS.port) ?? SERVE_NUMBERS.port.default,
+    ...(host === undefined ? {} : { host }),
+    ...(shards === undefined ? {} : { shards }),
+    ...(balance === undefined ? {} : { balance: parseBalance(balance) }),
+    ...(handoff === undefined ? {} : { handoff: parseHandoff(handoff) }),
+  };
+  for (const [flag, name] of Object.entries(LIMIT_FLAGS)) {
+    const value = number(flag, SERVER_LIMITS[name]);
+    if (value !== undefined) options[name] = value;
+  }
+  return { options, module, drain: number('drain', SERVE_NUMBERS.drain) ?? SERVE_NUMBERS.drain.default };
+}
+
+function parseBalance(text: string): NonNullable<ServeOptions['balance']> {
+  if (text === 'least-connections' || text === 'round-robin') return text;
+  if (text === 'sticky:ip') return { sticky: 'ip' };
+  if (text === 'sticky:url') return { sticky: 'url' };
+  const [, kind, name] = /^sticky:(header|cookie)=(.+)$/.exec(text) ?? [];
+  if (name !== undefined) return { sticky: kind === 'header' ? { header: name } : { cookie: name } };
+  const rule =
+    'least-connections, round-robin, sticky:ip, sticky:url, sticky:header=NAME or sticky:cookie=NAME';
+  throw new UsageError(`--balance must be ${rule}; got '${text}'`, seeHelp(COMMAND));
+}
+
+function parseHandoff(text: string): NonNullable<ServeOptions['handoff']> {
+  if (text === 'auto' || text === 'channel' || text === 'transfer') return text;
+  throw new UsageError(`--handoff must be auto, channel or transfer; got '${text}'`, seeHelp(COMMAND));
+}

@@ -1,0 +1,54 @@
+import type { Flags } from './args.ts';
+
+const WIDTH = 96;
+
+/** What `millrace --help` prints. */
+export const MAIN_HELP = `Usage: millrace COMMAND [flags]
+
+millrace is a WebSocket server engine for Node.js that uses all cores.
+
+Commands
+  serve MODULE   Serve an app over all cores
+
+Flags
+  -h, --help     Print this, or the help of a command: millrace serve --help
+  -v, --version  Print the version
+
+Exit codes
+  0  All went well.
+  1  The command line is wrong, or the command failed; standard error says why.
+`;
+
+/** The lines of a table of flags: name and value to the left, what it does to the right. */
+export function flagLines(flags: Flags): string {
+  const rows = Object.entries(flags).map(([name, { short, value, help }]): [string, string] => {
+    const start = short === undefined ? '' : `-${short}, `;
+    return [`${start}--${name}${value === undefined ? '' : ` ${value}`}`, help];
+  });
+  return columns(rows);
+}
+
+/** Two columns, the second one wrapped. */
+export function columns(rows: readonly (readonly [left: string, right: string])[]): string {
+  const indent = 2 + Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows
+    .map(
+      ([left, right]) =>
+        `  ${left}`.padEnd(indent) + wrap(right, WIDTH - indent).join(`\n${' '.repeat(indent)}`),
+    )
+    .join('\n');
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Each row: a file that breaks a rule of the layers, and what it imports or does. */
+const BREACHES: [file: string, source: string][] = [
+  ['src/errors.ts', "import './protocol/opcode.ts';"],
+  ['src/protocol/planted.ts', "import '../net/transport.ts';"],
+  ['src/protocol/planted.ts', "import '../http/router.ts';"],
+  ['src/protocol/planted.ts', "import 'node:crypto';"],
+  ['src/protocol/planted.ts', 'export const b = Buffer.alloc(1);'],
+  ['src/http/planted.ts', "import '../protocol/opcode.ts';"],
+  ['src/ring/planted.ts', "import '../pubsub/topic-tree.ts';"],
+  ['src/pubsub/planted.ts', "import 'piscina';"],
+  ['src/net/planted.ts', "import '../shard/shard.ts';"],
+  ['src/net/planted.ts', "import '../ring/byte-ring.ts';"],
+  ['src/shard/planted.ts', "import '../app/app.ts';"],
+  ['src/app/planted.ts', "import '../cli/main.ts';"],
+  ['src/cli/planted.ts', "import '../shard/shard.ts';"],
+  ['src/cli/commands/planted.ts', "import '../../net/transport.ts';"],
+  ['workers/planted.ts', "import '../src/net/transport.ts';"],
+];
+
+const ALLOWED: [file: string, source: string][] = [
+  ['src/protocol/planted.ts', "import '../errors.ts';\nimport './opcode.ts';"],
+  ['src/net/planted.ts', "import 'node:net';\nimport '../protocol/opcode.ts';"],
+  ['src/shard/planted.ts', "import '../net/transport.ts';\nimport '../ring/byte-ring.ts';"],
+  ['src/app/planted.ts', "import '../shard/shard.ts';"],
+  ['src/cli/planted.ts', "import '../app/serve.ts';"],
+  ['workers/planted.ts', "import '../src/app/shard-thread.ts';"],
+];
+
+describe('the layers', () => {
+  let tree = '';
+  beforeAll(() => {
+    tree = mkdtempSync(join(tmpdir(), 'millrace-layers-'));
+    cpSync(join(root, '.oxlintrc.json'), join(tree, '.oxlintrc.json'));
+  });
+  afterAll(() => {
+    rmSync(tree, { recursive: true });
+  });
+
+  /** Lints one planted file with the repository's rules and returns the names of the rules it breaks. */
+  const lint = (file: string, source: string): string => {
+    const path = join(tree, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, `${source}\n`);
+    const result = spawnSync(join(root, 'node_modules/.bin/oxlint'), [file], { cwd: tree, encoding: 'utf8' });
+    rmSync(path);
+    return result.stdout;
+  };
+
+  it.each(BREACHES)('are kept by the linter: %s must not hold `%s`', (file, source) => {
+    expect(lint(file, source)).toMatch(/no-restricted-imports|no-nodejs-modules|no-restricted-globals/);
+  });
+
+  it.each(ALLOWED)('let %s hold `%s`', (file, source) => {
+    expect(lint(file, source)).not.toMatch(/no-restricted-imports|no-nodejs-modules|no-restricted-globals/);
+  });
+
+  it('have no cycle of imports that run', () => {
+    expect(findCycle(importGraph())).toEqual([]);
+  });
+});
+
+/** Every source file with the source files it imports; imports of types alone do not run. */
+function importGraph(): Map<string, string[]> {
+  const graph = new Map<string, string[]>();
+  for (const top of ['src', 'workers']) {
+    for (const entry of readdirSync(join(root, top), { recursive: true, encoding: 'utf8' })) {
+      if (!entry.endsWith('.ts')) continue;
+      const file = join(root, top, entry);
+      const text = readFileSync(file, 'utf8');
+      const imports = Array.from(text.matchAll(/^(?:import|export)\s(?!type\b)([^;]*?)from '(\.[^']+)'/gm));
+      const running = imports.filter(([, names = '']) => {
+        const list = names.replace(/[{}]/g, '').split(',').map((name) => name.trim()).filter(Boolean);
+        return !list.every((name) => name.startsWith('type '));
+      });
+      graph.set(relative(root, file), running.map(([, , path = '']) => relative(root, resolve(dirname(file), path))));
+    }
+  }
+  expect(graph.size).toBeGreaterThan(40);
+  return graph;
+}
+
+function findCycle(graph: Map<string, string[]>): string[] {
+  const done = new Set<string>();
+  const visit = (file: string, path: string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return [];
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...path, file]);
+      if (cycle.length > 0) return cycle;
+    }
+    done.add(file);
+    return [];
+  };
+  for (const file of graph.keys()) {
+    const cycle = visit(file, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}
