@@ -138,6 +138,16 @@ describe('the size of a method', () => {
 });
 
 describe('a head in pieces', () => {
+  it('counts its own bytes alone when the parser is used again', () => {
+    const parser = new RequestParser({ maxHeadSize: 64 });
+    const text = latin1(headOfSize(64));
+    for (let i = 0; i < 5; i++) {
+      expect(parser.feed(text, 0, 60)).toBe(INCOMPLETE);
+      if (i % 2 === 0) expect(parser.feed(text, 60, 64)).toBe(COMPLETE);
+      parser.reset();
+    }
+  });
+
   it('is looked at once: a megabyte, byte by byte, ends', () => {
     const parser = new RequestParser({ maxHeadSize: 2 ** 21, latin1: { latin1: () => '' } });
     const text = latin1(headOfSize(2 ** 20));

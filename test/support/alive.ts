@@ -1,0 +1,99 @@
+import { readdirSync } from 'node:fs';
+import { expect } from 'vitest';
+import { until } from './deadline.ts';
+import { frameBytes, SAMPLE_KEY, text } from './frame-bytes.ts';
+import { HostileClient } from './hostile-client.ts';
+import { Tally, type Target } from './hostile-server.ts';
+
+/** Descriptors this process has open: server and clients of a test live in one process. */
+export function openDescriptors(): number {
+  // One of them is the listing itself.
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+/** How long descriptors and close events may take to come to rest, in ms. */
+const REST = 15_000;
+
+/**
+ * Alive: what must still hold of a server after an attack: a connection from before echoes, a new one can be
+ * made, nothing was thrown that nobody caught, no thread died, no descriptor is left, and each open had its close.
+ */
+export class Alive {
+  readonly #target: Target;
+  readonly #canary: HostileClient;
+  readonly #baseline: number;
+  readonly #uncaught: unknown[] = [];
+  readonly #onUncaught = (error: unknown): void => {
+    this.#uncaught.push(error);
+  };
+  #sequence = 0;
+
+  private constructor(target: Target, canary: HostileClient, baseline: number) {
+    this.#target = target;
+    this.#canary = canary;
+    this.#baseline = baseline;
+    process.on('uncaughtException', this.#onUncaught);
+    process.on('unhandledRejection', this.#onUncaught);
+  }
+
+  /** Opens the canary and takes the baseline. Nothing else may be open to the target that closes later. */
+  static async watch(target: Target): Promise<Alive> {
+    const canary = await HostileClient.upgrade(target.port, '/echo');
+    // Once, so that what is made at first use is there.
+    (await HostileClient.upgrade(target.port, '/echo')).destroy();
+    await until(() => openSockets(target) === 1, 'the first connection is closed');
+    await stable();
+    return new Alive(target, canary, openDescriptors());
+  }
+
+  /** @param alsoOpen WebSockets besides the canary that the test holds open, each with both ends in this process */
+  async check(alsoOpen = 0): Promise<void> {
+    await this.#echo(this.#canary);
+    const fresh = await HostileClient.upgrade(this.#target.port, '/echo');
+    await this.#echo(fresh);
+    fresh.destroy();
+    const descriptors = this.#baseline + 2 * alsoOpen;
+    await until(
+      () => openSockets(this.#target) === 1 + alsoOpen,
+      `opens equal closes but for ${1 + alsoOpen}`,
+      REST,
+    );
+    await until(
+      () => openDescriptors() <= descriptors,
+      `no more than ${descriptors} descriptors are open`,
+      REST,
+    );
+    expect(this.#uncaught).toEqual([]);
+    expect(this.#target.crashes).toEqual([]);
+  }
+
+  stop(): void {
+    this.#canary.destroy();
+    process.off('uncaughtException', this.#onUncaught);
+    process.off('unhandledRejection', this.#onUncaught);
+  }
+
+  async #echo(client: HostileClient): Promise<void> {
+    const message = `canary ${++this.#sequence}`;
+    client.write(frameBytes(text(message), SAMPLE_KEY));
+    await client.until(() => client.isOver || client.body.includes(message), 'the echo of the canary');
+    expect(client.isOver).toBe(false);
+  }
+}
+
+/** WebSockets that the handlers of the target saw open and not close. */
+function openSockets(target: Target): number {
+  return target.count(Tally.OPENED) - target.count(Tally.CLOSED);
+}
+
+/** Waits until the number of descriptors rests. */
+async function stable(): Promise<void> {
+  let last = -1;
+  let since = performance.now();
+  await until(() => {
+    const now = openDescriptors();
+    if (now !== last) since = performance.now();
+    last = now;
+    return performance.now() - since > 100;
+  }, 'descriptors rest');
+}

@@ -1,0 +1,95 @@
+import { createRing, type RingRegion } from '../../../src/ring/byte-ring.ts';
+import type { PublishMessage, PublishRecord } from '../../../src/ring/record.ts';
+import { type PublishHandler, RecordAssembler } from '../../../src/ring/record-assembler.ts';
+import { RecordWriter } from '../../../src/ring/record-writer.ts';
+import { RingConsumer } from '../../../src/ring/ring-consumer.ts';
+import { RingProducer } from '../../../src/ring/ring-producer.ts';
+import { TopicReader } from '../../../src/ring/topic-bytes.ts';
+
+/** A message as it arrived, taken out of the ring. */
+export interface Received extends Omit<PublishMessage, 'frame'> {
+  frame: Uint8Array;
+  owned: boolean;
+}
+
+export function take(record: PublishRecord): Received {
+  const { topicHash, opcode, compressed, publisher, sequence, owned } = record;
+  return {
+    topic: record.topic(),
+    topicHash,
+    opcode,
+    compressed,
+    publisher,
+    sequence,
+    owned,
+    frame: Uint8Array.from(record.frame()),
+  };
+}
+
+/** A ring with both ends in one thread. */
+export class PublishChannel implements PublishHandler {
+  readonly region: RingRegion;
+  producer: RingProducer;
+  writer: RecordWriter;
+  readonly consumer: RingConsumer;
+  readonly assembler: RecordAssembler;
+  readonly received: Received[] = [];
+  readonly events: string[] = [];
+  readonly #limit: number;
+
+  constructor(capacity: number, cursor = 0, limit = 1 << 20) {
+    this.#limit = limit;
+    this.region = createRing(capacity, cursor);
+    this.producer = new RingProducer(this.region);
+    this.writer = new RecordWriter(this.producer, limit);
+    this.consumer = new RingConsumer(this.region);
+    this.assembler = new RecordAssembler(this.consumer, this, new TopicReader(), limit);
+  }
+
+  onPublish(record: PublishRecord): void {
+    this.received.push(take(record));
+  }
+
+  onProducerRestart(epoch: number): void {
+    this.events.push(`restart ${epoch}`);
+  }
+
+  onReset(lostBytes: number): void {
+    this.events.push(`reset ${lostBytes}`);
+  }
+
+  /** Puts another producer in the place of this one, as after a crash of its thread. */
+  replaceProducer(): void {
+    this.producer = new RingProducer(this.region);
+    this.writer = new RecordWriter(this.producer, this.#limit);
+  }
+
+  /** Publishes what is claimed and reads until nothing is left. */
+  flush(): void {
+    this.producer.commit();
+    while (this.consumer.read(this.assembler) > 0);
+  }
+
+  /** Writes one message to its end, reading whenever the ring is full. */
+  send(message: PublishMessage): void {
+    let status = this.writer.write(message);
+    for (let turns = 0; status !== 0; turns++) {
+      if (turns > 10_000 || status === 3) throw new Error(`cannot send: ${status}`);
+      this.flush();
+      status = this.writer.busy ? this.writer.resume() : this.writer.write(message);
+    }
+  }
+}
+
+export function message(fields: Partial<PublishMessage> = {}): PublishMessage {
+  return {
+    topic: 'news',
+    topicHash: -123_456,
+    opcode: 1,
+    compressed: false,
+    publisher: 3,
+    sequence: 17,
+    frame: Uint8Array.of(1, 2, 3),
+    ...fields,
+  };
+}
