@@ -414,7 +414,8 @@ export class Links implements Sleeper {
   }
 
   #retryLater(): void {
-    this.#retry ??= setTimeout(() => {
+    if (this.#retry !== null) return;
+    this.#retry = setTimeout(() => {
       this.#retry = null;
       this.flush();
     }, RETRY_INTERVAL);

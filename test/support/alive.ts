@@ -67,6 +67,11 @@ export class Alive {
     expect(this.#target.crashes).toEqual([]);
   }
 
+  /** Closes what a test that failed left open. */
+  sweep(): void {
+    for (const client of HostileClient.live) if (client !== this.#canary) client.destroy();
+  }
+
   stop(): void {
     this.#canary.destroy();
     process.off('uncaughtException', this.#onUncaught);

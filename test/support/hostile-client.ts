@@ -36,6 +36,8 @@ interface Waiter {
  * with FIN or with an error. It does not close its side by itself, and sending to a server that left is no error.
  */
 export class HostileClient {
+  /** Those that are open. */
+  static readonly live = new Set<HostileClient>();
   readonly socket: Socket;
   /** Bytes of the response head of `upgrade`, with its empty line. */
   head = '';
@@ -53,6 +55,7 @@ export class HostileClient {
 
   constructor(socket: Socket) {
     this.socket = socket;
+    HostileClient.live.add(this);
     socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
       this.received += chunk.length;
@@ -66,6 +69,7 @@ export class HostileClient {
       this.error = error.code ?? error.message;
     });
     socket.on('close', () => {
+      HostileClient.live.delete(this);
       this.isClosed = true;
       this.#notify();
     });

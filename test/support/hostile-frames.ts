@@ -154,7 +154,6 @@ export function refusedRows(): FramesRow[] {
   }
   rows.push(
     ...refusedFrames('F07 continuation of nothing', 1002, [last('a')]),
-    ...refusedFrames('F07 a second continuation of nothing', 1002, [textStart('a'), last('b'), last('c')]),
     ...refusedFrames('F07 text inside a text', 1002, [textStart('a'), text('b')]),
     ...refusedFrames('F07 binary inside a text', 1002, [textStart('a'), binary()]),
     refused('F09 5 bytes with a 16-bit length', 1002, hex('82fe0005 00000000 0102030405')),
@@ -288,6 +287,12 @@ export function closingRows(): FramesRow[] {
   ): FramesRow[] => accepted(name, frames, answer).map((row) => ({ ...row, closeCode }));
   return [
     ...ALLOWED_CODES.flatMap((code) => closing(`C02 close ${code}`, [close(code)], [`close ${code}`], code)),
+    ...closing(
+      'F07 one continuation more than there is to continue',
+      [textStart('a'), last('b'), last('c')],
+      ['text ab', 'close 1002'],
+      1006,
+    ),
     ...closing('C03 a close without a code', [close()], ['close'], 1005),
     ...closing('C03 a reason of 123 bytes', [close(1000, 'r'.repeat(123))], ['close 1000'], 1000),
     ...closing(

@@ -116,6 +116,18 @@ export class RawClient {
     this.socket.resume();
   }
 
+  /** Reads a piece, waits for `ms`, reads the next, and so on until the function it returns is called. */
+  readSlowly(ms: number): () => void {
+    const onData = (): void => {
+      this.socket.pause();
+      setTimeout(() => this.socket.resume(), ms);
+    };
+    this.socket.on('data', onData).resume();
+    return () => {
+      this.socket.off('data', onData);
+    };
+  }
+
   /** Ends our direction. */
   end(): void {
     this.socket.end();
