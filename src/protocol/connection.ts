@@ -30,7 +30,7 @@ export class Connection extends ReceiverState {
   state: ConnectionState = ConnectionState.OPEN;
   /** Payload of the newest ping that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
   pendingPong: Uint8Array | null = null;
-  /** Second in which pings were counted last, and how many they were. */
+  /** Second in which pings and pongs were counted last, and how many they were. */
   pingSecond = 0;
   pingCount = 0;
 
@@ -74,10 +74,13 @@ export class Connection extends ReceiverState {
     this.context.release(this);
   }
 
-  /** The output takes bytes again: answers the ping that had to wait. */
+  /**
+   * The output got rid of bytes that had waited: answers the ping that had to wait, behind those that still do.
+   * So a peer that reads slowly is answered, and one that does not read makes nothing pile up.
+   */
   outputWritable(): void {
     const payload = this.pendingPong;
-    if (payload === null || this.state !== ConnectionState.OPEN || this.output.blocked) return;
+    if (payload === null || this.state !== ConnectionState.OPEN) return;
     this.pendingPong = null;
     this.context.sender.bytes(this.output, FIN | Opcode.PONG, payload);
   }
@@ -103,13 +106,16 @@ export interface ConnectionHandler {
   onPeerClose(connection: Connection, code: number, bytes: Uint8Array, offset: number, length: number): void;
   /** The peer broke a rule; a Close frame with `code` went out. */
   onFailure(connection: Connection, code: number): void;
-  /** DONE: no frame follows in either direction; close the TCP connection. Comes last, once. */
+  /**
+   * DONE by what the peer sent: no frame follows in either direction; close the TCP connection. Comes last, once.
+   * Not called for `fail` and `end`, whose caller knows.
+   */
   onDone(connection: Connection): void;
 }
 
 export interface ConnectionOptions extends ReceiverLimits {
   readonly role: Role;
-  /** Pings a second; more fails with 1008. */
+  /** Pings and pongs a second; more fails with 1008. */
   readonly maxPingsPerSecond: number;
 }
 
@@ -168,8 +174,8 @@ export class ConnectionContext implements MessageHandler<Connection> {
   ): boolean {
     if (opcode === Opcode.CLOSE) return this.#onClose(connection, bytes, offset, length);
     if (connection.state !== ConnectionState.OPEN) return !isDone(connection);
-    if (opcode === Opcode.PONG) this.#handler.onPong(connection, bytes, offset, length);
-    else if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
+    if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
+    else if (opcode === Opcode.PONG) this.#handler.onPong(connection, bytes, offset, length);
     else this.#onPing(connection, bytes, offset, length);
     return !isDone(connection);
   }

@@ -72,6 +72,9 @@ export interface FrameRules {
 /** Room that a chunk should leave in front, so that a cut frame start can be put back without a copy. */
 export const FRAME_HEADROOM = MAX_HEADER_LENGTH + MAX_CONTROL_PAYLOAD + 5;
 
+/** Buffers for cut frame starts that are kept for reuse. */
+const MAX_SPARE_SPILLS = 1024;
+
 /** `2^32 · 2^21`: an extended length whose upper word reaches this exceeds 2^53-1. */
 const UNSAFE_HIGH_WORD = 0x20_0000;
 
@@ -110,9 +113,7 @@ export class FrameParser<S extends FrameState> {
 
   /** Drops what is kept of a connection that is over. */
   release(state: S): void {
-    if (state.spill !== null) this.#spills.push(state.spill);
-    state.spill = null;
-    state.spillLength = 0;
+    this.#returnSpill(state);
     state.remaining = 0;
   }
 
@@ -222,10 +223,14 @@ export class FrameParser<S extends FrameState> {
     const spill = state.spill!;
     const position = start - state.spillLength;
     for (let i = position; i < start; i++) bytes[i] = spill[i - position]!;
-    this.#spills.push(spill);
+    this.#returnSpill(state);
+    return position;
+  }
+
+  #returnSpill(state: S): void {
+    if (state.spill !== null && this.#spills.length < MAX_SPARE_SPILLS) this.#spills.push(state.spill);
     state.spill = null;
     state.spillLength = 0;
-    return position;
   }
 
   /** The chunk has no headroom: join the two in new memory (never so inside the engine). */
