@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import { errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
-import { Listener } from '../net/listener.ts';
+import { boundPort, Listener } from '../net/listener.ts';
 import { errorName } from '../net/node-internals.ts';
 import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
 import { listenForTransfer, transferSocket } from '../net/socket-transfer.ts';
@@ -37,7 +37,7 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
   // The main thread keeps the listening socket; this thread gets a duplicate, and another when it loses it.
   const sockets = new HandoffReceiver(data.listenFd, (handle) => {
     const error = listener.start(handle);
-    if (error === 0) tell({ type: 'listening', port: data.port });
+    if (error === 0) tell({ type: 'listening', port: boundPort(handle) });
     else tell({ type: 'listen-failed', error: errorName(error) });
   });
   port.on('message', (message: ToAcceptor) => {
@@ -62,8 +62,13 @@ function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: Me
     if (message.type === 'shard-port') {
       acceptor.shardUp(message.index, message.port);
       tell({ type: 'shard-known', index: message.index });
-    } else if (message.type === 'shard-down') acceptor.shardDown(message.index);
-    else if (message.type === 'stop') acceptor.stop();
+    } else if (message.type === 'shard-down') {
+      acceptor.shardDown(message.index);
+    } else if (message.type === 'listen') {
+      acceptor.listen(message.host, message.port);
+    } else if (message.type === 'stop') {
+      acceptor.stop();
+    }
   });
 }
 
@@ -75,7 +80,8 @@ class TransferAcceptor {
   readonly #balancer: Balancer;
   readonly #addresses: AddressTable;
   readonly #ports: (MessagePort | null)[];
-  readonly #server: Server;
+  readonly #tell: (message: FromAcceptor) => void;
+  #server: Server | null = null;
 
   constructor(data: AcceptorData, control: ControlBlock, tell: (message: FromAcceptor) => void) {
     this.#limits = data.limits;
@@ -84,16 +90,20 @@ class TransferAcceptor {
     this.#balancer = new Balancer(data.balance, control);
     this.#addresses = new AddressTable(control);
     this.#ports = new Array<MessagePort | null>(data.shards).fill(null);
-    this.#server = listenForTransfer(data.host, data.port, data.limits.backlog, {
+    this.#tell = tell;
+  }
+
+  listen(host: string, port: number): void {
+    this.#server = listenForTransfer(host, port, this.#limits.backlog, {
       onListening: (bound) => {
-        tell({ type: 'listening', port: bound });
+        this.#tell({ type: 'listening', port: bound });
       },
       onConnection: (socket) => {
         this.#accept(socket);
       },
       onError: (error) => {
         this.#counters[Counter.ACCEPT_ERRORS]!++;
-        tell({ type: 'listen-failed', error: error.code ?? error.message });
+        this.#tell({ type: 'listen-failed', error: error.code ?? error.message });
       },
     });
   }
@@ -109,7 +119,7 @@ class TransferAcceptor {
   }
 
   stop(): void {
-    this.#server.close();
+    this.#server?.close();
   }
 
   #accept(socket: Socket): void {

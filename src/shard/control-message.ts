@@ -49,9 +49,6 @@ export interface AcceptorData {
   readonly balance: Balance;
   /** Descriptor of the channel its listening sockets come through; -1 in transfer mode. */
   readonly listenFd: number;
-  /** The address to listen on in transfer mode. */
-  readonly host: string;
-  readonly port: number;
 }
 
 export type ToAcceptor =
@@ -69,6 +66,8 @@ export type ToAcceptor =
       readonly port: MessagePort;
     }
   | { readonly type: 'shard-down'; readonly index: number }
+  /** Transfer mode: listen. In channel mode the listening socket itself says so. */
+  | { readonly type: 'listen'; readonly host: string; readonly port: number }
   /** Accept no more. */
   | { readonly type: 'stop' };
 

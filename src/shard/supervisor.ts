@@ -195,12 +195,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         }
       };
       worker.on('message', onMessage);
-      if (this.#mode === HandoffMode.CHANNEL) this.#sendListener();
+      this.#sendListener();
     });
   }
 
   /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
   #sendListener(): void {
+    if (this.#mode === HandoffMode.TRANSFER) {
+      const { host, port } = this.#options;
+      this.#tellAcceptor({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
+      return;
+    }
     if (this.#listening === null || this.#toAcceptor === null) return;
     this.#toAcceptor.sendDuplicate('listener', this.#listening);
   }
@@ -208,7 +213,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   // The acceptor.
 
   async #startAcceptor(): Promise<void> {
-    const { shards, limits, balance, host, port } = this.#options;
+    const { shards, limits, balance } = this.#options;
     let channel: Channel | null = null;
     if (this.#mode === HandoffMode.CHANNEL) {
       channel = await createChannel();
@@ -222,8 +227,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       limits,
       balance,
       listenFd: channel === null ? -1 : channel.receiverFd,
-      host,
-      port: this.#port === -1 ? port : this.#port,
     };
     const worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
     this.#acceptor = worker;
@@ -245,7 +248,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.emit('acceptorCrash', cause);
     await this.#startAcceptor();
     await Promise.all(this.#slots.filter(({ life }) => life !== null).map((slot) => this.#connect(slot)));
-    if (this.#mode === HandoffMode.CHANNEL) this.#sendListener();
+    this.#sendListener();
   }
 
   #tellAcceptor(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
