@@ -19,8 +19,7 @@ const REST = 15_000;
  * made, nothing was thrown that nobody caught, no thread died, no descriptor is left, and each open had its close.
  */
 export class Alive {
-  readonly #target: Target;
-  readonly #canary: HostileClient;
+  readonly #canaries: ReadonlyMap<Target, HostileClient>;
   readonly #baseline: number;
   readonly #uncaught: unknown[] = [];
   readonly #onUncaught = (error: unknown): void => {
@@ -28,52 +27,50 @@ export class Alive {
   };
   #sequence = 0;
 
-  private constructor(target: Target, canary: HostileClient, baseline: number) {
-    this.#target = target;
-    this.#canary = canary;
+  private constructor(canaries: ReadonlyMap<Target, HostileClient>, baseline: number) {
+    this.#canaries = canaries;
     this.#baseline = baseline;
     process.on('uncaughtException', this.#onUncaught);
     process.on('unhandledRejection', this.#onUncaught);
   }
 
-  /** Opens the canary and takes the baseline. Nothing else may be open to the target that closes later. */
-  static async watch(target: Target): Promise<Alive> {
-    const canary = await HostileClient.upgrade(target.port, '/echo');
-    // Once, so that what is made at first use is there.
-    (await HostileClient.upgrade(target.port, '/echo')).destroy();
-    await until(() => openSockets(target) === 1, 'the first connection is closed');
+  /** Opens the canaries and takes the baseline. Nothing else may be open that closes later. */
+  static async watch(...targets: readonly Target[]): Promise<Alive> {
+    const canaries = new Map<Target, HostileClient>();
+    for (const target of targets) {
+      canaries.set(target, await HostileClient.upgrade(target.port, '/echo'));
+      // Once, so that what is made at first use is there.
+      (await HostileClient.upgrade(target.port, '/echo')).destroy();
+      await until(() => openSockets(target) === 1, 'the first connection is closed');
+    }
     await stable();
-    return new Alive(target, canary, openDescriptors());
+    return new Alive(canaries, openDescriptors());
   }
 
   /** @param alsoOpen WebSockets besides the canary that the test holds open, each with both ends in this process */
   async check(alsoOpen = 0): Promise<void> {
-    await this.#echo(this.#canary);
-    const fresh = await HostileClient.upgrade(this.#target.port, '/echo');
-    await this.#echo(fresh);
-    fresh.destroy();
-    const descriptors = this.#baseline + 2 * alsoOpen;
-    await until(
-      () => openSockets(this.#target) === 1 + alsoOpen,
-      `opens equal closes but for ${1 + alsoOpen}`,
-      REST,
-    );
-    await until(
-      () => openDescriptors() <= descriptors,
-      `no more than ${descriptors} descriptors are open`,
-      REST,
-    );
+    for (const [target, canary] of this.#canaries) {
+      await this.#echo(canary);
+      const fresh = await HostileClient.upgrade(target.port, '/echo');
+      await this.#echo(fresh);
+      fresh.destroy();
+      const left = 1 + alsoOpen;
+      await until(() => openSockets(target) === left, `opens equal closes but for ${left}`, REST);
+      expect(target.crashes).toEqual([]);
+    }
+    const limit = this.#baseline + 2 * alsoOpen;
+    await until(() => openDescriptors() <= limit, `no more than ${limit} descriptors are open`, REST);
     expect(this.#uncaught).toEqual([]);
-    expect(this.#target.crashes).toEqual([]);
   }
 
   /** Closes what a test that failed left open. */
   sweep(): void {
-    for (const client of HostileClient.live) if (client !== this.#canary) client.destroy();
+    const canaries = new Set(this.#canaries.values());
+    for (const client of HostileClient.live) if (!canaries.has(client)) client.destroy();
   }
 
   stop(): void {
-    this.#canary.destroy();
+    for (const canary of this.#canaries.values()) canary.destroy();
     process.off('uncaughtException', this.#onUncaught);
     process.off('unhandledRejection', this.#onUncaught);
   }

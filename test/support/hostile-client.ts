@@ -114,7 +114,13 @@ export class HostileClient {
 
   /** Frames so far; a cut one is left out. */
   get frames(): Frame[] {
-    return readFrames(this.body.subarray(0, wholeFrames(this.body)));
+    return this.framesFrom(this.#headLength);
+  }
+
+  /** The whole frames from this byte on. */
+  framesFrom(start: number): Frame[] {
+    const bytes = this.bytes.subarray(start);
+    return readFrames(bytes.subarray(0, wholeFrames(bytes)));
   }
 
   /** The server has sent its FIN, or the connection is gone. */
@@ -134,6 +140,12 @@ export class HostileClient {
       if (pause > 0) await sleep(pause);
       else await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  /** Lets go of what came so far. */
+  forget(): void {
+    this.#chunks = [];
+    this.#headLength = 0;
   }
 
   /** Waits for the 101. */

@@ -190,7 +190,8 @@ export class RawClient {
     for (;;) {
       end = this.#peek().indexOf('\r\n\r\n');
       if (end >= 0) break;
-      if (this.#ended) throw new Error(`the server ended the connection; it sent: ${this.#peek()}`);
+      if (this.#ended)
+        throw new Error(`the server ended the connection; it sent: ${this.#peek().toString()}`);
       await this.#more();
     }
     const [statusLine = '', ...lines] = this.#take(end + 4)
