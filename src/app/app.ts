@@ -6,6 +6,7 @@ import { Counter } from '../net/counter.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import type { Transport } from '../net/transport.ts';
+import { REFUSING } from '../shard/acceptor.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
 import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
 import { type HttpHandler, HttpServer } from './http-server.ts';
@@ -215,12 +216,11 @@ export class TemplatedApp implements Drainable {
 
   #accept(client: TcpHandle): void {
     const { maxConnections } = this.#limits;
-    if (maxConnections !== 0 && this.#shard.sockets.size >= maxConnections) {
-      this.#shard.count(Counter.OVER_LIMIT);
-      client.close();
-      return;
-    }
-    this.#http.start(this.#shard.adopt(client, this.#http, NO_ADDRESS));
+    const excess = this.#shard.sockets.size - this.#http.refusing - maxConnections;
+    const isOver = maxConnections !== 0 && excess >= 0;
+    if (isOver) this.#shard.count(Counter.OVER_LIMIT);
+    if (isOver && this.#http.refusing >= REFUSING) client.close();
+    else this.#http.start(this.#shard.adopt(client, this.#http, NO_ADDRESS), isOver);
   }
 
   static {

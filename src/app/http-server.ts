@@ -62,10 +62,13 @@ class HttpConnection implements ResponseOwner {
   isParsing = false;
   deadline: number;
   isLingering = false;
+  /** It is one too many: its first request is refused. */
+  readonly isExcess: boolean;
 
-  constructor(server: HttpServer, transport: Transport) {
+  constructor(server: HttpServer, transport: Transport, isExcess = false) {
     this.server = server;
     this.transport = transport;
+    this.isExcess = isExcess;
     this.deadline = server.deadline();
   }
 
@@ -89,15 +92,22 @@ export class HttpServer implements TransportContext, Drainable {
   readonly #limits: HttpLimits;
   readonly #parsers: RequestParser[] = [];
   readonly #strings = new StringCache(latin1Port);
+  #refusing = 0;
 
   constructor(shard: Shard, limits: HttpLimits) {
     this.#shard = shard;
     this.#limits = limits;
   }
 
-  /** Takes over a socket whose next bytes are a request. */
-  start(transport: Transport): void {
-    const connection = new HttpConnection(this, transport);
+  /** Connections too many that are still open, to be told so. */
+  get refusing(): number {
+    return this.#refusing;
+  }
+
+  /** Takes over a socket whose next bytes are a request. `isExcess`: to be refused, as there are too many. */
+  start(transport: Transport, isExcess = false): void {
+    const connection = new HttpConnection(this, transport, isExcess);
+    if (isExcess) this.#refusing++;
     transport.owner = connection;
     this.#shard.io.timer.schedule(transport, connection.deadline);
     transport.startReading();
@@ -159,6 +169,7 @@ export class HttpServer implements TransportContext, Drainable {
   onClosed(transport: Transport, _error: number): void {
     const connection = transport.owner as HttpConnection;
     this.#returnParser(connection);
+    if (connection.isExcess) this.#refusing--;
     const { response } = connection;
     connection.response = null;
     if (response !== null) this.#guard(() => abort(response));
@@ -282,6 +293,11 @@ export class HttpServer implements TransportContext, Drainable {
     end: number,
   ): number {
     this.#shard.count(Counter.REQUESTS);
+    if (connection.isExcess) {
+      this.#shard.count(Counter.REFUSED);
+      this.#refuse(connection, errorResponse(503));
+      return position;
+    }
     connection.keepAlive = head.keepAlive && !this.#shard.isDraining;
     if (isUpgradeRequest(head)) {
       let isTaken = false;
@@ -320,7 +336,8 @@ export class HttpServer implements TransportContext, Drainable {
     if (route.behavior.upgrade === undefined) {
       this.#open(connection, route, acceptUpgrade(head, chooseProtocol(head, route.rules)), undefined);
     } else {
-      connection.headBytes = head.bytes.slice(head.headStart, head.headEnd);
+      // A copy: slice() would be none, as what is read into is a Buffer.
+      connection.headBytes = new Uint8Array(head.bytes.subarray(head.headStart, head.headEnd));
       this.#callHandler(connection, head, request, (res) => route.behavior.upgrade!(res, request, route));
     }
     const isYielded = hasYielded(request) && connection.response === null && connection.upgradeRoute !== null;

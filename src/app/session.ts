@@ -1,7 +1,7 @@
 import type { Transport } from '../net/transport.ts';
 import { Connection, ConnectionState } from '../protocol/connection.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
-import type { BusSubscriber } from '../shard/bus.ts';
+import type { BusSubscriber } from '../shard/bus-subscriber.ts';
 import { WebSocket } from './web-socket.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
@@ -42,11 +42,20 @@ export class Session extends Connection implements BusSubscriber {
   }
 
   get isOpen(): boolean {
-    return this.state === ConnectionState.OPEN;
+    return this.state === ConnectionState.OPEN && !this.transport.isClosed;
   }
 
-  deliverFrame(frame: Uint8Array, isBinary: boolean): boolean {
-    if (!this.isOpen) return false;
-    return this.route.deliver(this, frame, isBinary);
+  get isOverLimit(): boolean {
+    return this.transport.blocked && this.route.isOverLimit(this);
   }
+
+  drop(frame: Uint8Array, isBinary: boolean): void {
+    this.route.drop(this, payloadOf(frame), isBinary);
+  }
+}
+
+/** The payload of an unmasked frame. */
+function payloadOf(frame: Uint8Array): Uint8Array {
+  const short = frame[1]! & 0x7f;
+  return frame.subarray(short < 126 ? 2 : short === 126 ? 4 : 10);
 }

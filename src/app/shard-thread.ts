@@ -1,6 +1,8 @@
 import { Counter } from '../net/counter.ts';
-import { HandoffReceiver } from '../net/socket-handoff.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { closeEnd, HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
+import type { Transport } from '../net/transport.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import type { FromShard, RouteEntry, ShardData, ToShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
@@ -25,6 +27,7 @@ export async function runShard(data: ShardData): Promise<void> {
   const tell = (message: FromShard): void => {
     data.port.postMessage(message);
   };
+  tell({ type: 'started' });
   const control = new ControlBlock(data.count, data.control);
   control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
   const links = new Links(data.links, data.index, (to, dropped) => {
@@ -69,6 +72,9 @@ function routeEntry(route: AppParts['webSockets'][number]): RouteEntry {
   };
 }
 
+/** How long an old channel may take to end when there is a new one, in ms. */
+const CHANNEL_PATIENCE = 1000;
+
 /** The wiring between one shard and the other threads. */
 class ShardThread {
   readonly #data: ShardData;
@@ -79,6 +85,10 @@ class ShardThread {
   readonly #tell: (message: FromShard) => void;
   readonly #onDrained: () => void;
   #receiver: HandoffReceiver | null = null;
+  /** Descriptor of the channel to take sockets from next; -1: there is none. */
+  #nextChannel = -1;
+  /** The close code of the drain under way; 0: there is none. */
+  #drainCode = 0;
 
   constructor(
     data: ShardData,
@@ -101,17 +111,16 @@ class ShardThread {
   onMessage(message: ToShard): void {
     switch (message.type) {
       case 'channel':
-        this.#receiver?.close();
-        this.#receiver = new HandoffReceiver(message.fd, (handle, bytes) => {
-          this.#adopt(handle, bytes);
-        });
-        this.#tell({ type: 'connected' });
+        if (this.#nextChannel !== -1) closeEnd(this.#nextChannel);
+        this.#nextChannel = message.fd;
+        if (this.#receiver === null) this.#openChannel();
+        else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
         break;
       case 'transfer-port':
         message.port.on('message', (transfer: unknown) => {
           this.#adoptTransfer(transfer);
         });
-        this.#tell({ type: 'connected' });
+        this.#tell({ type: 'connected', fd: -1 });
         break;
       case 'shard-down':
         this.#links.resetShard(message.index);
@@ -122,10 +131,35 @@ class ShardThread {
     }
   }
 
-  #adopt(handle: Parameters<Shard['adopt']>[0], bytes: Buffer): void {
+  /** Nothing is on its way to this shard now: what the old channel brought is here, the new one is empty. */
+  #openChannel(): void {
+    this.#parts.shard.recount();
+    const onEnd = (): void => {
+      this.#receiver = null;
+      if (this.#nextChannel !== -1) this.#openChannel();
+    };
+    const fd = this.#nextChannel;
+    this.#nextChannel = -1;
+    this.#receiver = new HandoffReceiver(fd, (handle, bytes) => this.#adopt(handle, bytes), onEnd);
+    this.#tell({ type: 'connected', fd });
+  }
+
+  /** The end of an old channel should have come long ago. */
+  readonly #giveUpChannel = (old: HandoffReceiver): void => {
+    if (this.#receiver !== old || this.#nextChannel === -1) return;
+    old.close();
+    this.#openChannel();
+  };
+
+  #adopt(handle: TcpHandle | null, bytes: Buffer): void {
     const { shard, http, webSockets } = this.#parts;
     const route = bytes.readUInt16LE(1);
-    const transport = shard.adopt(handle, http, bytes.readInt32LE(3));
+    const address = bytes.readInt32LE(3);
+    if (handle === null) {
+      shard.lost(address);
+      return;
+    }
+    const transport = shard.adopt(handle, http, address);
     shard.count(Counter.ADOPTED);
     if (bytes[0] === HandoffKind.HTTP) {
       http.start(transport);
@@ -133,6 +167,7 @@ class ShardThread {
     } else {
       http.startWebSocket(transport, webSockets[route], bytes, HANDOFF_PREFIX, bytes.length);
     }
+    this.#adopted(transport);
   }
 
   #adoptTransfer(message: unknown): void {
@@ -140,11 +175,19 @@ class ShardThread {
     if (transfer === undefined) return;
     const { shard, http } = this.#parts;
     shard.count(Counter.ADOPTED);
-    http.start(shard.adopt(transfer.handle, http, transfer.address));
+    const transport = shard.adopt(transfer.handle, http, transfer.address);
+    http.start(transport);
+    this.#adopted(transport);
+  }
+
+  /** A socket that was on its way when the drain began is told like those before it. */
+  #adopted(transport: Transport): void {
+    if (this.#drainCode !== 0 && !transport.isClosed) this.#app.drain(transport, this.#drainCode);
   }
 
   async #drain(code: number, deadline: number): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
+    this.#drainCode = code;
     await this.#parts.shard.drain(code, deadline, () => this.#app);
     this.#receiver?.close();
     this.#onDrained();

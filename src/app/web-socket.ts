@@ -182,8 +182,11 @@ function sendFrame(
   const { transport, route } = session;
   const { bus } = route.shard;
   // What was published to this socket before must leave before.
-  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
-  if (transport.blocked && route.isOverLimit(session)) {
+  if (bus.hasPending && session.subscriptions !== null) {
+    bus.settle(session);
+    if (!session.isOpen) return SendStatus.DROPPED;
+  }
+  if (session.isOverLimit) {
     route.drop(session, bytesOf(message), isBinary);
     return SendStatus.DROPPED;
   }

@@ -193,27 +193,13 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     if (session.isClosed) return false;
     const count = this.shard.subscribe(session, topic);
     if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
-    return true;
+    return !session.isClosed;
   }
 
   unsubscribe(session: Session, topic: string): boolean {
     const count = this.shard.unsubscribe(session, topic);
     if (count < 0) return false;
     this.#tellSubscription(session, topic, count, count + 1);
-    return true;
-  }
-
-  /** Sends a frame of a publish as it is. Returns false when it was dropped. */
-  deliver(session: Session, frame: Uint8Array, isBinary: boolean): boolean {
-    const { transport } = session;
-    if (transport.blocked && this.isOverLimit(session)) {
-      this.drop(session, payloadOf(frame), isBinary);
-      return false;
-    }
-    const at = transport.reserve(frame.length);
-    transport.bytes.set(frame, at);
-    transport.commit(frame.length);
-    this.shard.counters[Counter.MESSAGES_OUT]!++;
     return true;
   }
 
@@ -342,12 +328,6 @@ const PLEASE_RECONNECT = new TextEncoder().encode('please reconnect');
 
 function copyOf(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
   return ownCopy(bytes.subarray(offset, offset + length));
-}
-
-/** The payload of an unmasked frame. */
-function payloadOf(frame: Uint8Array): Uint8Array {
-  const short = frame[1]! & 0x7f;
-  return frame.subarray(short < 126 ? 2 : short === 126 ? 4 : 10);
 }
 
 /** Seconds before the end of `idleTimeout` at which a silent peer is pinged, as in uWebSockets.js. */

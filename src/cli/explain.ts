@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { MillraceError } from '../errors.ts';
 import { UsageError } from './args.ts';
 
@@ -9,7 +10,7 @@ const FOREIGN_FRAMES = [
   '(node:',
   '/node_modules/piscina/',
   OWN_FOLDER.href,
-  OWN_FOLDER.pathname,
+  fileURLToPath(OWN_FOLDER),
 ];
 
 /** How long Node.js may take to say where a syntax error is, in ms. */

@@ -39,16 +39,23 @@ export interface Channel {
   /** Main thread's wrapper of the sending end; may be used there, or given away by `fd`. */
   readonly sender: PipeHandle;
   readonly senderFd: number;
+  /** To be given away by `fd`. */
+  readonly receiver: PipeHandle;
   readonly receiverFd: number;
 }
 
 /** Wrappers of descriptors that other threads own now. */
-const abandoned: PipeHandle[] = [];
+const abandoned = new Set<PipeHandle>();
+
+/** Longest time that making or testing a channel may take, in ms. */
+const CHANNEL_TIMEOUT = 2000;
 
 /** Makes a channel. Main thread only. */
 export async function createChannel(): Promise<Channel> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-'));
   const server = new Pipe(PIPE_SERVER);
+  const sender = new Pipe(PIPE_IPC);
+  let timeout: NodeJS.Timeout | undefined;
   try {
     const path = join(directory, 'handoff');
     check(server.bind(path), 'bind a Unix socket');
@@ -57,16 +64,28 @@ export async function createChannel(): Promise<Channel> {
         if (client === undefined) reject(handoffError('accept on a Unix socket', status));
         else resolve(client);
       };
+      // libuv accepts and closes in silence when there are no descriptors left.
+      timeout = setTimeout(() => {
+        reject(handoffError('accept on a Unix socket', undefined));
+      }, CHANNEL_TIMEOUT);
     });
     check(server.listen(1), 'listen on a Unix socket');
-    const sender = new Pipe(PIPE_IPC);
     const [receiver] = await Promise.all([accepted, connect(sender, path)]);
-    abandoned.push(sender, receiver);
-    return { sender, senderFd: sender.fd, receiverFd: receiver.fd };
+    abandoned.add(sender).add(receiver);
+    return { sender, senderFd: sender.fd, receiver, receiverFd: receiver.fd };
+  } catch (error) {
+    sender.close();
+    throw error;
   } finally {
+    clearTimeout(timeout);
     server.close();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Closes an end of a channel that no thread has opened, and none will. */
+export function discardEnd(end: PipeHandle): void {
+  if (abandoned.delete(end)) end.close();
 }
 
 function connect(pipe: PipeHandle, path: string): Promise<void> {
@@ -87,6 +106,11 @@ function openEnd(fd: number): PipeHandle {
   return pipe;
 }
 
+/** Closes an end that was given to this thread, and is not needed. */
+export function closeEnd(fd: number): void {
+  openEnd(fd).close();
+}
+
 interface HandoffRequest extends WriteRequest {
   sender: HandoffSender;
   /** To be closed when the kernel has its duplicate. */
@@ -99,12 +123,17 @@ const MAX_PENDING = 1024;
 /** The sending end of a channel. */
 export class HandoffSender {
   readonly #pipe: PipeHandle;
+  readonly #onLost: () => void;
   #pending = 0;
   #closed = false;
 
-  /** @param end descriptor of the end, or the main thread's own wrapper */
-  constructor(end: number | PipeHandle) {
+  /**
+   * @param end descriptor of the end, or the main thread's own wrapper
+   * @param onLost called once when a write fails; the sender is closed then
+   */
+  constructor(end: number | PipeHandle, onLost: () => void = ignore) {
     this.#pipe = typeof end === 'number' ? openEnd(end) : end;
+    this.#onLost = onLost;
   }
 
   /** The receiver does not keep up; send elsewhere. */
@@ -114,7 +143,7 @@ export class HandoffSender {
 
   /**
    * Sends a socket with a message (one byte a character). On success the sender's copy of the socket is closed
-   * as soon as the kernel has its duplicate. On failure (the receiver is gone) it stays open.
+   * as soon as the kernel has its duplicate. On failure (the receiver is gone, mostly) it stays open.
    */
   send(message: string, handle: TcpHandle): boolean {
     return this.#write(message, handle, false);
@@ -131,7 +160,10 @@ export class HandoffSender {
     request.oncomplete = onSent as WriteRequest['oncomplete'];
     request.sender = this;
     const error = this.#pipe.writeLatin1String(request, lengthPrefix(message.length) + message, handle);
-    if (error !== 0) return false;
+    if (error !== 0) {
+      this.#lose();
+      return false;
+    }
     if (streamBaseState[kLastWriteWasAsync] === 0) {
       if (!isKept) handle.close();
     } else {
@@ -142,9 +174,10 @@ export class HandoffSender {
     return true;
   }
 
-  sent(handle: TcpHandle | null): void {
+  sent(handle: TcpHandle | null, status: number): void {
     this.#pending--;
     handle?.close();
+    if (status !== 0) this.#lose();
   }
 
   close(): void {
@@ -152,10 +185,17 @@ export class HandoffSender {
     this.#closed = true;
     this.#pipe.close();
   }
+
+  /** A message may be on its way in part: nothing can follow it. */
+  #lose(): void {
+    if (this.#closed) return;
+    this.close();
+    this.#onLost();
+  }
 }
 
-function onSent(this: HandoffRequest): void {
-  this.sender.sent(this.handle);
+function onSent(this: HandoffRequest, status: number): void {
+  this.sender.sent(this.handle, status);
 }
 
 function lengthPrefix(length: number): string {
@@ -164,21 +204,33 @@ function lengthPrefix(length: number): string {
 
 const PREFIX = 4;
 
-/** Gets each socket with its message; the bytes are valid during the call. */
-export type OnHandoff = (handle: TcpHandle, bytes: Buffer) => void;
+/**
+ * Gets each socket with its message; the bytes are valid during the call. Null: the socket was lost, because
+ * this process has no descriptor left for it.
+ */
+export type OnHandoff = (handle: TcpHandle | null, bytes: Buffer) => void;
 
-/** The receiving end of a channel. */
+/**
+ * The receiving end of a channel. A descriptor comes with the first byte of its message, and a read ends behind
+ * the piece that brought one: so at most one message begins in a read, and the descriptor, if any, is its own.
+ */
 export class HandoffReceiver {
   readonly #pipe: PipeHandle;
   readonly #onHandoff: OnHandoff;
+  readonly #onEnd: () => void;
   readonly #target = Buffer.allocUnsafeSlow(256 * 1024);
-  readonly #handles: TcpHandle[] = [];
-  /** The cut start of a message. */
+  /** The cut start of a message, and its socket. */
   #partial: Buffer = NO_BYTES;
+  #partialHandle: TcpHandle | null = null;
+  /** The last that was read was the end. */
+  #isEnding = false;
+  #closed = false;
 
-  constructor(fd: number, onHandoff: OnHandoff) {
+  /** @param onEnd the sender is gone, and all it sent was handed on; the receiver is closed then */
+  constructor(fd: number, onHandoff: OnHandoff, onEnd: () => void = ignore) {
     this.#pipe = openEnd(fd);
     this.#onHandoff = onHandoff;
+    this.#onEnd = onEnd;
     const end = this.#pipe as OwnedEnd;
     end.receiver = this;
     end.onread = onHandoffRead;
@@ -187,34 +239,49 @@ export class HandoffReceiver {
   }
 
   close(): void {
-    for (const handle of this.#handles.splice(0)) handle.close();
-    this.#pipe.onread = ignoreRead;
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#partialHandle?.close();
+    this.#partialHandle = null;
+    this.#pipe.onread = ignore;
     this.#pipe.close();
   }
 
   read(count: number): void {
-    const handle = this.#pipe.pendingHandle;
-    if (handle !== undefined) {
-      this.#pipe.pendingHandle = undefined;
-      this.#handles.push(handle);
+    const handle = this.#pipe.pendingHandle ?? null;
+    this.#pipe.pendingHandle = undefined;
+    if (count >= 0) {
+      this.#isEnding = false;
+      this.#takeMessages(this.#target.subarray(0, count), handle);
+    } else if (!this.#isEnding) {
+      // Once the sender is gone libuv says so behind each read, whatever is still there: it is told to go on.
+      this.#isEnding = true;
+      check(this.#pipe.readStart(), 'read from a handoff channel');
+    } else {
+      this.close();
+      this.#onEnd();
     }
-    // The sender's thread is gone: nothing more comes. Sockets already here live on.
-    if (count < 0) this.#pipe.readStop();
-    else this.#takeMessages(this.#target.subarray(0, count));
   }
 
-  #takeMessages(arrived: Buffer): void {
-    const bytes = this.#partial.length === 0 ? arrived : Buffer.concat([this.#partial, arrived]);
+  #takeMessages(arrived: Buffer, arrivedHandle: TcpHandle | null): void {
+    const isCut = this.#partial.length > 0;
+    const bytes = isCut ? Buffer.concat([this.#partial, arrived]) : arrived;
+    let handle = isCut ? this.#partialHandle : arrivedHandle;
+    let next = isCut ? arrivedHandle : null;
     this.#partial = NO_BYTES;
+    this.#partialHandle = null;
     let position = 0;
     while (bytes.length - position >= PREFIX) {
       const end = position + PREFIX + bytes.readUInt32LE(position);
       if (end > bytes.length) break;
-      const handle = this.#handles.shift();
-      if (handle !== undefined) this.#onHandoff(handle, bytes.subarray(position + PREFIX, end));
+      this.#onHandoff(handle, bytes.subarray(position + PREFIX, end));
       position = end;
+      handle = next;
+      next = null;
     }
-    if (position < bytes.length) this.#partial = Buffer.from(bytes.subarray(position));
+    if (position === bytes.length) return;
+    this.#partial = Buffer.from(bytes.subarray(position));
+    this.#partialHandle = handle;
   }
 }
 
@@ -225,9 +292,6 @@ interface OwnedEnd extends PipeHandle {
 function onHandoffRead(this: OwnedEnd): void {
   this.receiver.read(streamBaseState[kReadBytesOrError]!);
 }
-
-/** Longest time the self-test waits, in ms. */
-const SELF_TEST_TIMEOUT = 2000;
 
 /**
  * Passes a socket through a channel inside this thread, to see that the system lets descriptors travel.
@@ -240,13 +304,15 @@ export async function testHandoff(): Promise<void> {
   check(socket.bind('127.0.0.1', 0), 'bind a TCP socket');
   const arrived = new Promise<void>((resolve, reject) => {
     const timeout = setTimeout(() => {
+      receiver.close();
       reject(handoffError('receive a descriptor', undefined));
-    }, SELF_TEST_TIMEOUT);
+    }, CHANNEL_TIMEOUT);
     const receiver = new HandoffReceiver(channel.receiverFd, (handle, bytes) => {
-      handle.close();
+      handle?.close();
       receiver.close();
       clearTimeout(timeout);
-      if (bytes.toString('latin1') === 'self-test') resolve();
+      if (handle === null) reject(handoffError('receive a descriptor', undefined));
+      else if (bytes.toString('latin1') === 'self-test') resolve();
       else reject(handoffError('receive the bytes beside a descriptor', undefined));
     });
   });
@@ -271,6 +337,6 @@ function handoffError(step: string, status: number | undefined): MillraceError {
   );
 }
 
-function ignoreRead(): void {}
+function ignore(): void {}
 
 const NO_BYTES = Buffer.alloc(0);

@@ -40,7 +40,7 @@ export class SlabPool {
     return slab;
   }
 
-  /** Whoever took the slab writes into it no more; it is free once its writes are complete. */
+  /** Whoever took the slab writes into it no more; it is free once its writes are complete, if it is of ours. */
   close(slab: Slab): void {
     slab.isOpen = false;
     this.#recycle(slab);
@@ -52,7 +52,7 @@ export class SlabPool {
   }
 
   #recycle(slab: Slab): void {
-    if (slab.pins > 0 || slab.isOpen) return;
+    if (slab.pins > 0 || slab.isOpen || slab.bytes.length !== SLAB_SIZE) return;
     if (this.#spare.length < MAX_SPARE_SLABS) this.#spare.push(slab);
   }
 }

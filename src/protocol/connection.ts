@@ -201,7 +201,8 @@ export class ConnectionContext implements MessageHandler<Connection> {
     const payload = bytes.subarray(offset, offset + length);
     // A peer that pings without reading must not make us queue: only the newest ping is answered then.
     const { blocked } = connection.output;
-    connection.pendingPong = blocked ? payload.slice() : null;
+    // A copy: slice() would be none if the memory is a Buffer.
+    connection.pendingPong = blocked ? new Uint8Array(payload) : null;
     if (!blocked) this.sender.bytes(connection.output, FIN | Opcode.PONG, payload);
     this.#handler.onPing(connection, bytes, offset, length);
   }

@@ -82,8 +82,13 @@ export class ControlBlock {
 
   /** A shard is dead: its sockets are closed and count no more. */
   clearShard(shard: number): void {
-    this.setGauge(shard, Gauge.LIVE, 0);
     this.setGauge(shard, Gauge.STATE, ShardState.DOWN);
+    this.clearSockets(shard);
+  }
+
+  /** Forgets the sockets of a shard, which counts them anew if it is alive. */
+  clearSockets(shard: number): void {
+    this.setGauge(shard, Gauge.LIVE, 0);
     for (let i = shard; i < this.#addresses.length; i += this.shards) Atomics.store(this.#addresses, i, 0);
   }
 }

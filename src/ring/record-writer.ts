@@ -16,7 +16,7 @@ import { topicByteLength, writeTopic } from './topic-bytes.ts';
 export const WriteStatus = {
   /** All of it is claimed and goes out with the producer's next commit. */
   DONE: 0,
-  /** Some pieces are claimed. Commit, and `resume` when there is room again; the frame must stay as it is. */
+  /** Some pieces are claimed. Commit, and `resume` when there is room again; the frame must stay, or `detach`. */
   PARTIAL: 1,
   /** Nothing was claimed: no room, or another message is still PARTIAL. */
   FULL: 2,
@@ -108,6 +108,11 @@ export class RecordWriter {
       if (!this.#writeFurther()) return WriteStatus.PARTIAL;
     }
     return WriteStatus.DONE;
+  }
+
+  /** Copies what a PARTIAL message's frame is still needed for, so that its memory can be used again. */
+  detach(): void {
+    this.#frame = new Uint8Array(this.#frame);
   }
 
   /** Gives a PARTIAL message up: the reader drops and counts what it has of it. */

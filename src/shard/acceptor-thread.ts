@@ -4,7 +4,7 @@ import { errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { boundPort, Listener } from '../net/listener.ts';
 import { errorName } from '../net/node-internals.ts';
-import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
+import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { listenForTransfer, transferSocket } from '../net/socket-transfer.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
 import { Acceptor } from './acceptor.ts';
@@ -36,14 +36,21 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
   });
   // The main thread keeps the listening socket; this thread gets a duplicate, and another when it loses it.
   const sockets = new HandoffReceiver(data.listenFd, (handle) => {
+    if (handle === null) {
+      tell({ type: 'listener-lost' });
+      return;
+    }
     const error = listener.start(handle);
     if (error === 0) tell({ type: 'listening', port: boundPort(handle) });
     else tell({ type: 'listen-failed', error: errorName(error) });
   });
   port.on('message', (message: ToAcceptor) => {
     if (message.type === 'shard-up') {
-      acceptor.shardUp(message.index, new HandoffSender(message.fd), message.routes);
-      tell({ type: 'shard-known', index: message.index });
+      const { index, fd, routes } = message;
+      acceptor.shardUp(index, fd, routes, () => {
+        tell({ type: 'shard-lost', index });
+      });
+      tell({ type: 'shard-known', index });
     } else if (message.type === 'shard-down') {
       acceptor.shardDown(message.index);
     } else if (message.type === 'stop') {

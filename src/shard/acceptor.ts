@@ -7,7 +7,7 @@ import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { latin1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import type { HandoffSender } from '../net/socket-handoff.ts';
+import { HandoffSender } from '../net/socket-handoff.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { isUpgradeRequest } from '../protocol/handshake.ts';
 import { type ControlBlock, Gauge } from '../ring/control-block.ts';
@@ -22,7 +22,7 @@ import { acceptUpgrade, chooseProtocol, refuseUpgrade } from './upgrade.ts';
 const LINGER = 5;
 
 /** Connections beyond `maxConnections` that are still told why; more are cut off. */
-const REFUSING = 256;
+export const REFUSING = 64;
 
 /** A connection between accept and handoff. */
 class Pending {
@@ -72,10 +72,13 @@ export class Acceptor implements TransportContext {
     this.#senders = new Array<HandoffSender | null>(control.shards).fill(null);
   }
 
-  /** The shard takes connections through this channel. */
-  shardUp(index: number, sender: HandoffSender, routes: readonly RouteEntry[]): void {
+  /** The shard takes connections through the channel with this end. `onLost`: it broke. */
+  shardUp(index: number, fd: number, routes: readonly RouteEntry[], onLost: () => void): void {
     this.shardDown(index);
-    this.#senders[index] = sender;
+    this.#senders[index] = new HandoffSender(fd, () => {
+      this.#senders[index] = null;
+      onLost();
+    });
     this.#routes = routes;
     this.#router = new Router();
     routes.forEach((route, i) => {
@@ -90,7 +93,8 @@ export class Acceptor implements TransportContext {
 
   accept(client: TcpHandle): void {
     const { maxConnections } = this.#limits;
-    if (maxConnections !== 0 && this.#total() >= maxConnections + REFUSING) {
+    const total = this.#sockets.size + this.#handedOver();
+    if (maxConnections !== 0 && total >= maxConnections + REFUSING) {
       this.#counters[Counter.OVER_LIMIT]!++;
       client.close();
       return;
@@ -205,7 +209,6 @@ export class Acceptor implements TransportContext {
       this.#counters[Counter.HANDOFF_FAILED]!++;
       this.#control.addGauge(at, Gauge.LIVE, -1);
       if (address !== NO_ADDRESS) this.#control.addAddress(address, at, -1);
-      this.shardDown(at);
     }
     handle.close();
   }
@@ -213,17 +216,17 @@ export class Acceptor implements TransportContext {
   /** The status that refuses a connection too many, or 0. */
   #overload(transport: Transport, pending: Pending): number {
     const { maxConnections, maxConnectionsPerAddress } = this.#limits;
-    if (maxConnections !== 0 && this.#total() > maxConnections) return 503;
+    if (maxConnections !== 0 && this.#handedOver() >= maxConnections) return 503;
     if (maxConnectionsPerAddress === 0) return 0;
     pending.address = this.#addresses.rowOf(transport.peerName().address);
     if (pending.address === NO_ADDRESS) return 0;
     return this.#control.addressTotal(pending.address) >= maxConnectionsPerAddress ? 429 : 0;
   }
 
-  #total(): number {
-    let total = this.#sockets.size;
-    for (let shard = 0; shard < this.#control.shards; shard++)
-      total += this.#control.gauge(shard, Gauge.LIVE);
+  /** Sockets that the shards have. */
+  #handedOver(): number {
+    let total = 0;
+    for (let i = 0; i < this.#control.shards; i++) total += this.#control.gauge(i, Gauge.LIVE);
     return total;
   }
 

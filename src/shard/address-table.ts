@@ -23,7 +23,8 @@ export class AddressTable {
       const row = this.#next;
       this.#next = (row + 1) % ADDRESS_SLOTS;
       const owner = this.#names[row];
-      if (owner !== undefined && this.#control.addressTotal(row) > 0) continue;
+      // A row in use without a name is that of an acceptor before this one.
+      if (this.#control.addressTotal(row) > 0) continue;
       if (owner !== undefined) this.#rows.delete(owner);
       this.#names[row] = address;
       this.#rows.set(address, row);

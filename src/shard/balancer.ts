@@ -67,10 +67,9 @@ export function cookieValue(header: string, name: string): string {
   for (let start = 0; start < header.length; ) {
     let end = header.indexOf(';', start);
     if (end < 0) end = header.length;
-    const equals = header.indexOf('=', start);
-    if (equals >= 0 && equals < end && header.slice(start, equals).trim() === name) {
-      return header.slice(equals + 1, end).trim();
-    }
+    const pair = header.slice(start, end);
+    const equals = pair.indexOf('=');
+    if (equals >= 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
     start = end + 1;
   }
   return '';

@@ -6,29 +6,16 @@ import { allocate } from '../net/write-memory.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { Sender } from '../protocol/sender.ts';
-import { type Subscriber, type Topic, TopicTree } from '../pubsub/topic-tree.ts';
+import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { PublishRecord } from '../ring/record.ts';
+import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
 import type { Links } from './links.ts';
 import { TurnBatch } from './turn-batch.ts';
 
-/** A socket as the bus sees it. */
-export interface BusSubscriber extends Subscriber {
-  readonly transport: Transport;
-  /** Frames can be sent. */
-  readonly isOpen: boolean;
-  /** The flush that served it last. */
-  flushMark: number;
-  /** The batch whose first `batchCursor` messages it has got, or is not to get, already. */
-  batchEpoch: number;
-  batchCursor: number;
-  /** The batch it published into last. */
-  sentEpoch: number;
-  /** Sends a frame as it is, or drops it at the route's limit. Returns whether it was sent. */
-  deliverFrame(frame: Uint8Array, isBinary: boolean): boolean;
-}
-
 /** Messages with a longer frame are not batched, and their bytes are shared by all that wait with them. */
 const MAX_BATCHED = 16 * 1024;
+/** Bytes of the longest header a server's frame has. */
+const MAX_HEADER = 10;
 
 /**
  * Bus: the publishes of one thread. A message is framed once. What is published in a turn is delivered at its
@@ -52,6 +39,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   #dirty: Topic<S>[] = [];
   #flushingDirty: Topic<S>[] = [];
   #isFlushing = false;
+  /** Calls of `settle` that are reading the batch which takes what is published. */
+  #settling = 0;
   /** Numbers batches and flushes. */
   #epoch = 1;
 
@@ -73,6 +62,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard. */
   publish(name: string, message: Uint8Array | string, isBinary: boolean, except: S | null): boolean {
+    const size = longestFrame(message);
+    const isLarge = this.#prepare(size);
     const topic = this.topics.get(name);
     const others = topic === undefined ? 0 : topic.subscribers.size - (isMember(topic, except) ? 1 : 0);
     const links = this.#links;
@@ -82,7 +73,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     this.#counters[Counter.PUBLISHED]!++;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
     const target = others === 0 ? undefined : topic;
-    if (longestFrame(message) > MAX_BATCHED && !this.#isFlushing) {
+    if (isLarge) {
       this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted);
     } else {
       this.#publishBatched(target, name, hash, message, opcode, except, isWanted);
@@ -92,19 +83,18 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** A publish of another thread arrived. */
   onRemotePublish(record: PublishRecord): void {
+    const { frameLength, frameOffset } = record;
+    const isLarge = this.#prepare(frameLength);
     const topic = this.topics.get(record.topic());
     // Another topic of the same slot was wanted.
     if (topic === undefined) return;
-    const { frameLength, frameOffset } = record;
     const isBinary = record.opcode === Opcode.BINARY;
-    if (frameLength > MAX_BATCHED && !this.#isFlushing) {
-      this.flush();
+    if (isLarge) {
       // Ring memory is the producer's again after this call; a message that came in pieces has its own.
-      const frame = record.owned ? record.frame() : record.frame().slice();
+      const frame = record.owned ? record.frame() : new Uint8Array(record.frame());
       this.#deliverLarge(topic, frame, isBinary, null);
       return;
     }
-    this.#makeRoom(frameLength);
     const message = this.#begin(topic, null, isBinary);
     const batch = this.#batch;
     const at = batch.reserve(frameLength);
@@ -120,14 +110,18 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   settle(subscriber: S): void {
     if (this.#isFlushing && subscriber.flushMark !== this.#epoch) {
       subscriber.flushMark = this.#epoch;
-      if (subscriber.subscriptions !== null)
-        this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
+      this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
     }
     const batch = this.#batch;
-    if (batch.count === 0) return;
-    if (subscriber.subscriptions !== null) this.#deliver(subscriber, batch, this.#dirty, false);
+    const { count } = batch;
+    const cursor = cursorOf(subscriber, batch);
+    if (cursor === count) return;
+    // First, so that a handler that is called meanwhile and comes here again finds nothing left to do.
     subscriber.batchEpoch = batch.epoch;
-    subscriber.batchCursor = batch.count;
+    subscriber.batchCursor = count;
+    this.#settling++;
+    this.#deliver(subscriber, batch, this.#dirty, false, cursor);
+    this.#settling--;
   }
 
   onTurnEnd(): void {
@@ -137,7 +131,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** Delivers everything published so far. */
   flush(): void {
-    if (this.#isFlushing || this.#batch.count === 0) return;
+    if (this.#isBusy || this.#batch.count === 0) return;
     const batch = this.#batch;
     const dirty = this.#dirty;
     this.#batch = this.#flushing;
@@ -174,7 +168,6 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     except: S | null,
     isWanted: boolean,
   ): void {
-    this.#makeRoom(longestFrame(message));
     const batch = this.#batch;
     const number = this.#begin(topic, except, opcode === Opcode.BINARY);
     if (typeof message === 'string') this.#sender.text(batch, FIN | opcode, message);
@@ -195,7 +188,6 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     except: S | null,
     isWanted: boolean,
   ): void {
-    this.flush();
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
     if (isWanted) {
@@ -206,20 +198,37 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 
   #deliverLarge(topic: Topic<S>, frame: Uint8Array, isBinary: boolean, except: S | null): void {
+    let refused: S[] | null = null;
     for (const subscriber of topic.subscribers) {
       if (subscriber === except || !subscriber.isOpen) continue;
-      const { transport } = subscriber;
-      if (transport.blocked) {
-        if (subscriber.deliverFrame(frame, isBinary)) this.#count(1);
+      if (subscriber.isOverLimit) {
+        refused ??= [];
+        refused.push(subscriber);
       } else {
-        transport.writeShared(frame, null);
+        subscriber.transport.writeShared(frame, null);
         this.#count(1);
       }
     }
+    // Their handlers come when all others have it, so that nothing these send can overtake it.
+    if (refused === null) return;
+    for (const subscriber of refused) {
+      if (subscriber.isOpen) subscriber.drop(frame, isBinary);
+    }
   }
 
-  #makeRoom(size: number): void {
-    if (!this.#batch.hasRoom(size)) this.flush();
+  /** A handler was called in the middle of a delivery: what it publishes waits for the next. */
+  get #isBusy(): boolean {
+    return this.#isFlushing || this.#settling > 0;
+  }
+
+  /**
+   * Makes room for a message whose frame has at most `size` bytes. Returns whether it is to be sent by itself,
+   * in which case nothing waits any more. It may call handlers, which may publish and change who is subscribed.
+   */
+  #prepare(size: number): boolean {
+    const isLarge = size > MAX_BATCHED;
+    if (isLarge || !this.#batch.hasRoom(size)) this.flush();
+    return isLarge && this.#batch.count === 0 && !this.#isBusy;
   }
 
   #begin(topic: Topic<S> | undefined, sender: S | null, isBinary: boolean): number {
@@ -230,42 +239,51 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     return batch.begin(sender, isBinary);
   }
 
-  /** Writes a subscriber's part of a batch. */
-  #deliver(subscriber: S, batch: TurnBatch<S>, dirty: Topic<S>[], isFlushing: boolean): void {
-    if (!subscriber.isOpen) return;
+  /** Writes a subscriber's part of a batch, from message `cursor` on. */
+  #deliver(
+    subscriber: S,
+    batch: TurnBatch<S>,
+    dirty: Topic<S>[],
+    isFlushing: boolean,
+    cursor: number = cursorOf(subscriber, batch),
+  ): void {
+    if (cursor === batch.count || !subscriber.isOpen) return;
     const messages = messagesFor(subscriber, dirty, isFlushing);
     const { length } = messages;
     if (length === 0) return;
     const first = messages[0]!;
     const last = messages[length - 1]!;
     const { transport } = subscriber;
-    const isWhole = subscriber.sentEpoch !== batch.epoch && subscriber.batchEpoch !== batch.epoch;
+    const isWhole = cursor === 0 && subscriber.sentEpoch !== batch.epoch;
     if (isWhole && !transport.blocked && last - first === length - 1) {
       transport.writeShared(batch.view(batch.start(first), batch.end(last)), batch.slab);
       this.#count(length);
     } else {
-      this.#deliverSome(subscriber, batch, messages);
+      this.#deliverSome(subscriber, batch, messages, cursor);
     }
   }
 
   /** Without those it sent itself or has got already; neighbours are copied together. */
-  #deliverSome(subscriber: S, batch: TurnBatch<S>, messages: readonly number[]): void {
+  #deliverSome(subscriber: S, batch: TurnBatch<S>, messages: readonly number[], cursor: number): void {
     const { transport } = subscriber;
-    const cursor = subscriber.batchEpoch === batch.epoch ? subscriber.batchCursor : 0;
     const previous = transport.io.corked;
     transport.beginCork();
     let start = -1;
     let end = -1;
     let count = 0;
-    for (const message of messages) {
-      if (message < cursor || batch.senderOf(message) === subscriber) continue;
+    // The list may grow under a handler; what it grows by is for later.
+    for (let i = indexOf(messages, cursor), { length } = messages; i < length; i++) {
+      const message = messages[i]!;
+      if (batch.senderOf(message) === subscriber) continue;
       if (transport.blocked) {
         copyRange(transport, batch, start, end);
         start = end = -1;
-        const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
-        if (subscriber.deliverFrame(frame, batch.isBinary(message))) this.#count(1);
-        if (!subscriber.isOpen) break;
-        continue;
+        if (subscriber.isOverLimit) {
+          const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
+          subscriber.drop(frame, batch.isBinary(message));
+          if (!subscriber.isOpen) break;
+          continue;
+        }
       }
       if (batch.start(message) !== end) {
         copyRange(transport, batch, start, end);
@@ -292,47 +310,17 @@ function copyRange<S>(transport: Transport, batch: TurnBatch<S>, start: number, 
   transport.commit(end - start);
 }
 
-/** The numbers of a subscriber's messages in a batch, in the order they were published. */
-function messagesFor<S extends BusSubscriber>(
-  subscriber: S,
-  dirty: readonly Topic<S>[],
-  isFlushing: boolean,
-): readonly number[] {
-  const { subscriptions } = subscriber;
-  if (subscriptions === null) return NONE;
-  let found: readonly number[] = NONE;
-  let merged: number[] | null = null;
-  const isFewDirty = dirty.length < subscriptions.size;
-  const candidates: Iterable<Pick<Topic<S>, 'pending' | 'flushing'>> = isFewDirty ? dirty : subscriptions;
-  for (const topic of candidates) {
-    if (isFewDirty && !subscriptions.has(topic as Topic<Subscriber>)) continue;
-    const messages = isFlushing ? topic.flushing : topic.pending;
-    if (messages.length === 0) continue;
-    if (found.length === 0) {
-      found = messages;
-    } else {
-      merged ??= found.slice();
-      for (const message of messages) merged.push(message);
-    }
-  }
-  return merged === null ? found : merged.sort(ascending);
-}
-
-function ascending(a: number, b: number): number {
-  return a - b;
-}
-
 function isMember<S>(topic: Topic<S>, subscriber: S | null): boolean {
   return subscriber !== null && topic.subscribers.has(subscriber);
 }
 
 /** A bound on the bytes of a message's frame, found without encoding it. */
 function longestFrame(message: Uint8Array | string): number {
-  return 10 + (typeof message === 'string' ? message.length * 3 : message.length);
+  if (typeof message !== 'string') return MAX_HEADER + message.length;
+  const most = message.length * 3;
+  return MAX_HEADER + (most > MAX_BATCHED ? textPort.byteLength(message) : most);
 }
 
 function encode(message: Uint8Array | string): Uint8Array {
   return typeof message === 'string' ? Buffer.from(message) : message;
 }
-
-const NONE: readonly number[] = [];

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { LinkMemory } from './links.ts';
+import type { LinkMemory } from './link-memory.ts';
 import type { UpgradeRules } from './upgrade.ts';
 
 /**
@@ -76,6 +76,8 @@ export type FromAcceptor =
   | { readonly type: 'listen-failed'; readonly error: string }
   /** Connections go to the shard from now on. */
   | { readonly type: 'shard-known'; readonly index: number }
+  /** The channel to the shard broke: it is dead, or needs another one. */
+  | { readonly type: 'shard-lost'; readonly index: number }
   /** `accept` failed and the listening socket was closed; send it again. */
   | { readonly type: 'listener-lost' };
 
@@ -94,7 +96,7 @@ export interface ShardData {
 }
 
 export type ToShard =
-  /** Take sockets from this channel from now on, and no longer from the one before. */
+  /** Take sockets from this channel, once all is taken from the one before. */
   | { readonly type: 'channel'; readonly fd: number }
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
   /** Another shard died: forget what waits for it. */
@@ -103,9 +105,12 @@ export type ToShard =
   | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
 
 export type FromShard =
+  /** The thread is there, and loads the module. */
+  | { readonly type: 'started' }
   | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
   /** The module cannot be used. */
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }
-  | { readonly type: 'connected' }
+  /** The channel with this descriptor is open; -1: the port is. */
+  | { readonly type: 'connected'; readonly fd: number }
   /** Messages for another shard were dropped. */
   | { readonly type: 'overflow'; readonly to: number; readonly dropped: number };

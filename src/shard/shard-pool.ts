@@ -1,9 +1,9 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromShard, ShardData, ToShard } from './control-message.ts';
 
 /** The entry point of a shard's thread, in the build: workers start from compiled files only. */
-const SHARD_ENTRY = new URL('../../workers/shard.js', import.meta.url);
+const SHARD_ENTRY = new URL('../../workers/shard.cjs', import.meta.url);
 
 /** One life of a shard: from the start of its task until it was drained or crashed. */
 export interface ShardLife {
@@ -18,6 +18,8 @@ export interface ShardLife {
  */
 export class ShardPool {
   readonly #pool: Piscina<ShardData, void>;
+  /** Lives that no thread has taken up yet. */
+  readonly #waiting = new Set<AbortController>();
 
   constructor(threads: number) {
     this.#pool = new Piscina({
@@ -30,14 +32,28 @@ export class ShardPool {
       idleTimeout: Number.POSITIVE_INFINITY,
       recordTiming: false,
     });
-    // Crashes are told by the task's rejection.
-    this.#pool.on('error', ignore);
+    // Crashes are told by the task's rejection. This is a thread that could not even start, for want of descriptors
+    // or memory: the pool would leave its task waiting for ever.
+    this.#pool.on('error', (error: unknown) => {
+      for (const life of this.#waiting) life.abort(error);
+    });
   }
 
   start(data: Omit<ShardData, 'port'>, onMessage: (message: FromShard) => void): ShardLife {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', onMessage);
-    const ended = this.#pool.run({ ...data, port: port2 }, { transferList: [port2] as never }).finally(() => {
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    this.#waiting.add(waiting);
+    port1.on('message', (message: FromShard) => {
+      this.#waiting.delete(waiting);
+      onMessage(message);
+    });
+    const ended = this.#run({ ...data, port: port2 }, signal).finally(() => {
+      this.#waiting.delete(waiting);
+      // The end can overtake the last messages, which say why.
+      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
+        onMessage(last.message as FromShard);
+      }
       port1.close();
     });
     return {
@@ -48,9 +64,15 @@ export class ShardPool {
     };
   }
 
+  async #run(data: ShardData, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#pool.run(data, { transferList: [data.port] as never, signal });
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  }
+
   async destroy(): Promise<void> {
     await this.#pool.destroy();
   }
 }
-
-function ignore(): void {}

@@ -1,11 +1,12 @@
-import type { Counter } from '../net/counter.ts';
+import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
-import { Bus, type BusSubscriber } from './bus.ts';
+import { Bus } from './bus.ts';
+import type { BusSubscriber } from './bus-subscriber.ts';
 import type { Links } from './links.ts';
 
 /** No row of the address table. */
@@ -77,6 +78,8 @@ export class Shard {
   subscribe(subscriber: BusSubscriber, name: string): number {
     // What was published before is not for it, and what was published to its other topics comes first.
     this.bus.settle(subscriber);
+    // A handler that was told of a dropped message may have closed it, and nobody would unsubscribe it again.
+    if (!subscriber.isOpen) return -1;
     const topic = this.bus.topics.subscribe(subscriber, name);
     if (topic === undefined) return -1;
     const count = topic.subscribers.size;
@@ -131,6 +134,23 @@ export class Shard {
     clearTimeout(timer);
     clearTimeout(limit);
     this.destroyAll();
+  }
+
+  /** A socket that the acceptor sent did not arrive. */
+  lost(address: number): void {
+    this.count(Counter.HANDOFF_FAILED);
+    this.#control?.addGauge(this.index, Gauge.LIVE, -1);
+    if (address !== NO_ADDRESS) this.#control?.addAddress(address, this.index, -1);
+  }
+
+  /** Counts its sockets anew, when none is on its way from the acceptor, which died with some counted. */
+  recount(): void {
+    if (this.#control === null) return;
+    this.#control.clearSockets(this.index);
+    this.#control.addGauge(this.index, Gauge.LIVE, this.sockets.size);
+    for (const { tag } of this.sockets) {
+      if (tag !== NO_ADDRESS) this.#control.addAddress(tag, this.index, 1);
+    }
   }
 
   /** Adds to one of this thread's counters. */

@@ -2,7 +2,7 @@ import { Counter } from '../net/counter.ts';
 import { ringDepth } from '../ring/byte-ring.ts';
 import { type ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import { PairCounter, PairTable } from '../ring/pair-table.ts';
-import { type LinkMemory, ringRegion } from './links.ts';
+import { type LinkMemory, ringRegion } from './link-memory.ts';
 
 /** Counters of one thread since the server started; they go on when a shard is started anew. */
 export interface ThreadStats {
@@ -92,7 +92,7 @@ export function serverStats(control: ControlBlock, links: LinkMemory): ServerSta
       ...threadStats(counters),
       overLimit: counters[Counter.OVER_LIMIT]!,
       acceptErrors: counters[Counter.ACCEPT_ERRORS]!,
-      handoffFailed: counters[Counter.HANDOFF_FAILED]!,
+      handoffFailed: handoffsFailed(control),
     },
     shards,
     total: totalOf(shards),
@@ -124,6 +124,13 @@ function ringStats(links: LinkMemory): RingStats[] {
     }
   }
   return rings;
+}
+
+/** Sockets lost on their way: the acceptor could not send them, or a shard not receive them. */
+function handoffsFailed(control: ControlBlock): number {
+  let failed = 0;
+  for (let i = 0; i <= control.shards; i++) failed += control.counters(i)[Counter.HANDOFF_FAILED]!;
+  return failed;
 }
 
 /** A shard's thread is dead, and its sockets with it: what it could not count any more is counted here. */

@@ -1,10 +1,17 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import { type Channel, createChannel, HandoffSender, testHandoff } from '../net/socket-handoff.ts';
+import {
+  type Channel,
+  createChannel,
+  discardEnd,
+  HandoffSender,
+  testHandoff,
+} from '../net/socket-handoff.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
 import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
 import {
@@ -17,8 +24,10 @@ import {
   type RouteEntry,
   type ToAcceptor,
 } from './control-message.ts';
-import { createLinkMemory, type LinkMemory, Links } from './links.ts';
+import { createLinkMemory, type LinkMemory } from './link-memory.ts';
+import { Links } from './links.ts';
 import { Publisher } from './publisher.ts';
+import { RestartDelay } from './restart-delay.ts';
 import { type ShardLife, ShardPool } from './shard-pool.ts';
 import { settleCounters } from './stats.ts';
 
@@ -49,20 +58,29 @@ export interface SupervisorEvents {
   acceptorCrash: [error: unknown];
 }
 
-/** Crashes of a shard within CRASH_WINDOW ms that are followed by a new start at once. */
-const FREE_CRASHES = 5;
-const CRASH_WINDOW = 10_000;
-const FIRST_DELAY = 1000;
-const LAST_DELAY = 30_000;
+/** How long a new acceptor waits for shards that are slow to join it, when it has one, in ms. */
+const JOIN_PATIENCE = 250;
+
+/** What makes the acceptor send connections to a shard, once the shard has opened its end of the channel. */
+interface Join {
+  readonly message: ToAcceptor;
+  readonly transfer: readonly Transferable[];
+  /** Null in transfer mode. */
+  readonly channel: Channel | null;
+}
 
 interface ShardSlot {
   readonly index: number;
   life: ShardLife | null;
-  routes: readonly RouteEntry[];
-  /** What makes the acceptor send connections here, once the shard holds its end of the channel. */
-  join: { message: ToAcceptor; transfer: readonly Transferable[] } | null;
-  crashes: number[];
+  /** Null until the shard is ready. */
+  routes: readonly RouteEntry[] | null;
+  join: Join | null;
+  /** The channel whose sending end the acceptor was told to open, and has not opened yet. */
+  offered: Channel | null;
+  readonly delay: RestartDelay;
   restart: NodeJS.Timeout | null;
+  /** Called when the acceptor knows the shard, or it ended. */
+  waiting: (() => void)[];
   /** Resolves what waits for the shard to be ready. */
   onReady: (() => void) | null;
   onFailed: ((error: MillraceError) => void) | null;
@@ -87,6 +105,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #acceptor: Worker | null = null;
   /** Main's end of the channel that listening sockets go to the acceptor by. */
   #toAcceptor: HandoffSender | null = null;
+  readonly #acceptorDelay = new RestartDelay();
+  /** What waits for the first listening. */
+  #onListening: { resolve(): void; reject(error: MillraceError): void } | null = null;
   #isClosing = false;
 
   constructor(options: SupervisorOptions) {
@@ -104,10 +125,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#slots = Array.from({ length: shards }, (_, index) => ({
       index,
       life: null,
-      routes: [],
+      routes: null,
       join: null,
-      crashes: [],
+      offered: null,
+      delay: new RestartDelay(),
       restart: null,
+      waiting: [],
       onReady: null,
       onFailed: null,
     }));
@@ -127,7 +150,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     try {
       this.#mode = await chooseMode(this.#options.handoff);
       if (this.#mode === HandoffMode.CHANNEL) this.#bind();
-      await Promise.all([this.#startAcceptor(), ...this.#slots.map((slot) => this.#startFirst(slot))]);
+      await this.#startAcceptor();
+      await Promise.all(this.#slots.map((slot) => this.#startFirst(slot)));
       await this.#listen();
     } catch (error) {
       await this.#end();
@@ -185,16 +209,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Lets the acceptor accept; resolves when it does. */
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const worker = this.#acceptor!;
-      const onMessage = (message: FromAcceptor): void => {
-        if (message.type === 'listening') {
-          if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
-          resolve();
-        } else if (message.type === 'listen-failed') {
-          reject(listenError(this.#options.host, this.#options.port, message.error));
-        }
-      };
-      worker.on('message', onMessage);
+      this.#onListening = { resolve, reject };
       this.#sendListener();
     });
   }
@@ -214,9 +229,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #startAcceptor(): Promise<void> {
     const { shards, limits, balance } = this.#options;
-    let channel: Channel | null = null;
-    if (this.#mode === HandoffMode.CHANNEL) {
-      channel = await createChannel();
+    const channel = this.#mode === HandoffMode.CHANNEL ? await createChannel() : null;
+    if (this.#isClosing) {
+      if (channel !== null) discardChannel(channel);
+      return;
+    }
+    if (channel !== null) {
       this.#toAcceptor?.close();
       this.#toAcceptor = new HandoffSender(channel.sender);
     }
@@ -228,27 +246,87 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       balance,
       listenFd: channel === null ? -1 : channel.receiverFd,
     };
-    const worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
+    let worker: Worker;
+    try {
+      worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
+    } catch (error) {
+      if (channel !== null) discardEnd(channel.receiver);
+      throw error;
+    }
     this.#acceptor = worker;
     let cause: unknown = new Error('the acceptor thread exited');
     worker.on('error', (error) => {
       cause = error;
     });
     worker.on('exit', () => {
+      this.#acceptor = null;
       if (!this.#isClosing) void this.#restartAcceptor(cause);
     });
     worker.on('message', (message: FromAcceptor) => {
-      if (message.type === 'shard-known') this.#shardKnown(this.#slots[message.index]!);
-      else if (message.type === 'listener-lost') setTimeout(() => this.#sendListener(), ACCEPT_BACKOFF);
+      this.#onAcceptorMessage(message);
     });
+  }
+
+  #onAcceptorMessage(message: FromAcceptor): void {
+    switch (message.type) {
+      case 'listening':
+        if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
+        this.#onListening?.resolve();
+        this.#onListening = null;
+        break;
+      case 'listen-failed':
+        if (this.#onListening === null) this.#sendListenerSoon();
+        this.#onListening?.reject(listenError(this.#options.host, this.#options.port, message.error));
+        break;
+      case 'listener-lost':
+        this.#sendListenerSoon();
+        break;
+      case 'shard-known':
+        this.#shardKnown(this.#slots[message.index]!);
+        break;
+      case 'shard-lost':
+        this.#connectSoon(this.#slots[message.index]!);
+        break;
+    }
+  }
+
+  #sendListenerSoon(): void {
+    setTimeout(() => {
+      this.#sendListener();
+    }, ACCEPT_BACKOFF);
   }
 
   /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
   async #restartAcceptor(cause: unknown): Promise<void> {
+    for (const slot of this.#slots) {
+      if (slot.offered !== null) discardEnd(slot.offered.sender);
+      slot.offered = null;
+    }
+    // What it had accepted and not handed over died with it.
+    settleCounters(this.control.counters(this.#options.shards));
     this.emit('acceptorCrash', cause);
-    await this.#startAcceptor();
-    await Promise.all(this.#slots.filter(({ life }) => life !== null).map((slot) => this.#connect(slot)));
-    this.#sendListener();
+    await sleep(this.#acceptorDelay.next(performance.now()));
+    for (let isStarted = false; !isStarted && !this.#isClosing; ) {
+      // Without descriptors it cannot be started now.
+      isStarted = await this.#startAcceptor().then(
+        () => true,
+        () => sleep(ACCEPT_BACKOFF, false),
+      );
+    }
+    const acceptor = this.#acceptor;
+    await this.#joinAll();
+    // It may have died meanwhile, and be replaced in turn.
+    if (this.#acceptor === acceptor) this.#sendListener();
+  }
+
+  /** Joins a new acceptor with the shards. One that is busy does not hold up the others for long. */
+  async #joinAll(): Promise<void> {
+    const slots = this.#slots.filter(({ routes }) => routes !== null);
+    if (slots.length === 0) return;
+    const known = slots.map((slot) => new Promise<void>((resolve) => slot.waiting.push(resolve)));
+    for (const slot of slots) void this.#connect(slot);
+    await Promise.race(known);
+    await Promise.race([Promise.all(known), sleep(JOIN_PATIENCE)]);
   }
 
   #tellAcceptor(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
@@ -269,6 +347,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #startShard(slot: ShardSlot): void {
     const { module, data, limits, shards } = this.#options;
     slot.restart = null;
+    slot.routes = null;
     let failure: MillraceError | null = null;
     const life = this.#pool.start(
       {
@@ -298,9 +377,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (message.type === 'ready') {
       slot.routes = message.routes;
       void this.#connect(slot);
-    } else if (message.type === 'connected' && slot.join !== null) {
-      this.#tellAcceptor(slot.join.message, slot.join.transfer);
+    } else if (message.type === 'connected') {
+      const { join } = slot;
+      // Another channel may have been offered since.
+      if (join === null || (join.channel?.receiverFd ?? -1) !== message.fd) return;
       slot.join = null;
+      if (this.#acceptor === null) {
+        // The next one gets a channel of its own.
+        if (join.channel !== null) discardEnd(join.channel.sender);
+        return;
+      }
+      slot.offered = join.channel;
+      this.#tellAcceptor(join.message, join.transfer);
     } else if (message.type === 'overflow') {
       this.emit('overflow', slot.index, message.to, message.dropped);
     }
@@ -308,28 +396,66 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** The acceptor sends connections to the shard from here on. */
   #shardKnown(slot: ShardSlot): void {
+    slot.offered = null;
     slot.onReady?.();
     slot.onReady = null;
     slot.onFailed = null;
+    for (const resolve of slot.waiting.splice(0)) resolve();
   }
 
   /** Joins a shard and the acceptor: the shard gets its end first. */
   async #connect(slot: ShardSlot): Promise<void> {
     const { index, life, routes } = slot;
+    // A new acceptor joins all shards that are ready.
+    if (life === null || routes === null || this.#acceptor === null || this.#isClosing) return;
     if (this.#mode === HandoffMode.TRANSFER) {
       const { port1, port2 } = new MessageChannel();
-      slot.join = { message: { type: 'shard-port', index, routes, port: port1 }, transfer: [port1] };
-      life?.post({ type: 'transfer-port', port: port2 }, [port2]);
+      slot.join = {
+        message: { type: 'shard-port', index, routes, port: port1 },
+        transfer: [port1],
+        channel: null,
+      };
+      life.post({ type: 'transfer-port', port: port2 }, [port2]);
       return;
     }
-    const channel = await createChannel();
-    if (slot.life !== life || life === null) return;
-    slot.join = { message: { type: 'shard-up', index, routes, fd: channel.senderFd }, transfer: [] };
+    const acceptor = this.#acceptor;
+    let channel: Channel;
+    try {
+      channel = await createChannel();
+    } catch {
+      // No descriptors, mostly.
+      this.#connectSoon(slot);
+      return;
+    }
+    if (slot.life !== life || this.#acceptor !== acceptor || this.#isClosing) {
+      discardChannel(channel);
+      return;
+    }
+    // An offer the shard has not taken up is void; if it does so now, it finds that end closed.
+    const before = slot.join?.channel ?? null;
+    if (before !== null) discardEnd(before.sender);
+    slot.join = {
+      message: { type: 'shard-up', index, routes, fd: channel.senderFd },
+      transfer: [],
+      channel,
+    };
     life.post({ type: 'channel', fd: channel.receiverFd });
+  }
+
+  #connectSoon(slot: ShardSlot): void {
+    const { life } = slot;
+    setTimeout(() => {
+      if (slot.life === life) void this.#connect(slot);
+    }, ACCEPT_BACKOFF);
   }
 
   #shardEnded(slot: ShardSlot, error: unknown): void {
     slot.life = null;
+    slot.routes = null;
+    const channel = slot.join?.channel ?? null;
+    if (channel !== null) discardChannel(channel);
+    slot.join = null;
+    for (const resolve of slot.waiting.splice(0)) resolve();
     this.control.clearShard(slot.index);
     settleCounters(this.control.counters(slot.index));
     this.links.clearShard(slot.index);
@@ -340,21 +466,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       slot.onFailed(error instanceof MillraceError ? error : crashed(slot.index, error));
       return;
     }
-    const delay = this.#restartDelay(slot);
+    const delay = slot.delay.next(performance.now());
     this.emit('crash', slot.index, error, delay);
     slot.restart = setTimeout(() => {
       this.#startShard(slot);
     }, delay);
-  }
-
-  /** None for the first crashes; a shard that keeps crashing is given rest instead of a whole core. */
-  #restartDelay(slot: ShardSlot): number {
-    const now = performance.now();
-    slot.crashes = slot.crashes.filter((at) => now - at < CRASH_WINDOW + LAST_DELAY);
-    slot.crashes.push(now);
-    const recent = slot.crashes.filter((at) => now - at < CRASH_WINDOW).length;
-    const extra = Math.max(recent, slot.crashes.length) - FREE_CRASHES;
-    return extra < 0 ? 0 : Math.min(FIRST_DELAY * 2 ** extra, LAST_DELAY);
   }
 
   /** A shard's state, as the control block has it. */
@@ -381,6 +497,12 @@ async function chooseMode(wanted: HandoffMode | 'auto'): Promise<HandoffMode> {
     if (wanted === 'auto' && canTransferSockets()) return HandoffMode.TRANSFER;
     throw error;
   }
+}
+
+/** Closes a channel that nobody opened. */
+function discardChannel(channel: Channel): void {
+  discardEnd(channel.sender);
+  discardEnd(channel.receiver);
 }
 
 function badModule(module: string, failure: { message: string; stack: string }): MillraceError {

@@ -1,5 +1,5 @@
 import type { Slab, SlabPool } from '../net/write-memory.ts';
-import { allocate } from '../net/write-memory.ts';
+import { allocate, SLAB_SIZE } from '../net/write-memory.ts';
 import type { Output } from '../protocol/sender.ts';
 
 /**
@@ -82,14 +82,14 @@ export class TurnBatch<S> implements Output {
     return this.#view;
   }
 
-  /** Starts anew, in other memory when some of this is still being written. */
+  /** Starts anew, in other memory when some of this is still being written, or it has grown. */
   reset(): void {
     this.count = 0;
     this.length = 0;
     this.#view = null;
     // Senders must not be kept alive by a quiet shard.
     this.#senders.length = 0;
-    if (this.slab.pins > 0) this.#replaceSlab(this.#slabs.take());
+    if (this.slab.pins > 0 || this.bytes.length > SLAB_SIZE) this.#replaceSlab(this.#slabs.take());
   }
 
   #grow(size: number): void {

@@ -1,6 +1,6 @@
 import type { ServeOptions } from '../../app/serve.ts';
-import { type Limit, SERVER_LIMITS } from '../../app/server-limits.ts';
-import { type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
+import { type Limit, SERVER_LIMITS, type ServerLimits } from '../../app/server-limits.ts';
+import { type Flag, type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
 import { columns, flagLines } from '../help.ts';
 
 export const COMMAND = 'millrace serve';
@@ -8,24 +8,35 @@ export const COMMAND = 'millrace serve';
 /** Numbers that are no limits of the server. */
 export const SERVE_NUMBERS = {
   port: { default: 9001, min: 1, max: 65_535, zero: 'any free port', unit: 'port' },
-  shards: { min: 1, max: 64, unit: 'threads' },
+  shards: { min: 1, max: 63, unit: 'threads' },
   drain: { default: 10_000, min: 1, max: 3_600_000, zero: 'no time at all', unit: 'ms' },
 } as const;
 
-/** The flags that set a limit of the server, and its name there. */
-const LIMIT_FLAGS = {
-  'max-connections': 'maxConnections',
-  'max-connections-per-address': 'maxConnectionsPerAddress',
-  'handshake-timeout': 'handshakeTimeout',
-  'max-head-size': 'maxHeadSize',
-  'max-headers': 'maxHeaders',
-  backlog: 'backlog',
-} as const satisfies Record<string, keyof typeof SERVER_LIMITS>;
+/** A flag for each limit of the server: its name there, and the rest of the flag's row. */
+const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
+  maxConnections: { value: 'N', help: 'Connections at a time; more are answered 503.' },
+  maxConnectionsPerAddress: {
+    value: 'N',
+    help: 'Connections at a time from one address; more are answered 429.',
+  },
+  handshakeTimeout: { value: 'S', help: 'Seconds a request head may take.' },
+  maxHeadSize: { value: 'BYTES', help: 'Size of a request head; more is answered 431 or 414.' },
+  maxHeaders: { value: 'N', help: 'Header lines of a request; more are answered 431.' },
+  backlog: { value: 'N', help: 'Connections the kernel holds until they are accepted.' },
+  ringSize: { value: 'BYTES', help: 'Size of the ring from each thread to each other one.' },
+  maxOverflow: {
+    value: 'BYTES',
+    help: 'Publishes that may wait for a shard whose ring is full; more are dropped for it.',
+  },
+};
 
 const FLAGS: Flags = {
   port: { value: 'N', help: `Port to listen on; 0: any free one. Default ${SERVE_NUMBERS.port.default}.` },
   host: { value: 'ADDRESS', help: 'Address or name to listen on. Default ::, all of IPv6 and IPv4.' },
-  shards: { value: 'N', help: 'Shard threads, 1 to 64. Default: one for each core.' },
+  shards: {
+    value: 'N',
+    help: `Shard threads, 1 to ${SERVE_NUMBERS.shards.max}. Default: one for each core.`,
+  },
   balance: {
     value: 'HOW',
     help:
@@ -36,39 +47,27 @@ const FLAGS: Flags = {
     value: 'HOW',
     help: 'How sockets reach the shards: channel, transfer (Node.js 24.20, 26.6 and later) or auto (default).',
   },
-  'max-connections': {
-    value: 'N',
-    help: 'Connections at a time; more are answered 503. Default 0: as many as descriptors allow.',
-  },
-  'max-connections-per-address': {
-    value: 'N',
-    help: 'Connections at a time from one address; more are answered 429. Default 0: no limit.',
-  },
-  'handshake-timeout': {
-    value: 'S',
-    help: `Seconds a request head may take. ${defaultOf('handshakeTimeout')}`,
-  },
-  'max-head-size': {
-    value: 'BYTES',
-    help: `Size of a request head; more is answered 431 or 414. ${defaultOf('maxHeadSize')}`,
-  },
-  'max-headers': {
-    value: 'N',
-    help: `Header lines of a request; more are answered 431. ${defaultOf('maxHeaders')}`,
-  },
-  backlog: {
-    value: 'N',
-    help: `Connections the kernel holds until they are accepted. ${defaultOf('backlog')}`,
-  },
+  ...Object.fromEntries(
+    Object.entries(LIMIT_FLAGS).map(([name, flag]) => [
+      flagOf(name),
+      { ...flag, help: `${flag.help} ${defaultOf(SERVER_LIMITS[name as keyof ServerLimits])}` },
+    ]),
+  ),
   drain: {
     value: 'MS',
-    help: `Milliseconds that clients get to leave when the server ends. Default ${SERVE_NUMBERS.drain.default}.`,
+    help: `Milliseconds that clients get to leave when the server ends. ${defaultOf(SERVE_NUMBERS.drain)}`,
   },
   help: { short: 'h', help: 'Print this.' },
 };
 
-function defaultOf(name: keyof typeof SERVER_LIMITS): string {
-  return `Default ${SERVER_LIMITS[name].default}.`;
+/** maxHeadSize: max-head-size */
+function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function defaultOf(limit: Limit): string {
+  const meaning = limit.default === 0 && limit.zero !== undefined ? `: ${limit.zero}` : '';
+  return `Default ${limit.default}${meaning}.`;
 }
 
 export function serveHelp(): string {
@@ -135,8 +134,8 @@ export function parseServeArgs(argv: readonly string[]): ServeArgs | null {
     ...(balance === undefined ? {} : { balance: parseBalance(balance) }),
     ...(handoff === undefined ? {} : { handoff: parseHandoff(handoff) }),
   };
-  for (const [flag, name] of Object.entries(LIMIT_FLAGS)) {
-    const value = number(flag, SERVER_LIMITS[name]);
+  for (const name of Object.keys(LIMIT_FLAGS) as (keyof ServerLimits)[]) {
+    const value = number(flagOf(name), SERVER_LIMITS[name]);
     if (value !== undefined) options[name] = value;
   }
   return { options, module, drain: number('drain', SERVE_NUMBERS.drain) ?? SERVE_NUMBERS.drain.default };

@@ -47,7 +47,7 @@ async function run(server: Server, args: ServeArgs, signals: Signals): Promise<n
   process.stdout.write(banner(server, args, styleOf(process.stdout)));
   const signal = await signals.first;
   const startedAt = performance.now();
-  const left = (): string => plural(server.stats().total.webSockets, 'WebSocket');
+  const left = (): string => plural(server.stats().total.sockets, 'connection');
   process.stdout.write(`${signal}: draining ${left()}, for at most ${args.drain / 1000} s\n`);
   void signals.second.then((second) => exitNow(`${second} again: ends at once, ${left()} cut off`, 1));
   await server.close({ drain: args.drain });

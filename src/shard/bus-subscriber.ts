@@ -1,0 +1,69 @@
+import type { Transport } from '../net/transport.ts';
+import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
+
+/** A socket as the bus sees it. */
+export interface BusSubscriber extends Subscriber {
+  readonly transport: Transport;
+  /** Frames can be sent. */
+  readonly isOpen: boolean;
+  /** So much waits for it already that its route drops messages. */
+  readonly isOverLimit: boolean;
+  /** The flush that served it last. */
+  flushMark: number;
+  /** The batch whose first `batchCursor` messages it has got, or is not to get, already. */
+  batchEpoch: number;
+  batchCursor: number;
+  /** The batch it published into last. */
+  sentEpoch: number;
+  /** Tells that a frame is not sent to it. Calls handlers of the user, which may do anything. */
+  drop(frame: Uint8Array, isBinary: boolean): void;
+}
+
+/** The numbers of a subscriber's messages in a batch, in the order they were published. */
+export function messagesFor<S extends BusSubscriber>(
+  subscriber: S,
+  dirty: readonly Topic<S>[],
+  isFlushing: boolean,
+): readonly number[] {
+  const { subscriptions } = subscriber;
+  if (subscriptions === null) return NONE;
+  let found: readonly number[] = NONE;
+  let merged: number[] | null = null;
+  const isFewDirty = dirty.length < subscriptions.size;
+  const candidates: Iterable<Pick<Topic<S>, 'pending' | 'flushing'>> = isFewDirty ? dirty : subscriptions;
+  for (const topic of candidates) {
+    if (isFewDirty && !subscriptions.has(topic as Topic<Subscriber>)) continue;
+    const messages = isFlushing ? topic.flushing : topic.pending;
+    if (messages.length === 0) continue;
+    if (found.length === 0) {
+      found = messages;
+    } else {
+      merged ??= found.slice();
+      for (const message of messages) merged.push(message);
+    }
+  }
+  return merged === null ? found : merged.sort(ascending);
+}
+
+/** The first message of the batch that is not written to the subscriber yet. */
+export function cursorOf(subscriber: BusSubscriber, batch: { readonly epoch: number }): number {
+  return subscriber.batchEpoch === batch.epoch ? subscriber.batchCursor : 0;
+}
+
+/** Where the first message from `cursor` on is among ascending ones. */
+export function indexOf(messages: readonly number[], cursor: number): number {
+  let low = 0;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (messages[middle]! < cursor) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
+
+const NONE: readonly number[] = [];

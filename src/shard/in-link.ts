@@ -1,0 +1,60 @@
+import { PairCounter, type PairCounters } from '../ring/pair-table.ts';
+import type { PublishRecord } from '../ring/record.ts';
+import { type PublishHandler, RecordAssembler } from '../ring/record-assembler.ts';
+import { RingConsumer } from '../ring/ring-consumer.ts';
+import type { TopicReader } from '../ring/topic-bytes.ts';
+import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
+
+/** One direction of a pair of threads, the reading side. */
+export class InLink implements PublishHandler {
+  readonly #counters: PairCounters;
+  readonly #consumer: RingConsumer;
+  readonly #assembler: RecordAssembler;
+  readonly #onPublish: (record: PublishRecord) => void;
+  /** The sequence number that comes next; -1: whatever comes first. */
+  #expected: number;
+
+  constructor(
+    memory: LinkMemory,
+    from: number,
+    to: number,
+    counters: PairCounters,
+    topics: TopicReader,
+    onPublish: (record: PublishRecord) => void,
+  ) {
+    this.#counters = counters;
+    this.#consumer = new RingConsumer(ringRegion(memory, from, to));
+    this.#assembler = new RecordAssembler(this.#consumer, this, topics, MAX_CROSS_FRAME);
+    this.#onPublish = onPublish;
+    // The first consumer of a ring misses nothing; another starts at the live edge.
+    this.#expected = this.#consumer.epoch === 1 ? 0 : -1;
+  }
+
+  hasRecords(): boolean {
+    return this.#consumer.hasRecords();
+  }
+
+  /** Reads a share of what there is. */
+  read(): void {
+    this.#consumer.read(this.#assembler);
+  }
+
+  onPublish(record: PublishRecord): void {
+    const { sequence } = record;
+    this.#counters.add(PairCounter.RECEIVED, 1);
+    if (this.#expected >= 0 && sequence > this.#expected) {
+      this.#counters.add(PairCounter.LOST, sequence - this.#expected);
+    }
+    this.#expected = sequence + 1;
+    this.#onPublish(record);
+  }
+
+  /** Another thread took the ring over, and numbers its messages from 0. */
+  onProducerRestart(): void {
+    this.#expected = 0;
+  }
+
+  onReset(): void {
+    this.#counters.add(PairCounter.RESETS, 1);
+  }
+}

@@ -1,1 +1,0 @@
-export { runShard as default } from '../src/app/shard-thread.ts';
