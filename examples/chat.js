@@ -17,13 +17,14 @@ import { readFileSync } from 'node:fs';
  */
 
 /**
- * What a page gets. `here` counts the people of the room on this shard.
+ * What a page gets. Of a room's `people`, `here` are on `shard`.
  *
  * @typedef {{ type: 'welcome', shard: number, shards: number }
  *   | { type: 'joined', name: string, room: string }
  *   | { type: 'message', name: string, text: string, shard: number, time: number }
- *   | { type: 'arrived' | 'left', name: string, shard: number }
- *   | { type: 'presence', here: number }
+ *   | { type: 'arrived', name: string, shard: number }
+ *   | { type: 'left', name: string, shard: number }
+ *   | { type: 'presence', people: number, here: number, shard: number }
  *   | { type: 'refused', reason: string }} ServerMessage
  */
 
@@ -88,7 +89,7 @@ export default (app, shard) => {
   };
   app.ws('/chat', behavior);
 
-  /** The people of a room who are on this shard: a topic that no other shard has subscribers of. @param {string} room */
+  /** Its people on this shard, to count them: no other shard subscribes to it. @param {string} room */
   const here = (room) => `shard ${shard.index}:${room}`;
 
   /** @param {Socket} ws @param {Fields} message */
@@ -134,7 +135,7 @@ export default (app, shard) => {
 
   /** @param {string} room @param {ServerMessage} message */
   function notify(room, message) {
-    if (app.numSubscribers(here(room)) <= MAX_NOTICES) publish(everybody(room), message);
+    if (app.numSubscribers(everybody(room)) <= MAX_NOTICES) publish(everybody(room), message);
   }
 
   /** @type {Set<string>} */
@@ -148,7 +149,9 @@ export default (app, shard) => {
 
   function tellCounts() {
     for (const room of changedRooms) {
-      publish(here(room), { type: 'presence', here: app.numSubscribers(here(room)) });
+      const people = app.numSubscribers(everybody(room));
+      const onThisShard = app.numSubscribers(here(room));
+      publish(everybody(room), { type: 'presence', people, here: onThisShard, shard: shard.index });
     }
     changedRooms.clear();
   }
@@ -159,7 +162,7 @@ export default (app, shard) => {
   }
 };
 
-/** All the people of a room: the topic that messages are published to. @param {string} room */
+/** The topic of all people in a room, whatever their shard. @param {string} room */
 function everybody(room) {
   return `room:${room}`;
 }

@@ -128,7 +128,7 @@ function receive(message) {
       note(`${message.name} ${message.type === 'arrived' ? 'came in' : 'left'} (shard ${message.shard})`);
       break;
     case 'presence':
-      presence.textContent = `${message.here} ${message.here === 1 ? 'person' : 'people'} here on this shard`;
+      showPresence(message);
       break;
     case 'refused':
       refused(message.reason);
@@ -136,18 +136,30 @@ function receive(message) {
   }
 }
 
+let peopleHere = 0;
+
+/** @param {Extract<ServerMessage, { type: 'presence' }>} message */
+function showPresence({ people, here, shard }) {
+  if (shard === myShard) peopleHere = here;
+  presence.textContent = `${people} ${people === 1 ? 'person' : 'people'}, ${peopleHere} on this shard`;
+}
+
 // Entering rooms.
+
+/** The person has asked to enter a room; a reconnect enters it anew without being asked. */
+let isEntering = false;
 
 /** @param {string} name @param {string} newRoom */
 function enter(name, newRoom) {
   wanted = { name, room: newRoom };
+  isEntering = true;
   joinProblem.textContent = socket?.readyState === WebSocket.OPEN ? '' : 'Waiting for the server…';
   send({ type: 'join', ...wanted });
 }
 
 /** @param {string} name @param {string} newRoom */
 function entered(name, newRoom) {
-  const isOther = newRoom !== roomName.textContent;
+  if (newRoom !== roomName.textContent) log.replaceChildren();
   myName = name;
   room = newRoom;
   wanted = { name, room };
@@ -155,26 +167,24 @@ function entered(name, newRoom) {
   remember('name', name);
   if (decodeHash() !== room) history.replaceState(null, '', `#${encodeURIComponent(room)}`);
   roomName.textContent = room;
-  if (isOther) log.replaceChildren();
-  note(`You are in ${room} as ${name}.`);
-  showRooms();
-  enableSending(true);
   sayProblem.textContent = '';
-  welcome.hidden = true;
-  chat.hidden = false;
-  if (isOther) textInput.focus();
+  enableSending(true);
+  if (isEntering) {
+    isEntering = false;
+    welcome.hidden = true;
+    chat.hidden = false;
+    textInput.focus();
+  }
+  showRooms();
+  note(`You are in ${room} as ${name}.`);
 }
 
 /** @param {string} reason */
 function refused(reason) {
-  if (room === '') {
-    wanted = null;
-    joinProblem.textContent = reason;
-    showWelcome();
-    return;
-  }
-  wanted = { name: myName, room };
-  sayProblem.textContent = reason;
+  isEntering = false;
+  wanted = room === '' ? null : { name: myName, room };
+  if (room === '') showWelcome();
+  (welcome.hidden ? sayProblem : joinProblem).textContent = reason;
   if (textInput.value === '') textInput.value = lastSaid;
   lastSaid = '';
 }
@@ -230,7 +240,9 @@ function showRooms() {
     item.append(button);
     return item;
   });
-  element('rooms', HTMLUListElement).replaceChildren(...items);
+  const list = element('rooms', HTMLUListElement);
+  list.replaceChildren(...items);
+  list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
 
 // Messages.
@@ -388,7 +400,7 @@ function countMessage() {
 
 setInterval(() => {
   const recent = perSecond.slice(-RATE_SECONDS).reduce((sum, count) => sum + count, 0);
-  element('rate', HTMLOutputElement).textContent = (recent / RATE_SECONDS).toFixed(1);
+  element('rate', HTMLElement).textContent = (recent / RATE_SECONDS).toFixed(1);
   const highest = Math.max(4, ...perSecond);
   const points = perSecond.map((count, second) => `${second},${(19 - (count / highest) * 18).toFixed(2)}`);
   const line = `M${points.join('L')}`;
