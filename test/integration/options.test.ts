@@ -1,0 +1,222 @@
+import { createServer } from 'node:net';
+import { App, MillraceError, type ServeOptions, serve } from 'millrace';
+import { describe, expect, test } from 'vitest';
+import { HOST } from '../support/server.ts';
+
+const MODULE = new URL('fixtures/main-app.js', import.meta.url);
+
+/** The error must name the option and say what to do instead. */
+function invalid(option: string, remedy: string): unknown {
+  return expect.objectContaining({
+    name: 'MillraceError',
+    code: 'MILLRACE_INVALID_OPTION',
+    message: expect.toSatisfy((message: string) => message.includes(option) && message.includes(remedy)),
+  });
+}
+
+function errorOf(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const NUMBERS: [string, unknown[], string][] = [
+  ['maxPayloadLength', [0, -1, 1.5, Number.NaN, '16384', null, 2 ** 33], 'from 1 to'],
+  ['idleTimeout', [1, 7, 961, -8, 8.5, '120'], 'from 8 to 960 (seconds), or 0 for never'],
+  ['maxBackpressure', [-1, 0.5, Number.POSITIVE_INFINITY, '64k'], 'or 0 for no limit'],
+  ['maxLifetime', [240, -1, 1.5], 'from 1 to 239 (minutes)'],
+  ['maxFragments', [0, -5, '1'], 'from 1 to'],
+  ['maxPingsPerSecond', [0, 0.1], 'from 1 to'],
+  ['closeTimeout', [0, 961], 'from 1 to 960 (seconds)'],
+];
+
+describe('options of ws()', () => {
+  test.each(NUMBERS)('%s', (name, values, remedy) => {
+    for (const value of values) {
+      const error = errorOf(() => App().ws('/chat', { [name]: value }));
+      expect(error, String(value)).toEqual(invalid(name, remedy));
+      expect((error as Error).message).toContain("ws('/chat')");
+    }
+  });
+
+  test.each([
+    ['closeOnBackpressureLimit', 1, 'true or false'],
+    ['sendPingsAutomatically', 'yes', 'true or false'],
+    ['message', 'echo', 'function'],
+    ['open', {}, 'function'],
+    ['onError', 5, 'function'],
+    ['protocols', 'chat', "list of names such as ['chat.v1']"],
+    ['protocols', [''], 'list of names'],
+    ['protocols', [5], 'list of names'],
+    ['compression', 'on', 'DISABLED'],
+    ['origins', 'https://example.com', 'list'],
+    ['origins', ['example.com'], 'scheme://host'],
+    ['origins', ['https://example.com/path'], 'without path'],
+    ['origins', 5, 'list'],
+  ])('%s: %j', (name, value, remedy) => {
+    const error = errorOf(() => App().ws('/chat', { [name]: value }));
+    expect(error).toEqual(invalid(name, remedy));
+  });
+
+  test('the behavior itself', () => {
+    for (const behavior of [undefined, null, 'x', () => {}]) {
+      expect(errorOf(() => App().ws('/', behavior as never))).toEqual(invalid('behavior', 'object'));
+    }
+  });
+
+  test('null for a handler is none, as in uWebSockets.js, and the limits may be reached', () => {
+    App().ws('/', { open: null, message: null, close: null } as never);
+    App().ws('/', { idleTimeout: 0, maxBackpressure: 0, maxLifetime: 0, compression: 0 });
+    App().ws('/', { idleTimeout: 8, maxLifetime: 1, maxPayloadLength: 1, closeTimeout: 1 });
+    App().ws('/', { idleTimeout: 960, maxLifetime: 239, closeTimeout: 960, origins: '*', protocols: [] });
+  });
+});
+
+const SERVER_NUMBERS: [string, unknown[], string][] = [
+  ['maxHeadSize', [0, 100, 2 ** 30, '4096'], 'from 256 to'],
+  ['maxHeaders', [0, 1e6], 'from 1 to'],
+  ['handshakeTimeout', [0, 1.5, 961], 'from 1 to 960 (seconds)'],
+  ['maxConnections', [-1, '10'], 'or 0 for as many as descriptors allow'],
+  ['maxConnectionsPerAddress', [-1], 'or 0 for no limit'],
+  ['backlog', [0, 65_536], 'from 1 to 65535'],
+];
+
+describe('options of App()', () => {
+  test.each(SERVER_NUMBERS)('%s', (name, values, remedy) => {
+    for (const value of values) {
+      const error = errorOf(() => App({ [name]: value }));
+      expect(error, String(value)).toEqual(invalid(name, remedy));
+    }
+  });
+
+  test('a port that is none', () => {
+    for (const port of [-1, 65_536, 1.5, Number.NaN]) {
+      expect(errorOf(() => App().listen(port, () => {}))).toEqual(invalid('port', '0 to 65535'));
+    }
+  });
+
+  test('listen without a callback, a route with a handler that is none', () => {
+    expect(errorOf(() => App().listen(0, undefined as never))).toMatchObject({
+      code: 'MILLRACE_INVALID_ARGUMENT',
+    });
+    expect(errorOf(() => App().get('/', 'x' as never))).toMatchObject({ code: 'MILLRACE_INVALID_ARGUMENT' });
+  });
+});
+
+/** What a start with these options fails with. */
+async function failure(options: object): Promise<unknown> {
+  const server = await serve({ app: MODULE, port: 0, host: HOST, ...options } as ServeOptions).catch(
+    (error: unknown) => ({ error }),
+  );
+  if ('error' in server) return server.error;
+  await server.close();
+  throw new Error('the server started');
+}
+
+function fixture(name: string): URL {
+  return new URL(`fixtures/${name}`, import.meta.url);
+}
+
+describe('options of serve()', () => {
+  test.each(SERVER_NUMBERS)('%s', async (name, values, remedy) => {
+    for (const value of values) {
+      const reason = await failure({ [name]: value });
+      expect(reason, String(value)).toEqual(invalid(name, remedy));
+    }
+  });
+
+  test.each([
+    ['port', [-1, 65_536, 1.5, '80', undefined], '0 to 65535'],
+    ['shards', [0, -1, 65, 1.5, '2'], 'leave it out for one for each core'],
+    ['app', [undefined, null, 5, '', {}], 'new URL('],
+    ['host', ['', 5], 'an address or a host name'],
+    ['balance', ['random', 5, null, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
+    ['handoff', ['x', 5, null], "'transfer'"],
+  ])('%s', async (name, values, remedy) => {
+    for (const value of values) {
+      const reason = await failure({ [name]: value });
+      expect(reason, JSON.stringify(value)).toEqual(invalid(name, remedy));
+    }
+  });
+
+  test('drain of close()', async () => {
+    const server = await serve({ app: MODULE, port: 0, host: HOST, shards: 1 });
+    for (const drain of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', null]) {
+      expect(
+        errorOf(() => server.close({ drain } as never)),
+        String(drain),
+      ).toEqual(invalid('drain', 'milliseconds'));
+    }
+    await server.close({ drain: 0 });
+  });
+
+  test('an address in use', async () => {
+    const other = createServer();
+    const port = await new Promise<number>((resolve) => {
+      other.listen(0, HOST, () => {
+        resolve((other.address() as { port: number }).port);
+      });
+    });
+    expect(await failure({ port })).toMatchObject({
+      code: 'MILLRACE_LISTEN_FAILED',
+      message: expect.stringMatching(/EADDRINUSE.*another port/),
+    });
+    const tokens: unknown[] = [];
+    App().listen(HOST, port, (token) => tokens.push(token));
+    expect(tokens).toEqual([false]);
+    other.close();
+  });
+
+  test('an address this machine does not have, and a name nobody has', async () => {
+    expect(await failure({ host: '192.0.2.1' })).toMatchObject({
+      code: 'MILLRACE_LISTEN_FAILED',
+      message: expect.stringContaining('"::" for all'),
+    });
+    expect(await failure({ host: 'no-such-host.invalid' })).toMatchObject({
+      code: 'MILLRACE_LISTEN_FAILED',
+      message: expect.stringContaining('no-such-host.invalid'),
+    });
+    const tokens = await new Promise((resolve) => {
+      App().listen('no-such-host.invalid', 0, resolve);
+    });
+    expect(tokens).toBe(false);
+  });
+
+  test.each<[string, object, string | RegExp]>([
+    ['is not there', { app: fixture('no-such-module.js') }, /no-such-module\.js/],
+    ['is given by a path that leads nowhere', { app: '/no/such/module.js' }, /\/no\/such\/module\.js/],
+    ['has no default export', { app: fixture('no-export.js') }, /default export must be a function/],
+    [
+      'has a default export that is no function',
+      { app: fixture('bad-export.js') },
+      /default export must be a function.*object/,
+    ],
+    ['throws', { app: fixture('throws.js'), data: 'throws' }, 'the module failed'],
+    ['rejects', { app: fixture('throws.js'), data: 'rejects' }, 'the module failed'],
+    ['throws what is no error', { app: fixture('throws.js'), data: 'throws no error' }, 'the module failed'],
+    [
+      'throws in one shard only',
+      { app: fixture('throws.js'), data: 'throws in one shard' },
+      'the module failed',
+    ],
+    ['has an option wrong', { app: fixture('throws.js'), data: 'bad option' }, "'idleTimeout'"],
+    ['listens itself', { app: fixture('throws.js'), data: 'listens' }, 'serve() listens for this App'],
+  ])('a module that %s', async (_name, options, message) => {
+    const reason = await failure({ shards: 2, ...options });
+    expect(reason).toBeInstanceOf(MillraceError);
+    expect(reason).toMatchObject({
+      code: 'MILLRACE_BAD_MODULE',
+      message:
+        typeof message === 'string' ? expect.stringContaining(message) : expect.stringMatching(message),
+    });
+    expect((reason as Error).cause).toBeInstanceOf(Error);
+  });
+
+  test('a module that ends its thread', async () => {
+    const reason = await failure({ shards: 2, app: fixture('throws.js'), data: 'exits' });
+    expect(reason).toMatchObject({ code: 'MILLRACE_SHARD_CRASHED' });
+  });
+});

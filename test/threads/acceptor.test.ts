@@ -1,0 +1,115 @@
+import type { Worker } from 'node:worker_threads';
+import { afterEach, expect, it, vi } from 'vitest';
+import { openDescriptors } from '../support/alive.ts';
+import { sleep, until } from '../support/deadline.ts';
+import { frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
+import { HostileClient, handshakeHead, inParallel, openMany } from '../support/hostile-client.ts';
+import { startServe, type Target } from '../support/hostile-server.ts';
+import { Talker } from '../support/talker.ts';
+
+const uncaught: unknown[] = [];
+process.on('unhandledRejection', (error) => uncaught.push(error));
+afterEach(() => {
+  vi.restoreAllMocks();
+  for (const client of HostileClient.live) client.destroy();
+  expect(uncaught).toEqual([]);
+});
+
+/** The threads of a server, as they are made: the shards first, then an acceptor, then what replaces them. */
+async function withThreads(start: () => Promise<Target>): Promise<{ target: Target; threads: Worker[] }> {
+  const threads: Worker[] = [];
+  process.on('worker', (worker) => threads.push(worker));
+  return { target: await start(), threads };
+}
+
+afterEach(() => {
+  process.removeAllListeners('worker');
+});
+
+it('an acceptor that dies is replaced: connections live on, new ones wait in the backlog and are taken (P11)', async () => {
+  const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 2 }));
+  expect(threads).toHaveLength(3);
+  const talkers = await Promise.all(Array.from({ length: 100 }, () => Talker.open(target.port)));
+  for (const talker of talkers) talker.start();
+  await sleep(100);
+  const descriptors = openDescriptors();
+
+  for (let death = 1; death <= 5; death++) {
+    // Some are in the middle of a handshake: they are lost with the thread that has them, and hear of it.
+    const halfway = await Promise.all(Array.from({ length: 10 }, () => HostileClient.open(target.port)));
+    for (const client of halfway) client.write(handshakeHead('/echo').subarray(0, 30));
+    await until(() => target.server!.stats().acceptor.sockets === 10, 'the acceptor has them');
+    await threads.at(-1)!.terminate();
+    const newcomers = openMany(target.port, 50, '/echo', 50);
+    await Promise.all(halfway.map((client) => client.untilOver()));
+    // Nobody is refused, neither while there is no acceptor nor by one that knows no shard yet.
+    for (const client of await newcomers) {
+      client.write(frameBytes(text('hello'), SAMPLE_KEY));
+      await client.untilFrames(1);
+      client.destroy();
+    }
+    await until(() => threads.length === 3 + death, 'there is another thread');
+    expect(complaints).toHaveBeenCalledTimes(death);
+    for (const client of halfway) client.destroy();
+  }
+
+  for (const talker of talkers) await talker.stop();
+  expect(talkers.filter(({ problem }) => problem !== '').map(({ problem }) => problem)).toEqual([]);
+  await until(() => openDescriptors() <= descriptors, `not more than ${descriptors} descriptors are open`);
+  await until(() => target.server!.stats().total.sockets === talkers.length, 'the counters are right');
+  expect(target.server!.stats().acceptor.sockets).toBe(0);
+  expect(target.server!.stats().acceptor.refused).toBe(0);
+  expect(target.crashes).toEqual([]);
+  await target.close();
+});
+
+it('sockets that an acceptor handed over before it died arrive, also in a shard that was busy', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 1 }));
+  const blocker = await HostileClient.upgrade(target.port, '/control');
+  blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
+  await sleep(100);
+  // Their handshakes are answered, and they wait in the channel to the shard when the acceptor dies.
+  const clients = await openMany(target.port, 100);
+  await sleep(50);
+  expect(target.server!.stats().total.adopted).toBe(1);
+  await threads.at(-1)!.terminate();
+  const late = HostileClient.upgrade(target.port, '/echo');
+  await inParallel(clients, 100, async (client, i) => {
+    client.write(frameBytes(text(`client ${i}`), SAMPLE_KEY));
+    const [frame] = await client.untilFrames(1);
+    expect(frame === undefined ? client.error : Buffer.from(frame.payload).toString()).toBe(`client ${i}`);
+  });
+  await late;
+  await until(() => target.server!.stats().total.sockets === 102, 'all are counted, once');
+  await target.close();
+});
+
+it('a shard and the acceptor that die at the same time are both replaced', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 2 }));
+  const talkers = await Promise.all(Array.from({ length: 20 }, () => Talker.open(target.port)));
+  for (const talker of talkers) talker.start();
+  const descriptors = openDescriptors();
+  await Promise.all([threads[0]!.terminate(), threads[2]!.terminate()]);
+  const seen = new Set<string>();
+  await until(() => threads.length === 5, 'both are replaced');
+  for (const end = performance.now() + 10_000; seen.size < 2 && performance.now() < end; ) {
+    // One that was being handed to the shard as it died ends at once.
+    const talker = await Talker.open(target.port).catch(() => null);
+    if (talker === null) continue;
+    seen.add(talker.shard);
+    talker.client.destroy();
+  }
+  expect(seen).toEqual(new Set(['0', '1']));
+  const survivors = talkers.filter(({ client }) => !client.isOver);
+  expect(survivors).toHaveLength(10);
+  for (const talker of survivors) await talker.stop();
+  expect(survivors.filter(({ problem }) => problem !== '')).toEqual([]);
+  for (const { client } of talkers) if (client.isOver) client.destroy();
+  const left = descriptors - 2 * 10;
+  await until(() => openDescriptors() <= left, `not more than ${left} descriptors are open`);
+  expect(target.server!.stats().acceptor.sockets).toBe(0);
+  await target.close();
+});

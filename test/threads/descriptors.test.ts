@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { sleep, until, within } from '../support/deadline.ts';
+import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
+import { Talker } from '../support/talker.ts';
+
+const SCRIPT = fileURLToPath(new URL('./fixtures/few-descriptors.js', import.meta.url));
+const APP = new URL('../integration/fixtures/hostile-app.js', import.meta.url).href;
+const DESCRIPTORS = 256;
+/** Places are free, so connections are taken again, within this time in ms. Two seconds are promised. */
+const RECOVERED = 10_000;
+
+let child: ChildProcess;
+let output = '';
+afterEach(async () => {
+  for (const client of HostileClient.live) client.destroy();
+  if (child.exitCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+});
+
+/** Starts a server that may have few descriptors. Returns its port. */
+async function start(mode: 'serve' | 'App'): Promise<number> {
+  output = '';
+  child = spawn('prlimit', [`--nofile=${DESCRIPTORS}:${DESCRIPTORS}`, process.execPath, SCRIPT, mode, APP], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const [message] = (await within(once(child, 'message'), 'the port')) as [{ port: number }];
+  return message.port;
+}
+
+/** CPU time of the child so far, in ms. */
+async function cpuTime(): Promise<number> {
+  const answer = within(once(child, 'message'), 'the CPU time');
+  child.send('cpu');
+  const [{ cpu }] = (await answer) as [{ cpu: NodeJS.CpuUsage }];
+  return (cpu.user + cpu.system) / 1000;
+}
+
+/** Connects far more often than there are descriptors. Returns those that are not closed, answered or not. */
+async function storm(port: number): Promise<HostileClient[]> {
+  const clients: HostileClient[] = [];
+  await inParallel(Array.from({ length: 1000 }), 100, async () => {
+    const client = await HostileClient.open(port).catch(() => null);
+    if (client === null) return;
+    client.write(handshakeHead('/echo'));
+    clients.push(client);
+  });
+  await sleep(500);
+  return clients.filter(({ isOver }) => !isOver);
+}
+
+async function openTalkers(port: number, count: number): Promise<Talker[]> {
+  const talkers = await Promise.all(Array.from({ length: count }, () => Talker.open(port)));
+  for (const talker of talkers) talker.start();
+  return talkers;
+}
+
+/** Connects until it is answered. */
+async function connectAgain(port: number): Promise<void> {
+  for (const end = performance.now() + RECOVERED; performance.now() < end; await sleep(20)) {
+    const client = await HostileClient.open(port).catch(() => null);
+    if (client === null) continue;
+    client.write(handshakeHead('/echo'));
+    await client.until(() => client.isOver || client.received > 0, 'an answer', RECOVERED).catch(() => {});
+    const status = client.bytes.toString('latin1', 9, 12);
+    client.destroy();
+    if (status === '101') return;
+  }
+  throw new Error(`no connection was taken within ${RECOVERED} ms`);
+}
+
+describe.each(['serve', 'App'] as const)('%s out of descriptors (P09)', (mode) => {
+  it('does not spin, keeps the connections it has, and takes new ones when some are free', async () => {
+    const port = await start(mode);
+    const talkers = await openTalkers(port, 20);
+    for (let round = 0; round < 3; round++) {
+      const clients = await storm(port);
+      expect(clients.length).toBeGreaterThan(100);
+      // A thread that spins takes all of a core.
+      const [cpu, since] = [await cpuTime(), performance.now()];
+      await sleep(1500);
+      expect((await cpuTime()) - cpu).toBeLessThan(0.6 * (performance.now() - since));
+      for (const client of HostileClient.live) {
+        if (!talkers.some((talker) => talker.client === client)) client.destroy();
+      }
+      await connectAgain(port);
+    }
+    for (const talker of talkers) await talker.stop();
+    expect(talkers.filter(({ problem }) => problem !== '').map(({ problem }) => problem)).toEqual([]);
+    expect(child.exitCode).toBe(null);
+    expect(output).toBe('');
+  });
+});
+
+describe('serve out of descriptors', () => {
+  it('starts a shard anew that crashed meanwhile, when some are free', async () => {
+    const port = await start('serve');
+    const talkers = await openTalkers(port, 20);
+    const [victim] = talkers.filter(({ shard }) => shard === '1');
+    await storm(port);
+    // It crashes, its sockets are taken by others, and there is nothing to start it with.
+    const more = storm(port);
+    victim!.command('exit:1');
+    await victim!.client.untilOver();
+    await more;
+    await storm(port);
+    await sleep(1000);
+    const kept = talkers.filter(({ shard }) => shard === '0');
+    for (const client of HostileClient.live) {
+      if (!kept.some((talker) => talker.client === client)) client.destroy();
+    }
+    await until(() => output.includes('shard 1 ended unexpectedly'), 'the crash is told');
+    for (let isBack = false; !isBack; ) {
+      const talker = await within(
+        Talker.open(port).catch(() => null),
+        'a connection',
+      );
+      isBack = talker?.shard === '1';
+      talker?.client.destroy();
+      await sleep(10);
+    }
+    for (const talker of kept) await talker.stop();
+    expect(kept.filter(({ problem }) => problem !== '')).toEqual([]);
+    expect(child.exitCode).toBe(null);
+  }, 60_000);
+});

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { MAX_SHARDS } from '../../../../src/app/serve.ts';
+import { SERVER_LIMITS } from '../../../../src/app/server-limits.ts';
+import { UsageError } from '../../../../src/cli/args.ts';
+import { parseServeArgs, SERVE_NUMBERS, serveHelp } from '../../../../src/cli/commands/serve-args.ts';
+
+const optionsOf = (...argv: string[]): unknown => parseServeArgs(['app.js', ...argv])?.options;
+
+describe('parseServeArgs', () => {
+  test('leaves to the server what is not given', () => {
+    expect(parseServeArgs(['app.js'])).toEqual({ module: 'app.js', options: { port: 9001 }, drain: 10_000 });
+  });
+
+  test('reads every flag', () => {
+    const argv =
+      'app.js --port 0 --host 127.0.0.1 --shards 3 --balance round-robin --handoff channel --drain 0 ' +
+      '--max-connections 5 --max-connections-per-address 6 --handshake-timeout 7 --max-head-size 800 ' +
+      '--max-headers 9 --backlog 10 --ring-size 8192 --max-overflow 4096';
+    expect(parseServeArgs(argv.split(' '))).toEqual({
+      module: 'app.js',
+      drain: 0,
+      options: {
+        port: 0,
+        host: '127.0.0.1',
+        shards: 3,
+        balance: 'round-robin',
+        handoff: 'channel',
+        maxConnections: 5,
+        maxConnectionsPerAddress: 6,
+        handshakeTimeout: 7,
+        maxHeadSize: 800,
+        maxHeaders: 9,
+        backlog: 10,
+        ringSize: 8192,
+        maxOverflow: 4096,
+      },
+    });
+  });
+
+  test.each([
+    ['least-connections', 'least-connections'],
+    ['round-robin', 'round-robin'],
+    ['sticky:ip', { sticky: 'ip' }],
+    ['sticky:url', { sticky: 'url' }],
+    ['sticky:header=x-user', { sticky: { header: 'x-user' } }],
+    ['sticky:cookie=sid', { sticky: { cookie: 'sid' } }],
+  ])('reads --balance %s', (text, balance) => {
+    expect(optionsOf('--balance', text)).toEqual({ port: 9001, balance });
+  });
+
+  test.each(['sticky', 'sticky:', 'sticky:header', 'sticky:header=', 'sticky:cookies=a', 'random'])(
+    'refuses --balance %s and names what there is',
+    (text) => {
+      expect(() => optionsOf('--balance', text)).toThrow(/round-robin, sticky:ip.*got '/);
+    },
+  );
+
+  test.each([
+    ['--shards', '64'],
+    ['--shards', '0'],
+    ['--port', '65536'],
+    ['--drain', '3600001'],
+    ['--handshake-timeout', '0'],
+    ['--max-head-size', '255'],
+    ['--handoff', 'teleport'],
+  ])('refuses %s %s', (flag, value) => {
+    expect(() => optionsOf(flag, value)).toThrow(UsageError);
+  });
+
+  test('knows how many shards there may be', () => {
+    expect(SERVE_NUMBERS.shards.max).toBe(MAX_SHARDS);
+  });
+
+  test.each(['--cert', '--key', '--adapter', '--status-port'])('does not know %s', (flag) => {
+    expect(() => optionsOf(flag, 'x')).toThrow(`there is no flag ${flag}`);
+  });
+
+  test('asks for the module when there is none, and refuses two', () => {
+    expect(() => parseServeArgs([])).toThrow('name the app module');
+    expect(() => parseServeArgs(['a.js', 'b.js'])).toThrow("got 'a.js' and 'b.js'");
+  });
+
+  test('gives null when help is asked for, whatever else is there', () => {
+    expect(parseServeArgs(['--help'])).toBeNull();
+    expect(parseServeArgs(['a.js', 'b.js', '-h'])).toBeNull();
+  });
+});
+
+describe('serveHelp', () => {
+  test('names each limit of the server with its default, the signals and the exit codes', () => {
+    const help = serveHelp();
+    const text = help.replace(/\s+/g, ' ');
+    for (const limit of Object.values(SERVER_LIMITS)) expect(text).toContain(`Default ${limit.default}`);
+    for (const word of ['--port N', '--balance HOW', 'SIGTERM', 'Exit codes']) expect(help).toContain(word);
+  });
+
+  test('fits a terminal of 100 columns', () => {
+    expect(
+      Math.max(
+        ...serveHelp()
+          .split('\n')
+          .map((line) => line.length),
+      ),
+    ).toBeLessThanOrEqual(100);
+  });
+});
