@@ -1,0 +1,96 @@
+// @ts-check
+import { spawn, spawnSync } from 'node:child_process';
+
+/** @typedef {import('node:child_process').ChildProcess} ChildProcess */
+
+/** @type {Set<ChildProcess>} */
+const running = new Set();
+
+/** Pinning a process to a processor is done by `taskset` (util-linux). */
+export const canPin = spawnSync('taskset', ['--version']).status === 0;
+
+/**
+ * Starts a program, pinned to one processor where that is possible. It dies with this process.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cpu: number, env?: Readonly<Record<string, string>> }} options
+ */
+export function spawnPinned(command, args, { cpu, env = {} }) {
+  const pinned = ['-c', String(cpu), command, ...args];
+  const child = spawn(canPin ? 'taskset' : command, canPin ? pinned : args, {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  child.once('error', () => running.delete(child));
+  return child;
+}
+
+/**
+ * The first line of a program's output as JSON. What it says on stderr becomes part of the error when it ends
+ * before that, or says nothing in time.
+ *
+ * @param {ChildProcess} child
+ * @param {string} name
+ * @param {number} timeoutSeconds
+ * @returns {Promise<unknown>}
+ */
+export function readJsonLine(child, name, timeoutSeconds) {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    let errors = '';
+    /** @param {string} what */
+    const fail = (what) => {
+      clearTimeout(timer);
+      reject(new Error(`${name} ${what}${errors === '' ? '' : `:\n${errors.trim()}`}`));
+    };
+    const timer = setTimeout(() => fail(`said nothing for ${timeoutSeconds} s`), timeoutSeconds * 1000);
+    child.stderr?.setEncoding('utf8').on('data', (text) => {
+      errors = (errors + text).slice(-4000);
+    });
+    child.stdout?.setEncoding('utf8').on('data', (text) => {
+      output += text;
+      const end = output.indexOf('\n');
+      if (end < 0) return;
+      clearTimeout(timer);
+      try {
+        resolve(JSON.parse(output.slice(0, end)));
+      } catch {
+        fail(`printed no JSON: ${output.slice(0, end)}`);
+      }
+    });
+    child.once('error', (error) => fail(`did not start (${error.message})`));
+    child.once('close', (code, signal) => fail(`ended (${signal ?? code}) before it was done`));
+  });
+}
+
+/**
+ * Ends a program and waits until it is gone.
+ *
+ * @param {ChildProcess} child
+ * @returns {Promise<void>}
+ */
+export function stopChild(child) {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
+      resolve();
+      return;
+    }
+    child.once('exit', () => resolve());
+    child.kill('SIGKILL');
+  });
+}
+
+function killAll() {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+process.once('exit', killAll);
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.once(signal, () => {
+    killAll();
+    process.kill(process.pid, signal);
+  });
+}

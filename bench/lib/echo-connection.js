@@ -1,0 +1,137 @@
+// @ts-check
+import { openWebSocket } from './client-handshake.js';
+import { batchOf } from './echo-traffic.js';
+import { deliverReads, isWritePending, WriteWrap } from './stream-handles.js';
+
+/** @typedef {import('./echo-traffic.js').EchoTraffic} EchoTraffic */
+/** @typedef {import('./stream-handles.js').TcpHandle} TcpHandle */
+/** @typedef {import('./stream-handles.js').WriteRequest} WriteRequest */
+
+/**
+ * EchoLoad: what all connections share, and the counts.
+ */
+export class EchoLoad {
+  /** Messages sent. */
+  sent = 0;
+  /** Replies whose every byte was as expected. */
+  received = 0;
+  /** True: no more is sent. */
+  isDraining = false;
+  /** @readonly */
+  traffic;
+  /** Every read of every connection lands here. @readonly */
+  receiveBuffer;
+  /** @readonly */
+  onError;
+  /** A write request that is not in flight. */
+  spareRequest = new WriteWrap();
+
+  /**
+   * @param {EchoTraffic} traffic
+   * @param {(message: string) => void} onError must end the run
+   */
+  constructor(traffic, onError) {
+    this.traffic = traffic;
+    this.onError = onError;
+    const most = traffic.inFlight * traffic.replyLength;
+    this.receiveBuffer = Buffer.allocUnsafeSlow(Math.min(Math.max(most, 64 * 1024), 512 * 1024));
+  }
+
+  /**
+   * Opens a WebSocket.
+   *
+   * @param {number} port
+   * @returns {Promise<EchoConnection>}
+   */
+  async open(port) {
+    return new EchoConnection(this, await openWebSocket(port, '/', this.receiveBuffer));
+  }
+}
+
+/**
+ * EchoConnection: one WebSocket that keeps `inFlight` messages on their way. For each chunk that arrives there
+ * is one comparison and one write: of as many requests as replies were completed.
+ */
+export class EchoConnection {
+  #load;
+  #handle;
+  /** Place in the period of the reply that is arriving. */
+  #receiving = 0;
+  /** Bytes of it that have arrived. */
+  #partial = 0;
+  /** Place in the period of the next request. */
+  #sending = 0;
+  #outstanding = 0;
+
+  /**
+   * @param {EchoLoad} load
+   * @param {TcpHandle} handle
+   */
+  constructor(load, handle) {
+    this.#load = load;
+    this.#handle = handle;
+    deliverReads(handle, this);
+  }
+
+  /** Sends the first messages. */
+  start() {
+    this.#send(this.#load.traffic.inFlight);
+  }
+
+  /** @param {number} count bytes at the start of the receive buffer, or an error */
+  readCompleted(count) {
+    const load = this.#load;
+    if (count <= 0) {
+      if (count < 0) load.onError(`the server closed a connection (${count})`);
+      return;
+    }
+    const { expected, replyLength, period } = load.traffic;
+    const start = this.#receiving * replyLength + this.#partial;
+    const arrived = this.#partial + count;
+    const completed = arrived < replyLength ? 0 : Math.floor(arrived / replyLength);
+    const rest = arrived - completed * replyLength;
+    if (completed + (rest > 0 ? 1 : 0) > this.#outstanding) {
+      load.onError('the server sent more than it was sent');
+      return;
+    }
+    if (load.receiveBuffer.compare(expected, start, start + count, 0, count) !== 0) {
+      load.onError('a reply differs from its message');
+      return;
+    }
+    this.#partial = rest;
+    if (completed === 0) return;
+    this.#receiving = (this.#receiving + completed) % period;
+    this.#outstanding -= completed;
+    load.received += completed;
+    if (!load.isDraining) this.#send(completed);
+  }
+
+  /** @param {number} count */
+  #send(count) {
+    const load = this.#load;
+    const { traffic } = load;
+    const request = load.spareRequest;
+    const error = this.#handle.writeBuffer(request, batchOf(traffic, this.#sending, count));
+    if (error !== 0) {
+      load.onError(`a write failed (${error})`);
+      return;
+    }
+    if (isWritePending()) {
+      // The request belongs to libuv until the write is complete.
+      request.owner = load;
+      request.oncomplete = onWriteComplete;
+      load.spareRequest = new WriteWrap();
+    }
+    this.#sending = (this.#sending + count) % traffic.period;
+    this.#outstanding += count;
+    load.sent += count;
+  }
+}
+
+/**
+ * @this {WriteRequest & { owner: EchoLoad }}
+ * @param {number} status
+ */
+function onWriteComplete(status) {
+  if (status !== 0) this.owner.onError(`a write failed (${status})`);
+}

@@ -1,0 +1,35 @@
+// @ts-check
+
+/**
+ * A Markdown table, padded so that it reads well in a terminal too. The first column is text, the others are
+ * figures.
+ *
+ * @param {readonly string[]} head
+ * @param {readonly (readonly string[])[]} rows
+ */
+export function markdownTable(head, rows) {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0), 4));
+  /** @param {readonly string[]} cells */
+  const line = (cells) =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
+}
+
+/** @param {number} value a whole number with separators */
+export function count(value) {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** @param {number} share 0 to 1 */
+export function percent(share) {
+  return Number.isNaN(share) ? '?' : `${Math.round(share * 100)} %`;
+}
+
+/**
+ * @param {number} value
+ * @param {number} digits
+ */
+export function fixed(value, digits) {
+  return Number.isNaN(value) ? '?' : value.toFixed(digits);
+}

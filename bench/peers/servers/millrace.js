@@ -1,0 +1,33 @@
+// @ts-check
+// Echo with millrace in one thread: node millrace.js messageView|message FOLDER
+// The folder has the package.json and dist/ of the build to run.
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { MAX_PAYLOAD, ready } from './ready.js';
+
+const [handler, folder] = process.argv.slice(2);
+const root = pathToFileURL(`${folder}/`);
+/** @type {typeof import('../../../src/index.ts')} */
+const { App } = await import(new URL('dist/src/index.js', root).href);
+const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+
+/** @type {import('../../../src/index.ts').WebSocketBehavior} */
+const echo =
+  handler === 'message'
+    ? {
+        message: (ws, message, isBinary) => {
+          ws.send(message, isBinary);
+        },
+      }
+    : {
+        messageView: (ws, view, isBinary) => {
+          ws.send(view, isBinary);
+        },
+      };
+
+App()
+  .ws('/*', { ...echo, maxPayloadLength: MAX_PAYLOAD, maxBackpressure: MAX_PAYLOAD })
+  .listen('127.0.0.1', 0, (socket) => {
+    if (!socket) throw new Error('cannot listen');
+    ready({ name: `millrace ${handler}`, version, port: socket.port });
+  });
