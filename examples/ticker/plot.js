@@ -18,7 +18,7 @@ const RIGHT = 58;
 const TOP = 8;
 const BOTTOM = 24;
 const LABEL_HEIGHT = 15;
-const GRID_HEIGHT = 64;
+const GRID_HEIGHT = 56;
 
 /** Changes of one symbol, one for each slot; NaN where there was no update. */
 class Line {

@@ -7,6 +7,7 @@ import { example, MillraceProcess } from '../support/millrace-process.ts';
 const MAX_PAGES = 8;
 /** Updates of a symbol after which a page has something to show. */
 const ENOUGH = 100;
+const LATENCY = /^\d+(\.\d)? m?s$/;
 
 let browser: Browser;
 let server: MillraceProcess;
@@ -96,10 +97,7 @@ describe('the ticker in Chromium', () => {
     for (const [shard, page] of (pages as Page[]).entries()) {
       await page.bringToFront(); // Only what is seen is drawn.
       await hasUpdates(page);
-      await page
-        .locator('#latency')
-        .getByText(/^\d+(\.\d)? ms$/)
-        .waitFor();
+      await page.locator('#latency').getByText(LATENCY).waitFor();
       expect(await symbolsOf(page)).toEqual(['MILL', 'RACE', 'WEIR']);
       expect((await huesOf(page)).length).toBeGreaterThanOrEqual(3);
       const before = await pictureOf(page);
@@ -109,7 +107,7 @@ describe('the ticker in Chromium', () => {
       );
       expect(await figure(page, 'where')).toContain(`You are on shard ${shard} of 2.`);
       expect(Number(await figure(page, 'rate'))).toBeGreaterThan(0);
-      expect(await figure(page, 'latency-high')).toMatch(/^\d+(\.\d)? ms$/);
+      expect(await figure(page, 'latency-high')).toMatch(LATENCY);
       expect([await figure(page, 'gaps'), await figure(page, 'dropped')]).toEqual(['0', '0']);
       expect(await page.locator('#values td:nth-of-type(4)').allTextContents()).toEqual(['0', '0', '0']);
     }
