@@ -35,7 +35,7 @@ export interface WebSocketBehavior<UserData = unknown> {
   compression?: number;
   /** Frames a message may have; more closes with 1008. Default 131,072. */
   maxFragments?: number;
-  /** Pings and pongs a peer may send in a second; more closes with 1008. Default 100. */
+  /** Pings a peer may send in a second; more closes with 1008. Default 100. */
   maxPingsPerSecond?: number;
   /** Seconds the peer has to answer a Close frame and end the connection. 1 to 960. Default 5. */
   closeTimeout?: number;

@@ -41,8 +41,8 @@ export async function runShard(data: ShardData): Promise<void> {
   } catch (error) {
     const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
     tell({ type: 'failed', message, stack });
-    data.port.close();
-    return;
+    // Node.js keeps what a failed import() left for as long as the thread lives: the next try gets a fresh one.
+    process.exit(1);
   }
   const parts = partsOf(app);
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);

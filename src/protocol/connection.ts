@@ -30,7 +30,7 @@ export class Connection extends ReceiverState {
   state: ConnectionState = ConnectionState.OPEN;
   /** Payload of the newest ping that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
   pendingPong: Uint8Array | null = null;
-  /** Second in which pings and pongs were counted last, and how many they were. */
+  /** Second in which pings were counted last, and how many they were. */
   pingSecond = 0;
   pingCount = 0;
 
@@ -115,7 +115,7 @@ export interface ConnectionHandler {
 
 export interface ConnectionOptions extends ReceiverLimits {
   readonly role: Role;
-  /** Pings and pongs a second; more fails with 1008. */
+  /** Pings a second; more fails with 1008. */
   readonly maxPingsPerSecond: number;
 }
 
@@ -174,8 +174,9 @@ export class ConnectionContext implements MessageHandler<Connection> {
   ): boolean {
     if (opcode === Opcode.CLOSE) return this.#onClose(connection, bytes, offset, length);
     if (connection.state !== ConnectionState.OPEN) return !isDone(connection);
-    if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
-    else if (opcode === Opcode.PONG) this.#handler.onPong(connection, bytes, offset, length);
+    // A pong is not limited: it costs nothing, and whoever pings often is answered often.
+    if (opcode === Opcode.PONG) this.#handler.onPong(connection, bytes, offset, length);
+    else if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
     else this.#onPing(connection, bytes, offset, length);
     return !isDone(connection);
   }

@@ -1,6 +1,8 @@
 import type { Browser, BrowserContextOptions, Page, WebSocketRoute } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Notice, Update } from '../../examples/ticker.js';
 import { contrastOf, launchChromium, OTHER_NAME, openPage, overflowOf } from '../support/browser.ts';
+import { DEADLINE } from '../support/deadline.ts';
 import { example, MillraceProcess } from '../support/millrace-process.ts';
 
 /** Pages opened at most until there is one on each shard. */
@@ -51,20 +53,25 @@ async function shows(page: Page, symbols: readonly string[]): Promise<void> {
   }, symbols.join(' '));
 }
 
-/** Waits until each symbol of the table has this many updates. */
-async function hasUpdates(page: Page, count = ENOUGH): Promise<void> {
-  await page.waitForFunction((count) => {
+/** Updates of the symbol in the table with the fewest; 0 when there is none. */
+function fewestUpdates(page: Page): Promise<number> {
+  return page.evaluate(() => {
     const cells = Array.from(document.querySelectorAll('#values td:nth-of-type(3)'));
     const updates = cells.map((cell) => Number(cell.textContent.replaceAll(',', '')));
-    return updates.length > 0 && updates.every((value) => value >= count);
-  }, count);
+    return updates.length === 0 ? 0 : Math.min(...updates);
+  });
 }
 
-/** The hues of the plot, in steps of 30 degrees, that have at least 100 pixels. */
+/** Waits until each symbol of the table has this many updates. */
+async function hasUpdates(page: Page, count = ENOUGH): Promise<void> {
+  await expect.poll(() => fewestUpdates(page), { timeout: DEADLINE }).toBeGreaterThanOrEqual(count);
+}
+
+/** The hues of the plot left of its labels, in steps of 30 degrees, that have at least 50 pixels. */
 function huesOf(page: Page): Promise<number[]> {
   return page.evaluate(() => {
     const canvas = document.querySelector('canvas')!;
-    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width - 60, canvas.height);
     const pixels = new Array<number>(12).fill(0);
     for (let i = 0; i < data.length; i += 4) {
       const [red, green, blue] = [data[i]!, data[i + 1]!, data[i + 2]!];
@@ -73,7 +80,7 @@ function huesOf(page: Page): Promise<number[]> {
       const hue = Math.atan2(Math.sqrt(3) * (green - blue), 2 * red - green - blue);
       pixels[Math.floor((((hue * 180) / Math.PI + 360) % 360) / 30)]!++;
     }
-    return pixels.flatMap((count, hue) => (count >= 100 ? [hue * 30] : []));
+    return pixels.flatMap((count, hue) => (count >= 50 ? [hue * 30] : []));
   });
 }
 
@@ -113,15 +120,24 @@ describe('the ticker in Chromium', () => {
     }
   });
 
-  test('updates that do not come are shown as gaps, and so is what the server says it dropped', async () => {
+  test('updates that do not come are shown as gaps, what the server dropped as dropped, and a new start as neither', async () => {
     let toLose = 0;
+    let isNew = false;
+    let before = 0;
     let toPage: WebSocketRoute | undefined;
     const page = await open('#MILL,RACE', {}, (page) =>
       page.routeWebSocket(/\/ticker$/, (route) => {
         toPage = route;
         route.connectToServer().onMessage((message) => {
-          if (toLose > 0 && String(message).startsWith('["RACE"')) toLose--;
-          else route.send(message);
+          const parsed = JSON.parse(String(message)) as Update | Notice;
+          if (!Array.isArray(parsed) || parsed[0] !== 'RACE') {
+            route.send(message);
+          } else if (toLose > 0) {
+            toLose--;
+          } else {
+            if (isNew && before === 0) before = parsed[1] - 1;
+            route.send(JSON.stringify(parsed.with(1, parsed[1] - before)));
+          }
         });
       }),
     );
@@ -132,6 +148,10 @@ describe('the ticker in Chromium', () => {
     expect(await page.locator('#values td:nth-of-type(4)').allTextContents()).toEqual(['0', '3']);
     toPage!.send('{"type":"dropped","count":3}');
     await page.locator('#dropped').getByText('3', { exact: true }).waitFor();
+    isNew = true;
+    await hasUpdates(page, (await fewestUpdates(page)) + 20);
+    expect(before).toBeGreaterThan(0);
+    expect(await figure(page, 'gaps')).toBe('3');
   });
 
   test('symbols are chosen by the keyboard, eight at most, and the address keeps them', async () => {
@@ -241,7 +261,7 @@ describe('the ticker in Chromium', () => {
     server.kill('SIGTERM');
     await page.getByText(/^Offline, next try in \d+ s$/).waitFor();
     expect(await server.exit()).toEqual({ code: 0, signal: null });
-    const before = Number(await page.locator('#values td:nth-of-type(3)').first().textContent());
+    const before = await fewestUpdates(page);
     server = new MillraceProcess(['serve', example('ticker.js'), '--port', String(port), '--shards', '2']);
     await server.ready();
     await page.getByText(/^Shard \d of 2$/).waitFor();

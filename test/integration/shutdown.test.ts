@@ -4,6 +4,7 @@ import { serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { Client } from '../support/clients.ts';
 import { until, within } from '../support/deadline.ts';
+import { text } from '../support/frame-bytes.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { HOST, startModule } from '../support/server.ts';
 
@@ -19,7 +20,7 @@ describe('close of a server', () => {
       Array.from({ length: 60 }, () => Client.connect(url(server.port, '/echo'))),
     );
     const undici = await Client.connectUndici(url(server.port, '/echo'));
-    await clients[0]!.ask('before');
+    for (const client of [...clients, undici]) expect(await client.ask('before')).toBe('before');
     await within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
     for (const client of [...clients, undici]) expect((await client.closed()).code).toBe(1001);
     await expect(Client.connect(url(server.port, '/echo'))).rejects.toThrow('ECONNREFUSED');
@@ -48,6 +49,10 @@ describe('close of a server', () => {
     const server = await start();
     const stays = await RawClient.webSocket(server.port, '/echo', {}, { allowHalfOpen: true });
     const reads = await RawClient.webSocket(server.port, '/echo');
+    for (const client of [stays, reads]) {
+      client.send(text('echo'));
+      await client.frame();
+    }
     reads.pause();
     const closing = within(server.close({ drain: 300 }), 'the server to close');
     expect(closeCodeOf(await stays.frame())).toBe(1001);

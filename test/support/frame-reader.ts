@@ -10,7 +10,7 @@ export interface EndpointRules {
   readonly expectMasked: boolean;
   readonly maxPayloadLength: number;
   readonly maxFragments: number;
-  /** Pings and pongs that are taken while the clock stands still. */
+  /** Pings that are answered while the clock stands still. */
   readonly maxPings: number;
 }
 
@@ -113,7 +113,6 @@ function* readConnection(
       events.push(eventOf('ping', payload));
       replies.push({ opcode: 10, payload: Uint8Array.from(payload) });
     } else if (opcode === 10) {
-      if (++pings > rules.maxPings) return 1008;
       events.push(eventOf('pong', payload));
     } else if (opcode === 8) {
       const failure = closeFailure(payload);

@@ -212,14 +212,10 @@ describe('Connection and pings', () => {
     expect(endpoint.connection.state).toBe(DONE);
   });
 
-  it('counts pongs like pings: a flood of them fails with 1008', () => {
+  it('does not count pongs: whoever pings often is answered often', () => {
     const endpoint = server({ maxPingsPerSecond: 2 });
-    endpoint.receiveFrames(pong('x'), ping('y'));
+    endpoint.receiveFrames(...Array.from({ length: 50 }, () => pong('x')), ping('y'));
     expect(endpoint.connection.state).toBe(OPEN);
-    endpoint.output.take();
-    endpoint.receiveFrames(pong('z'));
-    expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1008)));
-    expect(endpoint.connection.state).toBe(DONE);
   });
 
   it('counts pings while the output is blocked', () => {
