@@ -5,6 +5,10 @@ import type { ShardData } from '../src/shard/control-message.ts';
  * while Node.js 20 is inside a require() of an ES module takes the whole process with it.
  */
 module.exports = async (data: ShardData): Promise<void> => {
-  const { runShard } = await import('../src/app/shard-thread.ts');
+  const { runShard } = await import('../src/app/shard-thread.ts').catch((error: Error) => {
+    data.port.postMessage({ type: 'failed', message: error.message, stack: error.stack });
+    // Node.js keeps what a failed import() left for as long as the thread lives: the next try gets a fresh one.
+    process.exit(1);
+  });
   await runShard(data);
 };

@@ -99,6 +99,12 @@ function connect(pipe: PipeHandle, path: string): Promise<void> {
   });
 }
 
+/** Closes a channel that no thread has opened. */
+export function discardChannel({ sender, receiver }: Channel): void {
+  discardEnd(sender);
+  discardEnd(receiver);
+}
+
 /** Opens the descriptor of a channel's end in the thread that owns it from now on. */
 function openEnd(fd: number): PipeHandle {
   const pipe = new Pipe(PIPE_IPC);

@@ -56,6 +56,7 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
     } else if (message.type === 'stop') {
       listener.close();
       sockets.close();
+      tell({ type: 'stopped' });
     }
   });
 }
@@ -75,6 +76,7 @@ function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: Me
       acceptor.listen(message.host, message.port);
     } else if (message.type === 'stop') {
       acceptor.stop();
+      tell({ type: 'stopped' });
     }
   });
 }

@@ -78,6 +78,8 @@ export type FromAcceptor =
   | { readonly type: 'shard-known'; readonly index: number }
   /** The channel to the shard broke: it is dead, or needs another one. */
   | { readonly type: 'shard-lost'; readonly index: number }
+  /** No connection is accepted any more. */
+  | { readonly type: 'stopped' }
   /** `accept` failed and the listening socket was closed; send it again. */
   | { readonly type: 'listener-lost' };
 

@@ -1,24 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { MessageChannel, type Transferable, Worker } from 'node:worker_threads';
+import { MessageChannel, type Transferable } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
-import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
+import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import {
   type Channel,
   createChannel,
+  discardChannel,
   discardEnd,
-  HandoffSender,
   testHandoff,
 } from '../net/socket-handoff.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
+import { CloseCode } from '../protocol/close-code.ts';
 import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
+import { AcceptorHost } from './acceptor-host.ts';
 import {
-  type AcceptorData,
   type AcceptorLimits,
   type Balance,
-  type FromAcceptor,
   type FromShard,
   HandoffMode,
   type RouteEntry,
@@ -26,13 +24,11 @@ import {
 } from './control-message.ts';
 import { createLinkMemory, type LinkMemory } from './link-memory.ts';
 import { Links } from './links.ts';
+import { GRACE, within } from './patience.ts';
 import { Publisher } from './publisher.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { type ShardLife, ShardPool } from './shard-pool.ts';
 import { settleCounters } from './stats.ts';
-
-/** The entry point of the acceptor's thread, in the build. */
-const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
 
 export interface SupervisorOptions {
   readonly module: string;
@@ -86,10 +82,7 @@ interface ShardSlot {
   onFailed: ((error: MillraceError) => void) | null;
 }
 
-/**
- * Supervisor: main thread. It owns the listening socket, starts the acceptor and the shards, joins them with
- * channels, and starts anew what dies.
- */
+/** Supervisor: main thread. It starts the acceptor and the shards, joins them with channels, and starts anew what dies. */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly control: ControlBlock;
   readonly linkMemory: LinkMemory;
@@ -100,14 +93,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #pool: ShardPool;
   readonly #slots: ShardSlot[];
   #mode: HandoffMode = HandoffMode.CHANNEL;
-  #listening: TcpHandle | null = null;
-  #port = -1;
-  #acceptor: Worker | null = null;
-  /** Main's end of the channel that listening sockets go to the acceptor by. */
-  #toAcceptor: HandoffSender | null = null;
-  readonly #acceptorDelay = new RestartDelay();
-  /** What waits for the first listening. */
-  #onListening: { resolve(): void; reject(error: MillraceError): void } | null = null;
+  /** Null until the mode is known. */
+  #acceptor: AcceptorHost | null = null;
   #isClosing = false;
 
   constructor(options: SupervisorOptions) {
@@ -138,7 +125,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** The port that is listened on. */
   get port(): number {
-    return this.#port;
+    return this.#acceptor?.port ?? -1;
   }
 
   get mode(): HandoffMode {
@@ -149,12 +136,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async start(): Promise<void> {
     try {
       this.#mode = await chooseMode(this.#options.handoff);
-      if (this.#mode === HandoffMode.CHANNEL) this.#bind();
-      await this.#startAcceptor();
+      this.#acceptor = this.#hostAcceptor();
+      await this.#acceptor.start();
       await Promise.all(this.#slots.map((slot) => this.#startFirst(slot)));
-      await this.#listen();
+      await this.#acceptor.listen();
     } catch (error) {
-      await this.#end();
+      // Not by force: a thread that is cut off between two steps can leave a descriptor behind.
+      await this.close(CloseCode.GOING_AWAY, 0);
       throw error;
     }
   }
@@ -168,9 +156,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async close(code: number, deadline: number): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#tellAcceptor({ type: 'stop' });
-    this.#listening?.close();
-    this.#listening = null;
+    await this.#acceptor?.stop();
     const ends: Promise<void>[] = [];
     for (const { life, restart } of this.#slots) {
       if (restart !== null) clearTimeout(restart);
@@ -179,144 +165,31 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       ends.push(life.ended);
     }
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadline + GRACE);
-    });
-    await Promise.race([Promise.allSettled(ends), limit]);
-    clearTimeout(timer);
-    await this.#end();
-  }
-
-  async #end(): Promise<void> {
-    this.#isClosing = true;
-    this.#listening?.close();
-    this.#listening = null;
-    this.#toAcceptor?.close();
+    await within(Promise.allSettled(ends), deadline + GRACE);
     await Promise.all([this.#acceptor?.terminate(), this.#pool.destroy()]);
-  }
-
-  // Listening.
-
-  #bind(): void {
-    const { host, port } = this.#options;
-    // Here, so that an address in use is told before any thread exists. The acceptor listens, on its duplicate:
-    // a handle that listens in this thread would take half of the connections.
-    this.#listening = bindAddress(host, port);
-    this.#port = boundPort(this.#listening);
-  }
-
-  /** Lets the acceptor accept; resolves when it does. */
-  #listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#onListening = { resolve, reject };
-      this.#sendListener();
-    });
-  }
-
-  /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
-  #sendListener(): void {
-    if (this.#mode === HandoffMode.TRANSFER) {
-      const { host, port } = this.#options;
-      this.#tellAcceptor({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
-      return;
-    }
-    if (this.#listening === null || this.#toAcceptor === null) return;
-    this.#toAcceptor.sendDuplicate('listener', this.#listening);
   }
 
   // The acceptor.
 
-  async #startAcceptor(): Promise<void> {
-    const { shards, limits, balance } = this.#options;
-    const channel = this.#mode === HandoffMode.CHANNEL ? await createChannel() : null;
-    if (this.#isClosing) {
-      if (channel !== null) discardChannel(channel);
-      return;
-    }
-    if (channel !== null) {
-      this.#toAcceptor?.close();
-      this.#toAcceptor = new HandoffSender(channel.sender);
-    }
-    const data: AcceptorData = {
-      mode: this.#mode,
-      control: this.control.memory,
-      shards,
-      limits,
-      balance,
-      listenFd: channel === null ? -1 : channel.receiverFd,
-    };
-    let worker: Worker;
-    try {
-      worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
-    } catch (error) {
-      if (channel !== null) discardEnd(channel.receiver);
-      throw error;
-    }
-    this.#acceptor = worker;
-    let cause: unknown = new Error('the acceptor thread exited');
-    worker.on('error', (error) => {
-      cause = error;
+  #hostAcceptor(): AcceptorHost {
+    return new AcceptorHost({ ...this.#options, mode: this.#mode }, this.control, {
+      onShardKnown: (index) => {
+        this.#shardKnown(this.#slots[index]!);
+      },
+      onShardLost: (index) => {
+        this.#connectSoon(this.#slots[index]!);
+      },
+      onEnded: () => {
+        for (const slot of this.#slots) {
+          if (slot.offered !== null) discardEnd(slot.offered.sender);
+          slot.offered = null;
+        }
+      },
+      onCrash: (cause) => {
+        this.emit('acceptorCrash', cause);
+      },
+      join: () => this.#joinAll(),
     });
-    worker.on('exit', () => {
-      this.#acceptor = null;
-      if (!this.#isClosing) void this.#restartAcceptor(cause);
-    });
-    worker.on('message', (message: FromAcceptor) => {
-      this.#onAcceptorMessage(message);
-    });
-  }
-
-  #onAcceptorMessage(message: FromAcceptor): void {
-    switch (message.type) {
-      case 'listening':
-        if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
-        this.#onListening?.resolve();
-        this.#onListening = null;
-        break;
-      case 'listen-failed':
-        if (this.#onListening === null) this.#sendListenerSoon();
-        this.#onListening?.reject(listenError(this.#options.host, this.#options.port, message.error));
-        break;
-      case 'listener-lost':
-        this.#sendListenerSoon();
-        break;
-      case 'shard-known':
-        this.#shardKnown(this.#slots[message.index]!);
-        break;
-      case 'shard-lost':
-        this.#connectSoon(this.#slots[message.index]!);
-        break;
-    }
-  }
-
-  #sendListenerSoon(): void {
-    setTimeout(() => {
-      this.#sendListener();
-    }, ACCEPT_BACKOFF);
-  }
-
-  /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
-  async #restartAcceptor(cause: unknown): Promise<void> {
-    for (const slot of this.#slots) {
-      if (slot.offered !== null) discardEnd(slot.offered.sender);
-      slot.offered = null;
-    }
-    // What it had accepted and not handed over died with it.
-    settleCounters(this.control.counters(this.#options.shards));
-    this.emit('acceptorCrash', cause);
-    await sleep(this.#acceptorDelay.next(performance.now()));
-    for (let isStarted = false; !isStarted && !this.#isClosing; ) {
-      // Without descriptors it cannot be started now.
-      isStarted = await this.#startAcceptor().then(
-        () => true,
-        () => sleep(ACCEPT_BACKOFF, false),
-      );
-    }
-    const acceptor = this.#acceptor;
-    await this.#joinAll();
-    // It may have died meanwhile, and be replaced in turn.
-    if (this.#acceptor === acceptor) this.#sendListener();
   }
 
   /** Joins a new acceptor with the shards. One that is busy does not hold up the others for long. */
@@ -326,11 +199,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const known = slots.map((slot) => new Promise<void>((resolve) => slot.waiting.push(resolve)));
     for (const slot of slots) void this.#connect(slot);
     await Promise.race(known);
-    await Promise.race([Promise.all(known), sleep(JOIN_PATIENCE)]);
-  }
-
-  #tellAcceptor(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
-    this.#acceptor?.postMessage(message, transfer);
+    await within(Promise.all(known), JOIN_PATIENCE);
   }
 
   // The shards.
@@ -382,13 +251,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       // Another channel may have been offered since.
       if (join === null || (join.channel?.receiverFd ?? -1) !== message.fd) return;
       slot.join = null;
-      if (this.#acceptor === null) {
+      if (this.#acceptor?.current === null) {
         // The next one gets a channel of its own.
         if (join.channel !== null) discardEnd(join.channel.sender);
         return;
       }
       slot.offered = join.channel;
-      this.#tellAcceptor(join.message, join.transfer);
+      this.#acceptor?.tell(join.message, join.transfer);
     } else if (message.type === 'overflow') {
       this.emit('overflow', slot.index, message.to, message.dropped);
     }
@@ -407,7 +276,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #connect(slot: ShardSlot): Promise<void> {
     const { index, life, routes } = slot;
     // A new acceptor joins all shards that are ready.
-    if (life === null || routes === null || this.#acceptor === null || this.#isClosing) return;
+    const acceptor = this.#acceptor?.current ?? null;
+    if (life === null || routes === null || acceptor === null || this.#isClosing) return;
     if (this.#mode === HandoffMode.TRANSFER) {
       const { port1, port2 } = new MessageChannel();
       slot.join = {
@@ -418,7 +288,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       life.post({ type: 'transfer-port', port: port2 }, [port2]);
       return;
     }
-    const acceptor = this.#acceptor;
     let channel: Channel;
     try {
       channel = await createChannel();
@@ -427,7 +296,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       this.#connectSoon(slot);
       return;
     }
-    if (slot.life !== life || this.#acceptor !== acceptor || this.#isClosing) {
+    if (slot.life !== life || this.#acceptor?.current !== acceptor || this.#isClosing) {
       discardChannel(channel);
       return;
     }
@@ -461,7 +330,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.links.clearShard(slot.index);
     if (this.#isClosing) return;
     for (const { life } of this.#slots) life?.post({ type: 'shard-down', index: slot.index });
-    this.#tellAcceptor({ type: 'shard-down', index: slot.index });
+    this.#acceptor?.tell({ type: 'shard-down', index: slot.index });
     if (slot.onFailed !== null) {
       slot.onFailed(error instanceof MillraceError ? error : crashed(slot.index, error));
       return;
@@ -479,9 +348,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 }
 
-/** Ms after the drain's deadline until threads are ended by force. */
-const GRACE = 1000;
-
 async function chooseMode(wanted: HandoffMode | 'auto'): Promise<HandoffMode> {
   if (wanted === HandoffMode.TRANSFER) {
     if (canTransferSockets()) return wanted;
@@ -497,12 +363,6 @@ async function chooseMode(wanted: HandoffMode | 'auto'): Promise<HandoffMode> {
     if (wanted === 'auto' && canTransferSockets()) return HandoffMode.TRANSFER;
     throw error;
   }
-}
-
-/** Closes a channel that nobody opened. */
-function discardChannel(channel: Channel): void {
-  discardEnd(channel.sender);
-  discardEnd(channel.receiver);
 }
 
 function badModule(module: string, failure: { message: string; stack: string }): MillraceError {

@@ -1,0 +1,237 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Transferable, Worker } from 'node:worker_threads';
+import type { MillraceError } from '../errors.ts';
+import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { createChannel, discardChannel, discardEnd, HandoffSender } from '../net/socket-handoff.ts';
+import type { ControlBlock } from '../ring/control-block.ts';
+import {
+  type AcceptorData,
+  type AcceptorLimits,
+  type Balance,
+  type FromAcceptor,
+  HandoffMode,
+  type ToAcceptor,
+} from './control-message.ts';
+import { GRACE, within } from './patience.ts';
+import { RestartDelay } from './restart-delay.ts';
+import { settleCounters } from './stats.ts';
+
+/** The entry point of the acceptor's thread, in the build. */
+const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
+
+export interface AcceptorHostOptions {
+  readonly mode: HandoffMode;
+  readonly host: string;
+  readonly port: number;
+  readonly balance: Balance;
+  readonly limits: AcceptorLimits;
+}
+
+export interface AcceptorHostEvents {
+  /** Connections go to the shard from now on. */
+  onShardKnown(index: number): void;
+  /** The channel to the shard broke. */
+  onShardLost(index: number): void;
+  /** The thread ended; what it was told and did not answer, it did not do. */
+  onEnded(): void;
+  /** It ended unexpectedly, and is started anew. */
+  onCrash(cause: unknown): void;
+  /** Joins a new acceptor with the shards. It listens when this resolves. */
+  join(): Promise<void>;
+}
+
+/**
+ * AcceptorHost: main thread's side of the acceptor. It owns the listening socket, of which the acceptor gets
+ * duplicates, and starts the acceptor anew when it dies.
+ */
+export class AcceptorHost {
+  readonly #options: AcceptorHostOptions;
+  readonly #control: ControlBlock;
+  readonly #events: AcceptorHostEvents;
+  readonly #delay = new RestartDelay();
+  #listening: TcpHandle | null = null;
+  #port = -1;
+  #worker: Worker | null = null;
+  /** Main's end of the channel that listening sockets go to the acceptor by. */
+  #sender: HandoffSender | null = null;
+  /** What waits for the first listening. */
+  #onListening: { resolve(): void; reject(error: MillraceError): void } | null = null;
+  #onStopped: (() => void) | null = null;
+  #isClosing = false;
+
+  constructor(options: AcceptorHostOptions, control: ControlBlock, events: AcceptorHostEvents) {
+    this.#options = options;
+    this.#control = control;
+    this.#events = events;
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** The acceptor of now; null between one that died and the next. */
+  get current(): object | null {
+    return this.#worker;
+  }
+
+  /**
+   * Starts the thread; it accepts nothing yet.
+   *
+   * @throws MillraceError MILLRACE_LISTEN_FAILED when the address cannot be had
+   */
+  async start(): Promise<void> {
+    if (this.#options.mode === HandoffMode.CHANNEL) this.#bind();
+    await this.#startThread();
+  }
+
+  /** Lets the acceptor accept; resolves when it does. */
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onListening = { resolve, reject };
+      this.#sendListener();
+    });
+  }
+
+  tell(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
+    this.#worker?.postMessage(message, transfer);
+  }
+
+  /** Resolves when no connection is accepted any more, or the acceptor does not answer. */
+  async stop(): Promise<void> {
+    this.#isClosing = true;
+    const worker = this.#worker;
+    if (worker !== null) {
+      const stopped = new Promise<void>((resolve) => {
+        this.#onStopped = resolve;
+        worker.once('exit', () => {
+          resolve();
+        });
+      });
+      this.tell({ type: 'stop' });
+      await within(stopped, GRACE);
+    }
+    this.#listening?.close();
+    this.#listening = null;
+  }
+
+  /** Ends the thread, after `stop`. */
+  async terminate(): Promise<void> {
+    this.#sender?.close();
+    await this.#worker?.terminate();
+  }
+
+  #bind(): void {
+    const { host, port } = this.#options;
+    // Here, so that an address in use is told before any thread exists. The acceptor listens, on its duplicate:
+    // a handle that listens in this thread would take half of the connections.
+    this.#listening = bindAddress(host, port);
+    this.#port = boundPort(this.#listening);
+  }
+
+  /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
+  #sendListener(): void {
+    const { mode, host, port } = this.#options;
+    if (mode === HandoffMode.TRANSFER) {
+      this.tell({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
+    } else if (this.#listening !== null) {
+      this.#sender?.sendDuplicate('listener', this.#listening);
+    }
+  }
+
+  #sendListenerSoon(): void {
+    setTimeout(() => {
+      this.#sendListener();
+    }, ACCEPT_BACKOFF);
+  }
+
+  async #startThread(): Promise<void> {
+    const { mode, limits, balance } = this.#options;
+    const channel = mode === HandoffMode.CHANNEL ? await createChannel() : null;
+    if (this.#isClosing) {
+      if (channel !== null) discardChannel(channel);
+      return;
+    }
+    if (channel !== null) {
+      this.#sender?.close();
+      this.#sender = new HandoffSender(channel.sender);
+    }
+    const data: AcceptorData = {
+      mode,
+      control: this.#control.memory,
+      shards: this.#control.shards,
+      limits,
+      balance,
+      listenFd: channel === null ? -1 : channel.receiverFd,
+    };
+    try {
+      this.#worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
+    } catch (error) {
+      if (channel !== null) discardEnd(channel.receiver);
+      throw error;
+    }
+    this.#watch(this.#worker);
+  }
+
+  #watch(worker: Worker): void {
+    let cause: unknown = new Error('the acceptor thread exited');
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('message', (message: FromAcceptor) => {
+      this.#onMessage(message);
+    });
+    worker.on('exit', () => {
+      this.#worker = null;
+      // What it had accepted and not handed over died with it.
+      settleCounters(this.#control.counters(this.#control.shards));
+      this.#events.onEnded();
+      if (!this.#isClosing) void this.#restart(cause);
+    });
+  }
+
+  /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
+  async #restart(cause: unknown): Promise<void> {
+    this.#events.onCrash(cause);
+    await sleep(this.#delay.next(performance.now()));
+    for (let isStarted = false; !isStarted && !this.#isClosing; ) {
+      // Without descriptors it cannot be started now.
+      isStarted = await this.#startThread().then(
+        () => true,
+        () => sleep(ACCEPT_BACKOFF, false),
+      );
+    }
+    const worker = this.#worker;
+    if (worker === null) return;
+    await this.#events.join();
+    // It may have died meanwhile, and be replaced in turn.
+    if (this.#worker === worker) this.#sendListener();
+  }
+
+  #onMessage(message: FromAcceptor): void {
+    switch (message.type) {
+      case 'listening':
+        if (this.#options.mode === HandoffMode.TRANSFER) this.#port = message.port;
+        this.#onListening?.resolve();
+        this.#onListening = null;
+        break;
+      case 'listen-failed':
+        if (this.#onListening === null) this.#sendListenerSoon();
+        this.#onListening?.reject(listenError(this.#options.host, this.#options.port, message.error));
+        break;
+      case 'listener-lost':
+        this.#sendListenerSoon();
+        break;
+      case 'stopped':
+        this.#onStopped?.();
+        break;
+      case 'shard-known':
+        this.#events.onShardKnown(message.index);
+        break;
+      case 'shard-lost':
+        this.#events.onShardLost(message.index);
+        break;
+    }
+  }
+}
