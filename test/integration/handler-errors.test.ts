@@ -94,7 +94,7 @@ describe.each(Object.keys(WAYS) as Way[])('a handler that %s', (way) => {
   });
 
   test('in close is told to onError, and nothing else happens', async () => {
-    using route = new Route({ ...behavior, close: WAYS[way] as () => void });
+    using route = new Route({ ...behavior, close: WAYS[way] });
     const [one, two] = await route.pairs(2);
     one!.ws.end(4000);
     expect(await closeFrame(one!.client)).toBe(4000);

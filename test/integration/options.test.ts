@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { App, MillraceError, type ServeOptions, serve } from 'millrace';
+import { App, MillraceError, serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { HOST } from '../support/server.ts';
 
@@ -108,7 +108,7 @@ describe('options of App()', () => {
 
 /** What a start with these options fails with. */
 async function failure(options: object): Promise<unknown> {
-  const server = await serve({ app: MODULE, port: 0, host: HOST, ...options } as ServeOptions).catch(
+  const server = await serve({ app: MODULE, port: 0, host: HOST, ...options }).catch(
     (error: unknown) => ({ error }),
   );
   if ('error' in server) return server.error;

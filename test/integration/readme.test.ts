@@ -36,7 +36,7 @@ it('the one-line server of the README echoes', async () => {
   expect(line).toContain('.listen(9001, (s) => …)');
   const port = await new Promise<number>((resolve) => {
     const body = line.replace('.listen(9001, (s) => …)', '.listen(0, (s) => resolve(s.port))');
-    // The README's own text is what is tested.
+    // oxlint-disable-next-line typescript/no-implied-eval -- the README's own text is what is tested
     new Function('App', 'resolve', body)(App, resolve);
   });
   const socket = new WebSocket(`ws://localhost:${port}/`);

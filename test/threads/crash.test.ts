@@ -214,6 +214,21 @@ describe('a shard that cannot live', () => {
     await server.close({ drain: 0 });
   });
 
+  it('at first because its module cannot be loaded is tried again until it can', async () => {
+    const { server, crashes } = await start('lives');
+    const killer = await openOn(server.port, '0');
+    // Threads get a copy when they are made.
+    process.env['CRASH_LOOP'] = 'cannot be loaded';
+    killer.command('die');
+    await until(() => crashes.length >= 3, 'it fails');
+    delete process.env['CRASH_LOOP'];
+    await until(() => server.stats().shards[0]!.state === 'ready', 'it lives');
+    expect(crashes[0]!.reason).toContain('exited with code: 1');
+    expect(crashes.at(-1)!.reason).toContain('cannot be loaded now');
+    (await openOn(server.port, '0')).client.destroy();
+    await server.close({ drain: 0 });
+  });
+
   it('from the first is reported by serve(), which leaves nothing behind', async () => {
     const { server } = await start('lives');
     await server.close();

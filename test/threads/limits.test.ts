@@ -255,10 +255,7 @@ describe('close({ drain }) (P13)', () => {
         if (client === null) return;
         client.write(handshakeHead('/echo'));
         client.write(frameBytes(text('hello'), SAMPLE_KEY));
-        await client.until(
-          () => client.isOver || client.bytes.includes(Buffer.of(0x88, 2, 3, 0xe9)),
-          '1001',
-        );
+        await client.until(() => client.isOver || client.bytes.includes(Buffer.of(0x88, 2, 3, 0xe9)), '1001');
         client.write(frameBytes(close(1001), SAMPLE_KEY));
         await client.untilOver();
         const end = client.bytes.indexOf('\r\n\r\n');

@@ -6,27 +6,27 @@ import { sleep, until, within } from '../support/deadline.ts';
 import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
 import { Talker } from '../support/talker.ts';
 
-const SCRIPT = fileURLToPath(new URL('./fixtures/few-descriptors.js', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('./fixtures/lone-server.js', import.meta.url));
 const APP = new URL('../integration/fixtures/hostile-app.js', import.meta.url).href;
-const DESCRIPTORS = 256;
+const FEW = ['prlimit', '--nofile=256:256', process.execPath];
+const SMALL = [process.execPath, '--max-old-space-size=48'];
 /** Places are free, so connections are taken again, within this time in ms. Two seconds are promised. */
-const RECOVERED = 10_000;
+const RECOVERED = 15_000;
 
-let child: ChildProcess;
+let child: ChildProcess | undefined;
 let output = '';
 afterEach(async () => {
   for (const client of HostileClient.live) client.destroy();
-  if (child.exitCode !== null) return;
+  if (child === undefined || child.exitCode !== null) return;
   child.kill('SIGKILL');
   await once(child, 'exit');
 });
 
-/** Starts a server that may have few descriptors. Returns its port. */
-async function start(mode: 'serve' | 'App'): Promise<number> {
+/** Starts a server in a process that may have few descriptors, or little memory. Returns its port. */
+async function start(mode: 'serve' | 'App', command: readonly string[] = FEW): Promise<number> {
   output = '';
-  child = spawn('prlimit', [`--nofile=${DESCRIPTORS}:${DESCRIPTORS}`, process.execPath, SCRIPT, mode, APP], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  const [program = '', ...args] = [...command, SCRIPT, mode, APP];
+  child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
       output += chunk.toString();
@@ -38,8 +38,8 @@ async function start(mode: 'serve' | 'App'): Promise<number> {
 
 /** CPU time of the child so far, in ms. */
 async function cpuTime(): Promise<number> {
-  const answer = within(once(child, 'message'), 'the CPU time');
-  child.send('cpu');
+  const answer = within(once(child!, 'message'), 'the CPU time');
+  child!.send('cpu');
   const [{ cpu }] = (await answer) as [{ cpu: NodeJS.CpuUsage }];
   return (cpu.user + cpu.system) / 1000;
 }
@@ -81,7 +81,7 @@ describe.each(['serve', 'App'] as const)('%s out of descriptors (P09)', (mode) =
   it('does not spin, keeps the connections it has, and takes new ones when some are free', async () => {
     const port = await start(mode);
     const talkers = await openTalkers(port, 20);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const clients = await storm(port);
       expect(clients.length).toBeGreaterThan(100);
       // A thread that spins takes all of a core.
@@ -95,8 +95,34 @@ describe.each(['serve', 'App'] as const)('%s out of descriptors (P09)', (mode) =
     }
     for (const talker of talkers) await talker.stop();
     expect(talkers.filter(({ problem }) => problem !== '').map(({ problem }) => problem)).toEqual([]);
-    expect(child.exitCode).toBe(null);
+    expect(child?.exitCode).toBe(null);
     expect(output).toBe('');
+  });
+});
+
+/** Waits for a connection that lands on the shard. */
+async function reach(port: number, shard: string): Promise<void> {
+  for (const end = performance.now() + RECOVERED; performance.now() < end; await sleep(10)) {
+    const talker = await Talker.open(port).catch(() => null);
+    talker?.client.destroy();
+    if (talker?.shard === shard) return;
+  }
+  throw new Error(`shard ${shard} took no connection within ${RECOVERED} ms: ${output}`);
+}
+
+describe('serve out of memory', () => {
+  it('loses the one shard whose JavaScript heap is full, and starts it anew (P07)', async () => {
+    const port = await start('serve', SMALL);
+    const talkers = await openTalkers(port, 20);
+    const victims = talkers.filter(({ shard }) => shard === '0');
+    const others = talkers.filter(({ shard }) => shard === '1');
+    victims[0]!.command('hoard');
+    await Promise.all(victims.map(({ client }) => client.untilOver()));
+    await reach(port, '0');
+    for (const talker of others) await talker.stop();
+    expect(others.filter(({ problem }) => problem !== '')).toEqual([]);
+    expect(output).toMatch(/shard 0 ended unexpectedly and is started anew at once: .*memory/);
+    expect(child?.exitCode).toBe(null);
   });
 });
 
@@ -118,17 +144,9 @@ describe('serve out of descriptors', () => {
       if (!kept.some((talker) => talker.client === client)) client.destroy();
     }
     await until(() => output.includes('shard 1 ended unexpectedly'), 'the crash is told');
-    for (let isBack = false; !isBack; ) {
-      const talker = await within(
-        Talker.open(port).catch(() => null),
-        'a connection',
-      );
-      isBack = talker?.shard === '1';
-      talker?.client.destroy();
-      await sleep(10);
-    }
+    await reach(port, '1');
     for (const talker of kept) await talker.stop();
     expect(kept.filter(({ problem }) => problem !== '')).toEqual([]);
-    expect(child.exitCode).toBe(null);
+    expect(child?.exitCode).toBe(null);
   }, 60_000);
 });

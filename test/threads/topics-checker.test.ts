@@ -1,0 +1,150 @@
+import { type Server, serve } from 'millrace';
+import { expect, test } from 'vitest';
+import { sleep, until } from '../support/deadline.ts';
+import { HOST } from '../support/server.ts';
+import { CheckedClient, TOPIC_COUNT, TopicsModel } from './topics-model.ts';
+
+/** Seconds that the checker runs; TOPICS_SOAK_SECONDS makes it longer. */
+const SOAK_SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 15);
+/** Ms from one kill to the next. */
+const KILL_EVERY = SOAK_SECONDS > 60 ? 5000 : 1500;
+const SHARDS = 4;
+const CLIENTS = 200;
+
+function random(below: number): number {
+  return Math.floor(Math.random() * below);
+}
+
+/** Keeps 200 clients connected and publishing on few topics, while some leave, change their topics, and die. */
+class Traffic {
+  readonly model = new TopicsModel();
+  readonly #server: Server;
+  #isOver = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  async start(): Promise<void> {
+    while (this.model.living.size < CLIENTS) {
+      await Promise.all(Array.from({ length: 20 }, () => this.#join()));
+    }
+  }
+
+  /** Runs until `stop`. */
+  async run(): Promise<void> {
+    await Promise.all([this.#publish(), this.#churn()]);
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  any(): CheckedClient {
+    const living = Array.from(this.model.living);
+    return living[random(living.length)]!;
+  }
+
+  #join(): Promise<CheckedClient | undefined> {
+    const first = random(TOPIC_COUNT);
+    // Its shard may die while it joins.
+    return CheckedClient.join(this.model, this.#server.port, [first, (first + 1) % TOPIC_COUNT]).catch(
+      () => undefined,
+    );
+  }
+
+  async #publish(): Promise<void> {
+    while (!this.#isOver) {
+      for (let i = 0; i < 6; i++) {
+        const client = this.any();
+        const topic = random(TOPIC_COUNT);
+        // Several in a turn, of one client in a row; some longer than a piece of the ring.
+        for (let count = 1 + random(3); count > 0; count--) {
+          client.publish(topic, random(10) === 0 ? random(3000) : random(100));
+        }
+      }
+      await sleep(8);
+    }
+  }
+
+  async #churn(): Promise<void> {
+    while (!this.#isOver) {
+      const client = this.any();
+      const topic = random(TOPIC_COUNT);
+      const what = random(4);
+      if (what === 0) client.client.destroy();
+      else if (what === 1) client.client.reset();
+      else if (!client.isSubscribed(topic)) await client.subscribe(topic).catch(() => {});
+      // A socket without any subscription publishes nothing.
+      else if (client.subscriptions > 1) await client.unsubscribe(topic).catch(() => {});
+      while (this.model.living.size < CLIENTS && !this.#isOver) await this.#join();
+      await sleep(20);
+    }
+  }
+}
+
+/** Waits until nothing is under way any more. */
+async function settled(server: Server, model: TopicsModel): Promise<void> {
+  const isEmpty = (): boolean => server.stats().rings.every((ring) => ring.depth + ring.overflowBytes === 0);
+  await until(isEmpty, 'all rings are empty');
+  for (let before = -1; before !== model.received; ) {
+    before = model.received;
+    await sleep(300);
+  }
+}
+
+test('200 clients on 4 shards that block and die: nothing twice, nothing out of order, every loss counted', {
+  timeout: (SOAK_SECONDS + 60) * 1000,
+}, async () => {
+  const crashes: number[] = [];
+  const server = await serve({
+    app: new URL('../integration/fixtures/topics-app.js', import.meta.url),
+    port: 0,
+    host: HOST,
+    shards: SHARDS,
+    // Small, so that rings wrap, pieces are many, and a shard that blocks loses something.
+    ringSize: 4096,
+    maxOverflow: 16 * 1024,
+    onCrash: (shard) => crashes.push(shard),
+  });
+  const traffic = new Traffic(server);
+  await traffic.start();
+  const { model } = traffic;
+  const running = traffic.run();
+  let kills = 0;
+  const isReady = (): boolean => server.stats().shards.every(({ state }) => state === 'ready');
+  for (const end = performance.now() + SOAK_SECONDS * 1000; performance.now() < end; ) {
+    await sleep(KILL_EVERY / 2);
+    traffic.any().client.tell({ ask: 'block', ms: 200 + random(200), quietly: true });
+    await sleep(KILL_EVERY / 2);
+    traffic.any().client.tell({ ask: 'exit' });
+    kills++;
+    await until(() => crashes.length === kills, 'the shard is dead');
+    await until(isReady, 'it is started anew');
+  }
+  await sleep(500);
+  traffic.stop();
+  await running;
+  await settled(server, model);
+  for (const client of model.living) client.finish();
+  const { rings } = server.stats();
+  await server.close({ drain: 0 });
+
+  expect(model.faults).toEqual([]);
+  // A message that is missing was dropped in its ring, where it is counted once for all clients behind it.
+  for (const [pair, messages] of model.missing) {
+    const ring = rings.find(({ from, to }) => `${from} to ${to}` === pair);
+    expect(messages.size, `losses from shard ${pair}`).toBeLessThanOrEqual(ring?.dropped ?? 0);
+  }
+  for (const ring of rings) expect(ring.resets).toBe(0);
+  expect(kills).toBeGreaterThan(SOAK_SECONDS / (KILL_EVERY / 1000) / 3);
+  expect(model.received).toBeGreaterThan(SOAK_SECONDS * 2000);
+  const total = (of: (ring: (typeof rings)[number]) => number): number =>
+    rings.reduce((sum, r) => sum + of(r), 0);
+  console.log(
+    `topics checker: ${model.published} published, ${model.received} received, ${kills} kills; ` +
+      `rings: ${total((r) => r.written)} written, ${total((r) => r.overflowed)} overflowed, ` +
+      `${total((r) => r.dropped)} dropped; ` +
+      `missing ${Array.from(model.missing.values(), (set) => set.size).reduce((a, b) => a + b, 0)}`,
+  );
+});
