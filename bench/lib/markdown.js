@@ -33,3 +33,9 @@ export function percent(share) {
 export function fixed(value, digits) {
   return Number.isNaN(value) ? '?' : value.toFixed(digits);
 }
+
+/** @param {number} value with three digits that mean something */
+export function significant(value) {
+  if (Number.isNaN(value)) return '?';
+  return value >= 100 ? count(value) : value.toPrecision(3);
+}

@@ -2,8 +2,17 @@
 import { summarize } from './stats.js';
 
 /** @typedef {import('./load-window.js').WindowResult} WindowResult */
-/** @typedef {import('./echo-rows.js').Target} Target */
 /** @typedef {import('./stats.js').Summary} Summary */
+
+/**
+ * What must be reached in a row: a ratio to a peer, or milliseconds that a latency must stay under.
+ *
+ * @typedef {object} Target
+ * @property {string} [peer] the candidate that a ratio is made with
+ * @property {'messagesPerSecond' | 'messagesPerServerSecond' | 'latency99'} metric
+ * @property {number} [must] what must be reached
+ * @property {number} [aim] what is hoped for
+ */
 
 /**
  * One figure of a run in the terms of the report.
@@ -15,14 +24,27 @@ import { summarize } from './stats.js';
  * @property {number} serverShare of one processor, 0 to 1 and above
  * @property {number} clientShare of one processor, 0 to 1
  * @property {number} strangerShare
+ * @property {number} [latency50] in ms, of the middle message
+ * @property {number} [latency99] in ms
+ * @property {number} [latencyMost] in ms
+ *
+ * The median, least and most of each.
+ * @typedef {{ [name in keyof Figures]: Summary }} Summaries
  */
 
 /**
- * @param {WindowResult} result
+ * What a client that measures latency says too.
+ *
+ * @typedef {{ latency50: number, latency99: number, latencyMost: number }} LatencyResult in ms
+ */
+
+/**
+ * @param {WindowResult & Partial<LatencyResult>} result
  * @returns {Figures}
  */
 export function figuresOf(result) {
   const { messages, seconds, serverSeconds, clientSeconds, strangerShare } = result;
+  const { latency50, latency99, latencyMost } = result;
   return {
     messagesPerSecond: messages / seconds,
     messagesPerServerSecond: messages / serverSeconds,
@@ -30,19 +52,20 @@ export function figuresOf(result) {
     serverShare: serverSeconds / seconds,
     clientShare: clientSeconds / seconds,
     strangerShare,
+    ...(latency50 === undefined ? {} : { latency50 }),
+    ...(latency99 === undefined ? {} : { latency99 }),
+    ...(latencyMost === undefined ? {} : { latencyMost }),
   };
 }
 
 /**
- * The median, least and most of each figure.
- *
  * @param {readonly Figures[]} runs
- * @returns {Record<keyof Figures, Summary>}
+ * @returns {Summaries}
  */
 export function summarizeFigures(runs) {
   const names = /** @type {(keyof Figures)[]} */ (Object.keys(runs[0] ?? {}));
-  const entries = names.map((name) => [name, summarize(runs.map((run) => run[name]))]);
-  return /** @type {Record<keyof Figures, Summary>} */ (Object.fromEntries(entries));
+  const entries = names.map((name) => [name, summarize(runs.map((run) => run[name] ?? Number.NaN))]);
+  return /** @type {Summaries} */ (Object.fromEntries(entries));
 }
 
 /**
@@ -51,8 +74,8 @@ export function summarizeFigures(runs) {
  * the client was the limit.
  *
  * @typedef {Target & {
- *   ratio: Summary,
- *   cpuRatio: Summary,
+ *   figure: Summary,
+ *   cpuRatio: Summary | null,
  *   isMet: boolean | null,
  *   isAimReached: boolean | null,
  * }} Verdict
@@ -65,15 +88,19 @@ export function summarizeFigures(runs) {
  * @returns {Verdict}
  */
 export function judge(target, ours, theirs) {
-  const { metric, must, aim } = target;
+  const { peer, metric, must, aim } = target;
   /** @param {keyof Figures} name */
-  const ratioOf = (name) => summarize(ours.map((run, i) => run[name] / (theirs[i]?.[name] ?? Number.NaN)));
-  const ratio = ratioOf(metric);
+  const ratioOf = (name) =>
+    summarize(ours.map((run, i) => (run[name] ?? Number.NaN) / (theirs[i]?.[name] ?? Number.NaN)));
+  const figure =
+    peer === undefined ? summarize(ours.map((run) => run[metric] ?? Number.NaN)) : ratioOf(metric);
+  /** @param {number} limit */
+  const isKept = (limit) => (metric === 'latency99' ? figure.median < limit : figure.median >= limit);
   return {
     ...target,
-    ratio,
-    cpuRatio: ratioOf('messagesPerServerSecond'),
-    isMet: must === undefined ? null : ratio.median >= must,
-    isAimReached: aim === undefined ? null : ratio.median >= aim,
+    figure,
+    cpuRatio: peer === undefined ? null : ratioOf('messagesPerServerSecond'),
+    isMet: must === undefined ? null : isKept(must),
+    isAimReached: aim === undefined ? null : isKept(aim),
   };
 }

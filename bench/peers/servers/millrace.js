@@ -1,15 +1,11 @@
 // @ts-check
 // Echo with millrace in one thread: node millrace.js messageView|message FOLDER
 // The folder has the package.json and dist/ of the build to run.
-import { readFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
+import { loadBuild } from './build.js';
 import { MAX_PAYLOAD, ready } from './ready.js';
 
-const [handler, folder] = process.argv.slice(2);
-const root = pathToFileURL(`${folder}/`);
-/** @type {typeof import('../../../src/index.ts')} */
-const { App } = await import(new URL('dist/src/index.js', root).href);
-const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+const [handler, folder = ''] = process.argv.slice(2);
+const { millrace, version } = await loadBuild(folder);
 
 /** @type {import('../../../src/index.ts').WebSocketBehavior} */
 const echo =
@@ -25,7 +21,8 @@ const echo =
         },
       };
 
-App()
+millrace
+  .App()
   .ws('/*', { ...echo, maxPayloadLength: MAX_PAYLOAD, maxBackpressure: MAX_PAYLOAD })
   .listen('127.0.0.1', 0, (socket) => {
     if (!socket) throw new Error('cannot listen');

@@ -1,0 +1,53 @@
+// @ts-check
+
+/** @typedef {import('./macro-run.js').MacroRow} MacroRow */
+
+const SIZE = 32;
+const PER_TURN = 32;
+/** Turns that may be on their way: the publisher never waits for the client while it has work. */
+const TURNS = 4;
+
+const SAME_SHARD = { shards: { publisher: 0, subscribers: 0 } };
+const CROSS_SHARD = { shards: { publisher: 0, subscribers: 1 } };
+const PLACES = { 'same-shard': SAME_SHARD, 'cross-shard': CROSS_SHARD };
+
+/** @type {readonly MacroRow[]} */
+export const BROADCAST_ROWS = [
+  {
+    id: 'P6',
+    title: '100 clients publish from their handlers, all receive, 32 B',
+    subject: 'millrace',
+    peers: ['ws', 'ws-by-hand', 'bun', 'uws'],
+    work: { connections: 100, size: SIZE },
+    targets: [
+      { peer: 'ws', metric: 'messagesPerSecond', must: 25 },
+      { peer: 'bun', metric: 'messagesPerSecond', must: 1, aim: 1.5 },
+    ],
+  },
+  {
+    id: 'P7',
+    title: 'one publisher, 1,000 subscribers, 32 messages of 32 B a turn',
+    subject: 'millrace',
+    peers: ['ws-by-hand', 'bun', 'uws'],
+    work: { connections: 1000, size: SIZE, perTurn: PER_TURN, turns: TURNS },
+    targets: [{ peer: 'bun', metric: 'messagesPerSecond', must: 1, aim: 1.5 }],
+  },
+  {
+    id: 'P8',
+    title: 'publisher on shard 1, 1,000 subscribers there or on shard 2, 32 messages of 32 B a turn',
+    subject: 'cross-shard',
+    peers: ['same-shard'],
+    work: { connections: 1000, size: SIZE, perTurn: PER_TURN, turns: TURNS },
+    workOf: PLACES,
+    targets: [{ peer: 'same-shard', metric: 'messagesPerSecond', must: 0.8, aim: 1 }],
+  },
+  {
+    id: 'P8-latency',
+    title: 'the same, 100 subscribers, 1,000 messages a second',
+    subject: 'cross-shard',
+    peers: ['same-shard'],
+    work: { connections: 100, size: SIZE, rate: 1000 },
+    workOf: PLACES,
+    targets: [{ metric: 'latency99', must: 2 }],
+  },
+];

@@ -1,0 +1,139 @@
+// @ts-check
+import { writeFileSync } from 'node:fs';
+import { canPin } from './child-process.js';
+import { measureLoad, progress } from './load-run.js';
+import { machineInfo } from './machine-info.js';
+import { MACRO_HELP, macroOptions } from './macro-options.js';
+import { count, fixed, percent } from './markdown.js';
+import { pairedRun } from './paired-run.js';
+import { CLIENT_LIMIT, formatReport } from './report.js';
+import { figuresOf, judge, summarizeFigures } from './verdict.js';
+
+/**
+ * A row of the table of targets: work that all candidates do, and what millrace must reach in it.
+ *
+ * @typedef {object} MacroRow
+ * @property {string} id
+ * @property {string} title
+ * @property {string} subject the candidate that is millrace
+ * @property {readonly string[]} peers that run beside it where they are installed
+ * @property {Readonly<Record<string, unknown>>} work of the load client
+ * @property {Readonly<Record<string, Readonly<Record<string, unknown>>>>} [workOf] what is different for one candidate
+ * @property {readonly import('./verdict.js').Target[]} targets
+ *
+ * A program in macro/.
+ *
+ * @typedef {object} MacroProgram
+ * @property {string} title
+ * @property {string} unit what is counted
+ * @property {string} usage the start of its help
+ * @property {string} client file of lib/ that is the load
+ * @property {readonly MacroRow[]} rows
+ * @property {(options: MacroOptions) => Map<string, ServerCommand>} servers the candidates that can run here
+ *
+ * @typedef {ReturnType<typeof macroOptions>} MacroOptions
+ * @typedef {import('./server-process.js').ServerCommand} ServerCommand
+ * @typedef {import('./verdict.js').Figures} Figures
+ */
+
+/**
+ * Runs a program in macro/, from its command line to its report.
+ *
+ * @param {MacroProgram} program
+ */
+export function runMacro(program) {
+  main(program).catch((error) => {
+    progress(`\n${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}
+
+/** @param {MacroProgram} program */
+async function main(program) {
+  const options = macroOptions(program.rows);
+  if (options.help) {
+    process.stdout.write(program.usage + MACRO_HELP);
+    return;
+  }
+  if (!canPin) progress('taskset is missing: server and client share the processors\n');
+  const servers = program.servers(options);
+  if (!servers.has('ws') || !servers.has('bun')) {
+    progress('peers are missing; npm ci --prefix bench/peers --ignore-scripts\n');
+  }
+  const { title, unit } = program;
+  const { seconds, warmup, reps } = options;
+  /** @type {import('./report.js').Report} */
+  const report = {
+    title,
+    unit,
+    date: new Date().toISOString(),
+    machine: machineInfo(),
+    versions: {},
+    options: { seconds, warmup, repetitions: reps, isPinned: canPin },
+    rows: [],
+  };
+  for (const row of options.rows)
+    report.rows.push(await runRow(program, row, servers, options, report.versions));
+  const text = formatReport(report);
+  process.stdout.write(text);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.markdown !== undefined) writeFileSync(options.markdown, text);
+}
+
+/**
+ * The servers that a row is run with, millrace last.
+ *
+ * @param {MacroRow} row
+ * @param {Map<string, ServerCommand>} servers
+ * @param {MacroOptions} options
+ */
+function candidatesOf({ subject, peers }, servers, { candidates }) {
+  const chosen = candidates ?? peers.filter((name) => servers.has(name));
+  const missing = chosen.find((name) => !servers.has(name));
+  if (missing !== undefined) throw new Error(`there is no candidate ${missing}, or it is not installed`);
+  const ours = [`baseline-${subject}`, subject].filter((name) => servers.has(name));
+  return [...new Set([...chosen, ...ours])];
+}
+
+/**
+ * @param {MacroProgram} program
+ * @param {MacroRow} row
+ * @param {Map<string, ServerCommand>} servers
+ * @param {MacroOptions} options
+ * @param {Record<string, string>} versions gets the names of the servers that took part
+ * @returns {Promise<import('./report.js').RowReport>}
+ */
+async function runRow({ client }, row, servers, options, versions) {
+  const { id, title, subject, work, workOf = {}, targets } = row;
+  const names = candidatesOf(row, servers, options);
+  const results = await pairedRun(names, options.reps, async (name, repetition) => {
+    progress(`${id} ${repetition + 1}/${options.reps} ${name} … `);
+    const command = /** @type {ServerCommand} */ (servers.get(name));
+    const ownWork = { ...work, ...workOf[name.replace('baseline-', '')] };
+    const { result, label } = await measureLoad({ row: id, command, client, work: ownWork }, options);
+    const figures = figuresOf(result);
+    versions[name] = label;
+    progress(`${describe(figures)}\n`);
+    return figures;
+  });
+  const ours = results[subject] ?? [];
+  return {
+    id,
+    title,
+    work,
+    subject,
+    candidates: Object.fromEntries(
+      Object.entries(results).map(([name, runs]) => [name, { summary: summarizeFigures(runs), runs }]),
+    ),
+    verdicts: targets
+      .filter(({ peer }) => peer === undefined || results[peer] !== undefined)
+      .map((target) => judge(target, ours, results[target.peer ?? ''] ?? [])),
+  };
+}
+
+/** @param {Figures} figures */
+function describe({ messagesPerSecond, serverShare, clientShare, latency99 }) {
+  const latency = latency99 === undefined ? '' : `, p99 ${fixed(latency99, 2)} ms`;
+  const limit = clientShare >= CLIENT_LIMIT ? ' (the client is the limit)' : '';
+  return `${count(messagesPerSecond)}/s, server ${percent(serverShare)}, client ${percent(clientShare)}${latency}${limit}`;
+}
