@@ -13,7 +13,9 @@ const project = (name: string, timeout: number) => ({
 });
 
 export default defineConfig({
-  resolve: { alias: [{ find: /^millrace$/, replacement: new URL('./dist/src/index.js', import.meta.url).pathname }] },
+  resolve: {
+    alias: [{ find: /^millrace$/, replacement: new URL('./dist/src/index.js', import.meta.url).pathname }],
+  },
   test: {
     projects: [
       project('unit', 20_000),

@@ -21,10 +21,14 @@ function nodeBinary(version) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(`${folder}/package.json`, '{"private":true}\n');
     // The package's install script copies the binary of the platform package into place.
-    const install = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--foreground-scripts', `node@${version}`], {
-      cwd: folder,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    const install = spawnSync(
+      'npm',
+      ['install', '--no-audit', '--no-fund', '--foreground-scripts', `node@${version}`],
+      {
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
+    );
     if (install.status !== 0) throw new Error(`npm cannot install node@${version}`);
   }
   return binary;
@@ -37,8 +41,16 @@ for (const version of versions) {
   console.log(`\n=== Node.js ${name}`);
   const run = spawnSync(
     binary,
-    [`${root}/node_modules/vitest/vitest.mjs`, 'run', ...['unit', 'conformance', 'threads', 'integration'].flatMap((p) => ['--project', p])],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: `${binary.slice(0, -'/node'.length)}:${process.env['PATH']}` } },
+    [
+      `${root}/node_modules/vitest/vitest.mjs`,
+      'run',
+      ...['unit', 'conformance', 'threads', 'integration'].flatMap((p) => ['--project', p]),
+    ],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, PATH: `${binary.slice(0, -'/node'.length)}:${process.env['PATH']}` },
+    },
   );
   failed ||= run.status !== 0;
 }

@@ -5,7 +5,7 @@
 const SIZE = 32;
 const PER_TURN = 32;
 /** Turns that may be on their way: the publisher never waits for the client while it has work. */
-const TURNS = 4;
+const TURNS = 16;
 
 const SAME_SHARD = { shards: { publisher: 0, subscribers: 0 } };
 const CROSS_SHARD = { shards: { publisher: 0, subscribers: 1 } };

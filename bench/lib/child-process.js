@@ -10,11 +10,11 @@ const running = new Set();
 export const canPin = spawnSync('taskset', ['--version']).status === 0;
 
 /**
- * Starts a program, pinned to one processor where that is possible. It dies with this process.
+ * Starts a program, pinned to a processor, or to several ('0,1'), where that is possible. It dies with this process.
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cpu: number, env?: Readonly<Record<string, string>> }} options
+ * @param {{ cpu: number | string, env?: Readonly<Record<string, string>> }} options
  */
 export function spawnPinned(command, args, { cpu, env = {} }) {
   const pinned = ['-c', String(cpu), command, ...args];

@@ -1,6 +1,7 @@
 // @ts-check
 import { readJsonLine, spawnPinned, stopChild } from './child-process.js';
 import { pairedRun } from './paired-run.js';
+import { waitUntilQuiet } from './quiet.js';
 import { summarize } from './stats.js';
 
 /**
@@ -51,11 +52,13 @@ function runFor(work, seconds) {
  *
  * @param {string} file a program that measures the case given by `--case NAME`
  * @param {readonly string[]} names
- * @param {{ repetitions: number, args: readonly string[], cpu: number }} options
+ * @param {{ repetitions: number, args: readonly string[], cpu: number | string, quiet?: number }} options `cpu`: see
+ *   spawnPinned; `quiet`: seconds to wait for other programs to leave processors 0 and 1 alone
  */
-export async function runMicros(file, names, { repetitions, args, cpu }) {
+export async function runMicros(file, names, { repetitions, args, cpu, quiet = 0 }) {
   const results = await pairedRun(names, repetitions, async (name, repetition) => {
     process.stderr.write(`${repetition + 1}/${repetitions} ${name}\n`);
+    await waitUntilQuiet([0, 1], quiet);
     const child = spawnPinned(process.execPath, [file, '--case', name, ...args], { cpu });
     try {
       const line = /** @type {{ unitsPerSecond: number }} */ (await readJsonLine(child, name, 60));

@@ -78,10 +78,17 @@ function importGraph(): Map<string, string[]> {
       const text = readFileSync(file, 'utf8');
       const imports = Array.from(text.matchAll(/^(?:import|export)\s(?!type\b)([^;]*?)from '(\.[^']+)'/gm));
       const running = imports.filter(([, names = '']) => {
-        const list = names.replace(/[{}]/g, '').split(',').map((name) => name.trim()).filter(Boolean);
+        const list = names
+          .replace(/[{}]/g, '')
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean);
         return !list.every((name) => name.startsWith('type '));
       });
-      graph.set(relative(root, file), running.map(([, , path = '']) => relative(root, resolve(dirname(file), path))));
+      graph.set(
+        relative(root, file),
+        running.map(([, , path = '']) => relative(root, resolve(dirname(file), path))),
+      );
     }
   }
   expect(graph.size).toBeGreaterThan(40);

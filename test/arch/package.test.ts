@@ -38,7 +38,9 @@ describe('the package', () => {
 
   it('can be had by import of the default and by require', async () => {
     const { default: uWS } = await import('millrace');
-    const required = createRequire(import.meta.url)(fileURLToPath(new URL('dist/src/index.js', root))) as object;
+    const required = createRequire(import.meta.url)(
+      fileURLToPath(new URL('dist/src/index.js', root)),
+    ) as object;
     expect(typeof uWS.App).toBe('function');
     expect(Object.keys(required)).toContain('App');
   });

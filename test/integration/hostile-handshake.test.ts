@@ -17,6 +17,8 @@ const ACCEPT = 'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
 const GLUED_REQUEST = requestHead('GET /hello HTTP/1.1', ['Host: x']);
 /** Ms between two segments that are to be read apart. */
 const APART = 3;
+/** Ms until a FIN that follows the answer must be here: less than a peer is given to follow it. */
+const FIN_SOON = 4500;
 /** Connections at a time. */
 const WIDTH = 48;
 /** A head longer than this is not sent byte by byte. */
@@ -61,7 +63,7 @@ async function verdictOn(target: Target, { row, name, pieces, pause }: Variant):
 
 /** One response with the status, then FIN, and not a byte behind it. */
 async function refusal(client: HostileClient, row: HandshakeRow): Promise<string> {
-  await client.untilOver();
+  await client.untilOver(FIN_SOON);
   const answer = client.bytes.toString('latin1');
   const [head = '', body = ''] = answer.split('\r\n\r\n', 2);
   const lines = head.split('\r\n');

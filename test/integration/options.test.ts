@@ -108,9 +108,9 @@ describe('options of App()', () => {
 
 /** What a start with these options fails with. */
 async function failure(options: object): Promise<unknown> {
-  const server = await serve({ app: MODULE, port: 0, host: HOST, ...options }).catch(
-    (error: unknown) => ({ error }),
-  );
+  const server = await serve({ app: MODULE, port: 0, host: HOST, ...options }).catch((error: unknown) => ({
+    error,
+  }));
   if ('error' in server) return server.error;
   await server.close();
   throw new Error('the server started');

@@ -6,7 +6,8 @@ import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const blockAfter = (heading: string): string => readme.split(heading)[1]?.match(/```js\n([\s\S]*?)```/)?.[1] ?? '';
+const blockAfter = (heading: string): string =>
+  readme.split(heading)[1]?.match(/```js\n([\s\S]*?)```/)?.[1] ?? '';
 
 it('the server of the README runs: a message reaches the others of the room, on every shard', async () => {
   const source = blockAfter('## A server');

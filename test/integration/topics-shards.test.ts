@@ -379,6 +379,31 @@ describe('large messages', () => {
   });
 });
 
+test('publishes while the server drains and after it are in vain, and no error', async () => {
+  const draining = await serve({
+    app: new URL('./fixtures/topics-app.js', import.meta.url),
+    port: 0,
+    host: HOST,
+    shards: 2,
+  });
+  const guests = await TopicClient.connectAll(10, draining.port, '/presence');
+  const watchers = await TopicClient.connectAll(10, draining.port);
+  await Promise.all(watchers.map((client) => client.subscribe('t', 'presence')));
+  let isClosed = false;
+  const closing = draining.close({ drain: 2000 }).then(() => {
+    isClosed = true;
+  });
+  while (!isClosed) {
+    draining.publish('t', 'while it drains');
+    draining.publish('t', pattern(100_000), true);
+    await sleep(1);
+  }
+  await closing;
+  await Promise.all([...guests, ...watchers].map(({ closed }) => closed));
+  expect(draining.publish('t', 'after it')).toBe(false);
+  expect(draining.numSubscribers('t')).toBe(0);
+});
+
 describe('a subscriber that does not read', () => {
   /** One on every shard does not read, the others do. Returns both. */
   async function slowAndQuick(path: string): Promise<[TopicClient[], TopicClient[]]> {

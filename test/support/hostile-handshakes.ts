@@ -97,7 +97,7 @@ export function refusedRows(path: string): HandshakeRow[] {
     version('two lines of version', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Version: 13'),
 
     key('no key'),
-    key('an empty key', `${KEY}`),
+    key('an empty key', KEY),
     key('a key of 15 bytes', `${KEY}dGhlIHNhbXBsZSBub25j`),
     key('a key of 23 characters', `${KEY}dGhlIHNhbXBsZSBub25jZQ=`),
     key('a key that is no base64', `${KEY}dGhlIHNhbXBsZSB*b25jZQ==`),

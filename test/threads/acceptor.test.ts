@@ -86,6 +86,31 @@ it('sockets that an acceptor handed over before it died arrive, also in a shard 
   await target.close();
 });
 
+it('what is lost with an acceptor takes no place for ever', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const limit = 800;
+  const { target, threads } = await withThreads(() => startServe({ shards: 1, maxConnections: limit }));
+  const blocker = await HostileClient.upgrade(target.port, '/control');
+  blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
+  await sleep(100);
+  // More than the channel holds: some wait in the acceptor, counted already, and end with it.
+  const clients = await openMany(target.port, 700);
+  await threads.at(-1)!.terminate();
+  const late = await HostileClient.upgrade(target.port, '/echo');
+  await until(() => {
+    const here = clients.filter(({ isOver }) => !isOver).length;
+    return target.server!.stats().total.sockets === here + 2;
+  }, 'all that arrived are counted, and the others know');
+  const lost = clients.filter(({ isOver }) => isOver).length;
+  expect(lost).toBeGreaterThan(0);
+  const places = limit - (clients.length - lost) - 2;
+  const more = await openMany(target.port, places);
+  expect(more).toHaveLength(places);
+  await expect(HostileClient.upgrade(target.port)).rejects.toThrow('503');
+  late.destroy();
+  await target.close();
+});
+
 it('a shard and the acceptor that die at the same time are both replaced', async () => {
   vi.spyOn(console, 'error').mockImplementation(() => {});
   const { target, threads } = await withThreads(() => startServe({ shards: 2 }));

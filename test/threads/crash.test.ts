@@ -167,7 +167,7 @@ describe('a shard that cannot live', () => {
     return { server, crashes, starts: new Int32Array(starts) };
   };
 
-  it.each(['throws later', 'exits after a turn'])(
+  it.each(['throws later', 'exits after a turn', 'exits after a long turn'])(
     'because it %s is started ever less often, and the others serve (P08)',
     async (manner) => {
       const { server, crashes } = await start(manner);

@@ -28,12 +28,15 @@ class FakeHandle {
   room = Number.POSITIVE_INFINITY;
   writeQueueSize = 0;
   writes = 0;
+  /** The memory of each write. */
+  readonly memories: ArrayBufferLike[] = [];
   readonly sent: Uint8Array[] = [];
   #inFlight: InFlight | null = null;
 
   writeBuffer(request: WriteRequest, view: Uint8Array): number {
     if (this.#inFlight !== null) throw new Error('a write while another is in flight');
     this.writes++;
+    this.memories.push(view.buffer);
     const copy = Uint8Array.from(view);
     const taken = Math.min(this.room, copy.length);
     this.room -= taken;
@@ -120,6 +123,11 @@ export class BusReader implements BusSubscriber {
   /** Writes the kernel got. */
   get writes(): number {
     return this.#handle.writes;
+  }
+
+  /** The memory that each of these writes was made from. */
+  get memories(): readonly ArrayBufferLike[] {
+    return this.#handle.memories;
   }
 
   drop(frame: Uint8Array): void {

@@ -287,7 +287,12 @@ describe('a slow subscriber', () => {
         expect(Buffer.compare(payload, pattern(100_000, i))).toBe(0);
       });
       expect(large).toHaveLength(5);
+      // Each once in memory, for all that wait.
+      expect(reader.memories.slice(1)).toEqual(all[0]!.memories.slice(1));
+      expect(new Set(reader.memories.slice(1)).size).toBe(5);
     }
+    const memories = all.flatMap((reader) => reader.memories.slice(1));
+    expect(new Set(memories).size).toBe(5);
   });
 
   test('keeps the bytes that wait for it as they are while turns go on', () => {
