@@ -72,12 +72,21 @@ async function main(program) {
     options: { seconds, warmup, repetitions: reps, isPinned: canPin },
     rows: [],
   };
-  for (const row of options.rows)
+  for (const row of options.rows) {
     report.rows.push(await runRow(program, row, servers, options, report.versions));
-  const text = formatReport(report);
-  process.stdout.write(text);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.markdown !== undefined) writeFileSync(options.markdown, text);
+    // After each row: a run that is broken off keeps what it has.
+    save(report, options);
+  }
+  process.stdout.write(formatReport(report));
+}
+
+/**
+ * @param {import('./report.js').Report} report
+ * @param {MacroOptions} options
+ */
+function save(report, { json, markdown }) {
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  if (markdown !== undefined) writeFileSync(markdown, formatReport(report));
 }
 
 /**

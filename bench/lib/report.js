@@ -130,8 +130,9 @@ function bound({ metric }, limit) {
 }
 
 /** @param {Verdict} verdict */
-function outcome({ isMet, isAimReached }) {
-  if (isAimReached === true) return 'aim reached';
-  if (isMet === null) return 'aim not reached';
-  return isMet ? 'met' : 'MISSED';
+function outcome({ isMet, isAimReached, isDisturbed }) {
+  const remark = isDisturbed ? ' (disturbed)' : '';
+  if (isAimReached === true) return `aim reached${remark}`;
+  if (isMet === null) return `aim not reached${remark}`;
+  return `${isMet ? 'met' : 'MISSED'}${remark}`;
 }

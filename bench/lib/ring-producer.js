@@ -32,6 +32,7 @@ function writeBatch(first) {
       wait.again();
       offset = producer.claim(length);
     }
+    wait.done();
     copyIn(/** @type {Uint8Array} */ (records[recordIndex(number)]), 0, producer, offset, length);
     producer.words[offset >> 2] = number;
   }

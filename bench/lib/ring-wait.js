@@ -1,6 +1,6 @@
 // @ts-check
 
-/** Looks in a row before a thread gives its processor away. */
+/** Looks in vain until a thread gives its processor away. */
 const LOOKS = 200;
 /** Ms for which it does. */
 const NAP = 0.05;
@@ -8,13 +8,21 @@ const NAP = 0.05;
 const word = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * One side of a ring that waits for the other: it looks again at once, and after many looks gives its processor
- * away for a moment, in case the other side has none.
+ * One side of a ring that waits for the other: it looks again at once, and after many looks in vain gives its
+ * processor away for a moment, in case the other side has none.
  */
 export class RingWait {
   #looks = 0;
 
+  /** There was nothing. */
   again() {
-    if (++this.#looks % LOOKS === 0) Atomics.wait(word, 0, 0, NAP);
+    if (++this.#looks < LOOKS) return;
+    this.#looks = 0;
+    Atomics.wait(word, 0, 0, NAP);
+  }
+
+  /** There was something. */
+  done() {
+    this.#looks = 0;
   }
 }

@@ -1,4 +1,5 @@
 // @ts-check
+import { STRANGER_LIMIT } from './load-run.js';
 import { summarize } from './stats.js';
 
 /** @typedef {import('./load-window.js').WindowResult} WindowResult */
@@ -73,13 +74,20 @@ export function summarizeFigures(runs) {
  * the messages for each second of processor time of the server: it says how much faster the server is even where
  * the client was the limit.
  *
+ * Repetitions that other programs disturbed are left out; where that leaves none, all are taken and the verdict is
+ * worth little (`isDisturbed`).
+ *
  * @typedef {Target & {
  *   figure: Summary,
  *   cpuRatio: Summary | null,
  *   isMet: boolean | null,
  *   isAimReached: boolean | null,
+ *   isDisturbed: boolean,
  * }} Verdict
  */
+
+/** @param {Figures | undefined} run */
+const isCalm = (run) => run === undefined || run.strangerShare < STRANGER_LIMIT;
 
 /**
  * @param {Target} target
@@ -89,11 +97,14 @@ export function summarizeFigures(runs) {
  */
 export function judge(target, ours, theirs) {
   const { peer, metric, must, aim } = target;
+  const pairs = ours.map((run, i) => /** @type {const} */ ([run, theirs[i]]));
+  const calm = pairs.filter((pair) => pair.every(isCalm));
+  const taken = calm.length > 0 ? calm : pairs;
   /** @param {keyof Figures} name */
   const ratioOf = (name) =>
-    summarize(ours.map((run, i) => (run[name] ?? Number.NaN) / (theirs[i]?.[name] ?? Number.NaN)));
+    summarize(taken.map(([run, other]) => (run[name] ?? Number.NaN) / (other?.[name] ?? Number.NaN)));
   const figure =
-    peer === undefined ? summarize(ours.map((run) => run[metric] ?? Number.NaN)) : ratioOf(metric);
+    peer === undefined ? summarize(taken.map(([run]) => run[metric] ?? Number.NaN)) : ratioOf(metric);
   /** @param {number} limit */
   const isKept = (limit) => (metric === 'latency99' ? figure.median < limit : figure.median >= limit);
   return {
@@ -102,5 +113,6 @@ export function judge(target, ours, theirs) {
     cpuRatio: peer === undefined ? null : ratioOf('messagesPerServerSecond'),
     isMet: must === undefined ? null : isKept(must),
     isAimReached: aim === undefined ? null : isKept(aim),
+    isDisturbed: calm.length === 0,
   };
 }

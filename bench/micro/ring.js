@@ -9,7 +9,7 @@ import { recordIndex, ringRecords } from '../lib/ring-records.js';
 import { RingWait } from '../lib/ring-wait.js';
 
 const HELP = `The ring alone: one producer thread, one consumer thread, no event loop and no doorbell. Every record is copied
-into the ring and out of it; its number and the sum of its words are checked.
+into the ring; its number and the sum of its words are checked where it lies.
 
   node bench/micro/ring.js [options]
 
@@ -49,30 +49,23 @@ const root =
 const folder = new URL('dist/src/ring/', root).href;
 
 /**
- * Takes records out of the ring and checks them.
+ * Reads records where they lie in the ring, every word of them, and checks them.
  */
 class RecordChecker {
   /** Number of the next record. */
   next = 0;
   #length;
   #sums;
-  #copy;
   #words;
-  #ring;
-  #copyOut;
 
   /**
-   * @param {import('../../src/ring/ring-consumer.ts').RingConsumer} ring
-   * @param {typeof import('../../src/ring/copy.ts').copyOut} copyOut
+   * @param {Int32Array} words of the ring
    * @param {number} length
    */
-  constructor(ring, copyOut, length) {
-    this.#ring = ring;
-    this.#copyOut = copyOut;
+  constructor(words, length) {
+    this.#words = words;
     this.#length = length;
     this.#sums = ringRecords(length).sums;
-    this.#copy = new Uint8Array(length);
-    this.#words = new Int32Array(this.#copy.buffer);
   }
 
   /**
@@ -82,12 +75,14 @@ class RecordChecker {
    */
   onRecord(_bytes, offset, length) {
     if (length !== this.#length) throw new Error(`a record of ${length} bytes`);
-    this.#copyOut(this.#ring, offset, this.#copy, 0, length);
     const words = this.#words;
-    const number = words[0];
+    const first = offset >> 2;
+    const number = /** @type {number} */ (words[first]);
     if (number !== this.next) throw new Error(`record ${number} came instead of ${this.next}`);
     let sum = 0;
-    for (let i = 1; i < words.length; i++) sum = (sum + /** @type {number} */ (words[i])) | 0;
+    for (let i = first + 1, end = first + (length >> 2); i < end; i++) {
+      sum = (sum + /** @type {number} */ (words[i])) | 0;
+    }
     if (sum !== this.#sums[recordIndex(number)]) throw new Error(`record ${number} is damaged`);
     this.next = (number + 1) | 0;
   }
@@ -111,11 +106,9 @@ async function ringWork(length, batch) {
   const { createRing } = await import(new URL('byte-ring.js', folder).href);
   /** @type {typeof import('../../src/ring/ring-consumer.ts')} */
   const { RingConsumer } = await import(new URL('ring-consumer.js', folder).href);
-  /** @type {typeof import('../../src/ring/copy.ts')} */
-  const { copyOut } = await import(new URL('copy.js', folder).href);
   const region = createRing();
   const consumer = new RingConsumer(region);
-  const checker = new RecordChecker(consumer, copyOut, length);
+  const checker = new RecordChecker(consumer.words, length);
   const wait = new RingWait();
   const producer = new Worker(new URL('../lib/ring-producer.js', import.meta.url), {
     workerData: { folder, region, length, batch },
@@ -129,6 +122,7 @@ async function ringWork(length, batch) {
     while (records < ROUND) {
       const count = consumer.read(checker);
       if (count === 0) wait.again();
+      else wait.done();
       records += count;
     }
     return records;

@@ -15,7 +15,7 @@ export interface LinkMemory {
   readonly shards: number;
   /** Bytes of a ring. */
   readonly capacity: number;
-  /** Bytes that may wait for a ring with no room, for each pair of threads. */
+  /** Bytes that may wait for a ring with no room, for each pair of threads, with 128 more for each message. */
   readonly maxOverflow: number;
   readonly rings: SharedArrayBuffer;
   readonly doorbells: SharedArrayBuffer;

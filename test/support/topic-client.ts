@@ -12,7 +12,14 @@ export type OnMessage = (payload: Buffer, isBinary: boolean) => void;
 export type Command = Readonly<Record<string, unknown>>;
 export interface Answer {
   readonly ask: string;
-  readonly [name: string]: unknown;
+  readonly shard?: number;
+  /** Whether a publish found a subscriber. */
+  readonly result?: boolean;
+  /** The topics of the socket, or how many they are. */
+  readonly topics?: unknown;
+  readonly counts?: readonly number[];
+  /** Bytes that wait for the slowest socket of the shard. */
+  readonly most?: number;
 }
 
 /** Texts that begin so are answers, all others are messages of topics. */
@@ -65,7 +72,7 @@ export class TopicClient {
     socket.write(handshakeText(path));
     await within(Promise.race([upgraded, client.closed]), 'the handshake');
     const { shard } = await client.answer('hello');
-    client.shard = shard as number;
+    client.shard = shard ?? -1;
     return client;
   }
 

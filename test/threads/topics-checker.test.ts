@@ -5,7 +5,7 @@ import { HOST } from '../support/server.ts';
 import { CheckedClient, TOPIC_COUNT, TopicsModel } from './topics-model.ts';
 
 /** Seconds that the checker runs; TOPICS_SOAK_SECONDS makes it longer. */
-const SOAK_SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 15);
+const SOAK_SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 12);
 /** Ms from one kill to the next. */
 const KILL_EVERY = SOAK_SECONDS > 60 ? 5000 : 1500;
 type RingStats = ReturnType<Server['stats']>['rings'][number];
