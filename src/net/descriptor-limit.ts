@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { devNull } from 'node:os';
 
 /** Descriptors this process may have open, where the system tells (Linux); else Infinity. */
 export function descriptorLimit(): number {
@@ -10,5 +11,19 @@ export function descriptorLimit(): number {
     return Number.isInteger(soft) && soft > 0 ? soft : Number.POSITIVE_INFINITY;
   } catch {
     return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Whether this process can open that many descriptors more. */
+export function hasDescriptors(count: number): boolean {
+  const opened: number[] = [];
+  try {
+    while (opened.length < count) opened.push(openSync(devNull, 'r'));
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'EMFILE' && code !== 'ENFILE';
+  } finally {
+    for (const fd of opened) closeSync(fd);
   }
 }

@@ -1,25 +1,41 @@
 import { isIP } from 'node:net';
+import { constants } from 'node:os';
 import { MillraceError } from '../errors.ts';
+import { hasDescriptors } from './descriptor-limit.ts';
 import { errorName, type SocketAddress, TCP, TCP_SERVER, type TcpHandle } from './node-internals.ts';
 
 /** How long no connection is accepted after `accept` failed, in ms (out of descriptors, mostly). */
 export const ACCEPT_BACKOFF = 100;
 
+/** Descriptors that must be free to accept: a connection takes one, and another while it is handed over. */
+const MIN_DESCRIPTORS = 4;
+
+/** Ms between two looks at whether they are. */
+const PROBE_INTERVAL = 250;
+
+const EMFILE = -constants.errno.EMFILE;
+
 export interface ListenerEvents {
   onConnection(client: TcpHandle): void;
   /**
-   * `accept` failed. The listener has closed its handle, because libuv would call again at once and spin;
-   * the owner gives it another after {@link ACCEPT_BACKOFF}. The kernel's backlog holds who connects meanwhile
-   * as long as another handle keeps the socket open.
+   * `accept` failed, or would, for want of descriptors. The listener has closed its handle; the owner gives it
+   * another after {@link ACCEPT_BACKOFF}. The kernel's backlog holds who connects meanwhile as long as another
+   * handle keeps the socket open.
    */
   onAcceptError(error: number): void;
 }
 
-/** Accepts connections on a listening handle. */
+/**
+ * Accepts connections on a listening handle.
+ *
+ * Out of descriptors libuv tells nobody: it accepts and closes connections by means of a spare descriptor, and
+ * when another thread has taken that one, it tries again at once, for ever. So the listener looks itself.
+ */
 export class Listener {
   readonly #backlog: number;
   readonly #events: ListenerEvents;
   #handle: TcpHandle | null = null;
+  #probe: NodeJS.Timeout | undefined;
 
   constructor(backlog: number, events: ListenerEvents) {
     this.#backlog = backlog;
@@ -30,14 +46,10 @@ export class Listener {
   start(handle: TcpHandle): number {
     this.close();
     handle.onconnection = (status, client): void => {
-      if (client !== undefined && status === 0) {
-        this.#events.onConnection(client);
-      } else {
-        this.close();
-        this.#events.onAcceptError(status);
-      }
+      if (client !== undefined && status === 0) this.#events.onConnection(client);
+      else this.#fail(status);
     };
-    const error = handle.listen(this.#backlog);
+    const error = hasDescriptors(MIN_DESCRIPTORS) ? handle.listen(this.#backlog) : EMFILE;
     if (error !== 0) {
       handle.close();
       return error;
@@ -45,6 +57,10 @@ export class Listener {
     // Accepted sockets inherit it on Linux, which saves a system call for each.
     handle.setNoDelay(true);
     this.#handle = handle;
+    this.#probe = setInterval(() => {
+      if (!hasDescriptors(MIN_DESCRIPTORS)) this.#fail(EMFILE);
+    }, PROBE_INTERVAL);
+    this.#probe.unref();
     return 0;
   }
 
@@ -54,8 +70,14 @@ export class Listener {
   }
 
   close(): void {
+    clearInterval(this.#probe);
     this.#handle?.close();
     this.#handle = null;
+  }
+
+  #fail(error: number): void {
+    this.close();
+    this.#events.onAcceptError(error);
   }
 }
 
