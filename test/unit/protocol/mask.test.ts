@@ -68,6 +68,41 @@ describe('applyMask', () => {
     expect(memory).toEqual(pattern(1000));
   });
 
+  it('equals the byte-wise XOR for long payloads at every alignment, in the known buffer and in others', () => {
+    const known = new Uint8Array(new ArrayBuffer(4200), 3);
+    // More than enough in a row to become the known one.
+    for (let run = 0; run < 100; run++) applyMask(known, wordsOf(known), 0, 400, 0);
+    for (const bytes of [known, new Uint8Array(4100), new Uint8Array(new ArrayBuffer(4200), 6)]) {
+      for (const key of KEYS) {
+        for (const offset of OFFSETS) {
+          for (const length of [255, 256, 257, 263, 264, 287, 288, 289, 290, 291, 1000, 2047, 3999]) {
+            bytes.fill(CANARY);
+            bytes.set(pattern(length, 9), offset + MARGIN);
+            const wanted = Uint8Array.from(bytes);
+            wanted.set(naive(pattern(length, 9), key), offset + MARGIN);
+            const seen = applyMask(bytes, wordsOf(bytes), offset + MARGIN, length, keyNumber(key));
+            if (Buffer.compare(bytes, wanted) !== 0) expect(bytes).toEqual(wanted);
+            const or = naiveOr(naive(pattern(length, 9), key));
+            if ((folded(seen) & or) !== or) expect.fail(`hides bits at ${offset}, ${length}`);
+          }
+        }
+      }
+    }
+  });
+
+  it('learns another buffer when the known one is no more used', () => {
+    for (let round = 0; round < 3; round++) {
+      const bytes = new Uint8Array(1000);
+      for (let run = 0; run < 150; run++) {
+        bytes.set(pattern(900, run));
+        applyMask(bytes, wordsOf(bytes), 0, 900, keyNumber(SAMPLE_KEY));
+        const wanted = naive(pattern(900, run), SAMPLE_KEY);
+        if (Buffer.compare(bytes.subarray(0, 900), wanted) !== 0)
+          expect(bytes.subarray(0, 900)).toEqual(wanted);
+      }
+    }
+  });
+
   it('returns the OR of the unmasked bytes, and no other bits', () => {
     for (const offset of OFFSETS) {
       for (const length of LENGTHS) {
