@@ -44,6 +44,9 @@ export interface ReceiverLimits {
   readonly maxFragments: number;
 }
 
+/** A declared length is believed up to this many times what arrived of it. */
+const GROWTH = 4;
+
 /** The first size of a buffer that joins a message. */
 const FIRST_JOIN_SIZE = 1024;
 
@@ -136,10 +139,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     const size = state.messageLength + length;
     let joined = state.joined;
     if (joined === null || joined.length < size) {
-      // At least doubled: above the largest class of the pool, joining would be quadratic otherwise.
-      const least =
-        joined === null ? FIRST_JOIN_SIZE : Math.min(2 * joined.length, this.#limits.maxPayloadLength);
-      const grown = this.#pool.take(Math.max(size, least));
+      const grown = this.#pool.take(this.#joinSize(state, joined, size));
       if (joined !== null) {
         grown.set(joined.subarray(0, state.messageLength), 0);
         this.#pool.give(joined);
@@ -152,6 +152,17 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
       joined.set(bytes.subarray(offset, offset + length), state.messageLength);
     }
     state.messageLength = size;
+  }
+
+  /**
+   * Four times what arrived, if the frame declares as much. At least doubled: joining many fragments would be
+   * quadratic otherwise.
+   */
+  #joinSize(state: S, joined: Uint8Array | null, arrived: number): number {
+    const declared = Math.min(arrived + state.remaining, GROWTH * arrived);
+    const least =
+      joined === null ? FIRST_JOIN_SIZE : Math.min(2 * joined.length, this.#limits.maxPayloadLength);
+    return Math.max(declared, least);
   }
 
   #finishMessage(state: S): boolean {
