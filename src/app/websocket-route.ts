@@ -16,6 +16,9 @@ import { detach, type WebSocket } from './web-socket.ts';
 /** Progress of an incomplete message that counts as activity, in bytes for each `idleTimeout`. */
 const MIN_PROGRESS = 16 * 1024;
 
+/** Bytes up to which a loop copies a message faster than `slice` (measured: 20 bytes in 197 ns, `slice` 324). */
+const SMALL_MESSAGE = 128;
+
 /** What the `close` handler is told beside 1006, in the words of uWebSockets.js. */
 const FAILURE_TEXT: Readonly<Record<number, string>> = {
   [CloseCode.PROTOCOL_ERROR]: 'Received invalid WebSocket frame',
@@ -136,17 +139,27 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     try {
       let result: unknown;
       if (messageView !== undefined) {
-        const view = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+        const view = this.shard.io.messageViews.view(bytes, offset, length);
         result = messageView(session.socket, view, isBinary);
       } else if (message !== undefined) {
-        const start = bytes.byteOffset + offset;
-        const copy = bytes.buffer.slice(start, start + length) as ArrayBuffer;
-        result = message(session.socket, copy, isBinary);
+        result = message(session.socket, this.#ownMessage(bytes, offset, length), isBinary);
       }
       if (result !== undefined) this.#watch(session, result);
     } catch (error) {
       this.#fail(session, error);
     }
+  }
+
+  /** A copy that belongs to the handler. */
+  #ownMessage(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
+    if (length <= SMALL_MESSAGE) {
+      const copy = new ArrayBuffer(length);
+      const view = new Uint8Array(copy);
+      for (let i = 0; i < length; i++) view[i] = bytes[offset + i]!;
+      return copy;
+    }
+    const start = bytes.byteOffset + offset;
+    return bytes.buffer.slice(start, start + length) as ArrayBuffer;
   }
 
   onPing(session: Session, bytes: Uint8Array, offset: number, length: number): void {

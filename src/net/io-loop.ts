@@ -2,6 +2,7 @@ import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
+import { ViewTable } from './view-table.ts';
 import { BlockPool, Cork, SlabPool } from './write-memory.ts';
 
 /** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
@@ -29,6 +30,8 @@ export class IoLoop {
   readonly slabs = new SlabPool();
   readonly cork = new Cork(this.slabs);
   readonly blocks = new BlockPool();
+  /** Views of messages, for handlers that take one during their call. */
+  readonly messageViews = new ViewTable();
   readonly timer = new IdleTimer();
   /** Indexed by Counter; shared memory where the thread belongs to a server. */
   readonly counters: Float64Array;

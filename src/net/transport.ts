@@ -220,7 +220,7 @@ export class Transport implements Output, TimerNode {
   flushCork(): void {
     const { cork } = this.io;
     if (cork.length === 0) return;
-    const result = this.#write(new Uint8Array(cork.slab.memory, cork.start, cork.length));
+    const result = this.#write(cork.view());
     if (result === ASYNC) this.#inFlightSlab = cork.pin();
     else cork.written();
   }

@@ -1,4 +1,5 @@
 import { BufferPool } from '../protocol/buffer-pool.ts';
+import { ViewTable } from './view-table.ts';
 
 /**
  * Memory that frames are written into on their way to the kernel.
@@ -63,6 +64,7 @@ export class Cork {
   start = 0;
   length = 0;
   readonly #slabs: SlabPool;
+  readonly #views = new ViewTable();
 
   constructor(slabs: SlabPool) {
     this.#slabs = slabs;
@@ -80,6 +82,11 @@ export class Cork {
     }
     this.start = 0;
     return 0;
+  }
+
+  /** What is corked. */
+  view(): Uint8Array {
+    return this.#views.view(this.slab.bytes, this.start, this.length);
   }
 
   /** The corked bytes are written. */
