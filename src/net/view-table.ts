@@ -12,7 +12,7 @@ export class ViewTable {
   #bytes: Uint8Array = NO_BYTES;
   #memory: ArrayBufferLike = NO_BYTES.buffer;
   #start = 0;
-  readonly #views: Uint8Array[] = new Array<Uint8Array>(SLOTS).fill(NO_BYTES);
+  readonly #views: (Uint8Array | null)[] = new Array<Uint8Array | null>(SLOTS).fill(null);
   /** Offset of each view; -1 where there is none. */
   readonly #offsets = new Int32Array(SLOTS).fill(-1);
 
@@ -21,7 +21,7 @@ export class ViewTable {
     if (bytes !== this.#bytes) this.#turnTo(bytes);
     const slot = (offset ^ (length << 3)) & (SLOTS - 1);
     const kept = this.#views[slot]!;
-    if (this.#offsets[slot] === offset && kept.length === length) return kept;
+    if (kept !== null && this.#offsets[slot] === offset && kept.length === length) return kept;
     const view = new Uint8Array(this.#memory, this.#start + offset, length);
     this.#views[slot] = view;
     this.#offsets[slot] = offset;
@@ -32,7 +32,7 @@ export class ViewTable {
     this.#bytes = bytes;
     this.#memory = bytes.buffer;
     this.#start = bytes.byteOffset;
-    this.#views.fill(NO_BYTES);
+    this.#views.fill(null);
     this.#offsets.fill(-1);
   }
 }
