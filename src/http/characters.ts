@@ -3,12 +3,16 @@ export const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;
+export const QUOTE = 0x22;
 export const PERCENT = 0x25;
 export const ASTERISK = 0x2a;
 export const COMMA = 0x2c;
 export const SLASH = 0x2f;
 export const COLON = 0x3a;
+export const SEMICOLON = 0x3b;
+export const EQUALS = 0x3d;
 export const QUESTION_MARK = 0x3f;
+export const BACKSLASH = 0x5c;
 
 const LETTERS_AND_DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
