@@ -83,14 +83,28 @@ export function stopChild(child) {
   });
 }
 
-function killAll() {
-  for (const child of running) child.kill('SIGKILL');
+/** @type {Set<() => void>} */
+const cleanups = new Set();
+
+/**
+ * Has something undone when this process ends, by a signal too.
+ *
+ * @param {() => void} cleanup must not wait
+ */
+export function atEnd(cleanup) {
+  cleanups.add(cleanup);
 }
 
-process.once('exit', killAll);
+function endAll() {
+  for (const child of running) child.kill('SIGKILL');
+  for (const cleanup of cleanups) cleanup();
+  cleanups.clear();
+}
+
+process.once('exit', endAll);
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.once(signal, () => {
-    killAll();
+    endAll();
     process.kill(process.pid, signal);
   });
 }

@@ -1,19 +1,7 @@
-#!/usr/bin/env node
 // @ts-check
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
-import { fixed, markdownTable, percent } from '../lib/markdown.js';
-import { measureMicro, runMicros } from '../lib/micro-run.js';
+/** The frame parser alone, in memory: one chunk of whole masked frames after the other. */
 
-const HELP = `The frame parser alone, in memory: no sockets, one chunk of whole masked frames after the other.
-
-  node bench/micro/frame-parser.js [options]
-
-  --seconds 1      length of a measurement
-  --reps 3         repetitions
-  --build FOLDER   another build of millrace (it has dist/) instead of this one
-  --help
-`;
+/** @typedef {import('../lib/micro-run.js').Load} Load */
 
 /** Bytes of a chunk, as one read of the engine brings them. */
 const CHUNK = 256 * 1024;
@@ -23,30 +11,11 @@ const LARGE = 1024 * 1024;
 /** Chunks that one timed call parses. */
 const ROUNDS = 8;
 
-const { values } = parseArgs({
-  options: {
-    case: { type: 'string' },
-    seconds: { type: 'string', default: '1' },
-    reps: { type: 'string', default: '3' },
-    build: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-const root =
-  values.build === undefined ? new URL('../../', import.meta.url) : pathToFileURL(`${values.build}/`);
-
 /**
- * @param {string} file of src/protocol
- * @returns {Promise<any>}
+ * @param {Load} load
+ * @returns {Promise<typeof import('../../src/protocol/frame-parser.ts')>}
  */
-const load = (file) => import(new URL(`dist/src/protocol/${file}`, root).href);
-
-/** @returns {Promise<typeof import('../../src/protocol/frame-parser.ts')>} */
-const loadFrameParser = () => load('frame-parser.js');
-/** @returns {Promise<typeof import('../../src/protocol/receiver.ts')>} */
-const loadReceiver = () => load('receiver.js');
-/** @returns {Promise<typeof import('../../src/protocol/buffer-pool.ts')>} */
-const loadBufferPool = () => load('buffer-pool.js');
+const loadFrameParser = (load) => load('protocol/frame-parser.js');
 
 /**
  * Masked frames, one behind the other. Parsing unmasks them in place, and the next parse masks them again; with
@@ -124,12 +93,13 @@ class MessageCounter {
 }
 
 /**
+ * @param {Load} load
  * @param {number} firstByte
  * @param {number} length
  * @returns {Promise<() => number>} which returns the payload bytes for long frames, else the frames
  */
-async function parserWork(firstByte, length) {
-  const { FRAME_HEADROOM, FrameParser, FrameState } = await loadFrameParser();
+async function parserWork(load, firstByte, length) {
+  const { FRAME_HEADROOM, FrameParser, FrameState } = await loadFrameParser(load);
   const count = Math.max(1, Math.floor(CHUNK / (length + 6)));
   const chunk = maskedFrames(FRAME_HEADROOM, count, firstByte, length);
   const counter = new FrameCounter();
@@ -148,13 +118,16 @@ async function parserWork(firstByte, length) {
 /**
  * The same with the rules on messages: fragmentation, limits, UTF-8.
  *
+ * @param {Load} load
  * @param {number} firstByte
  * @returns {Promise<() => number>}
  */
-async function receiverWork(firstByte) {
-  const { FRAME_HEADROOM, FrameParser } = await loadFrameParser();
-  const { Receiver, ReceiverState } = await loadReceiver();
-  const { BufferPool } = await loadBufferPool();
+async function receiverWork(load, firstByte) {
+  const { FRAME_HEADROOM, FrameParser } = await loadFrameParser(load);
+  /** @type {typeof import('../../src/protocol/receiver.ts')} */
+  const { Receiver, ReceiverState } = await load('protocol/receiver.js');
+  /** @type {typeof import('../../src/protocol/buffer-pool.ts')} */
+  const { BufferPool } = await load('protocol/buffer-pool.js');
   const { isUtf8 } = await import('node:buffer');
   const count = Math.floor(CHUNK / (SMALL + 6));
   const chunk = maskedFrames(FRAME_HEADROOM, count, firstByte, SMALL);
@@ -189,78 +162,38 @@ const TEXT_20 = 'parser, text 20 B';
 const BINARY_1M = 'parser, binary 1 MiB';
 const COPY_1M = 'Buffer.copy, 1 MiB';
 
-/** @type {readonly import('../lib/micro-run.js').MicroCase[]} */
-const CASES = [
-  { name: BINARY_20, prepare: () => parserWork(BINARY, SMALL) },
-  { name: TEXT_20, prepare: () => parserWork(TEXT, SMALL) },
-  { name: 'parser and receiver, binary 20 B', prepare: () => receiverWork(BINARY) },
-  { name: 'parser and receiver, text 20 B', prepare: () => receiverWork(TEXT) },
-  { name: BINARY_1M, prepare: () => parserWork(BINARY, LARGE) },
-  { name: COPY_1M, prepare: copyWork },
-];
-
-/** @param {Map<string, import('../lib/stats.js').Summary>} results */
-function report(results) {
-  const rows = Array.from(results, ([name, { median, spread }]) => {
-    const isBytes = name.endsWith('1 MiB');
-    const figure = isBytes ? `${fixed(median / 1e9, 2)} GB/s` : `${fixed(median / 1e6, 1)} million frames/s`;
-    return [name, figure, percent(spread)];
-  });
-  /** @param {string} name */
-  const rate = (name) => results.get(name)?.median ?? Number.NaN;
-  const slowest = Math.min(rate(BINARY_20), rate(TEXT_20)) / 1e6;
-  const bytes = rate(BINARY_1M) / 1e9;
-  const share = rate(BINARY_1M) / rate(COPY_1M);
-  const verdicts = [
-    ['P10, 20 B: million frames/s', fixed(slowest, 1), '8', '20', verdict(slowest >= 8, slowest >= 20)],
-    ['P10, 1 MiB: GB/s', fixed(bytes, 2), '2', '', verdict(bytes >= 2, false)],
-    [
-      'P10, 1 MiB: share of Buffer.copy',
-      fixed(share, 2),
-      '',
-      '0.50',
-      share >= 0.5 ? 'aim reached' : 'aim not reached',
-    ],
-  ];
-  return [
-    `# Frame parser, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}`,
-    markdownTable(['', 'rate', 'spread'], rows),
-    '## Targets',
-    markdownTable(['', 'figure', 'must', 'aim', ''], verdicts),
-  ].join('\n\n');
-}
-
-/**
- * @param {boolean} isMet
- * @param {boolean} isAimReached
- */
-function verdict(isMet, isAimReached) {
-  if (isAimReached) return 'aim reached';
-  return isMet ? 'met' : 'MISSED';
-}
-
-async function main() {
-  if (values.help) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const one = CASES.find(({ name }) => name === values.case);
-  if (one !== undefined) {
-    await measureMicro(one, Number(values.seconds));
-    return;
-  }
-  const args = [
-    '--seconds',
-    values.seconds,
-    ...(values.build === undefined ? [] : ['--build', values.build]),
-  ];
-  const names = CASES.map(({ name }) => name);
-  const options = { repetitions: Number(values.reps), args, cpu: 0 };
-  const results = await runMicros(fileURLToPath(import.meta.url), names, options);
-  process.stdout.write(`${report(results)}\n`);
-}
-
-main().catch((error) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+/** @type {import('../lib/micro-run.js').MicroSuite} */
+export default {
+  name: 'frame-parser',
+  title: 'Frame parser',
+  cases: [
+    { name: BINARY_20, unit: 'frames', prepare: (load) => parserWork(load, BINARY, SMALL) },
+    { name: TEXT_20, unit: 'frames', prepare: (load) => parserWork(load, TEXT, SMALL) },
+    {
+      name: 'parser and receiver, binary 20 B',
+      unit: 'messages',
+      prepare: (load) => receiverWork(load, BINARY),
+    },
+    { name: 'parser and receiver, text 20 B', unit: 'messages', prepare: (load) => receiverWork(load, TEXT) },
+    { name: BINARY_1M, unit: 'B', prepare: (load) => parserWork(load, BINARY, LARGE) },
+    { name: COPY_1M, unit: 'B', prepare: copyWork },
+  ],
+  targets: [
+    {
+      id: 'P10',
+      title: 'million frames of 20 B a second',
+      cases: [BINARY_20, TEXT_20],
+      scale: 1e6,
+      must: 8,
+      aim: 20,
+    },
+    { id: 'P10', title: '1 MiB binary, GB/s', cases: [BINARY_1M], scale: 1e9, must: 2 },
+    {
+      id: 'P10',
+      title: '1 MiB binary, share of Buffer.copy',
+      cases: [BINARY_1M],
+      against: COPY_1M,
+      aim: 0.5,
+    },
+  ],
+};
