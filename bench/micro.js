@@ -13,7 +13,7 @@ const HELP = `Micro-benchmarks: parts of the engine alone, in memory, each case 
   npm run bench:micro -- [options]
 
   --list             the names of the suites and their cases
-  --only NAMES       suites, or words in the names of cases: --only mask,utf8 or --only "frame-parser: 20 B"
+  --only NAMES       suites: --only mask,utf8; or one case: --only "mask: 20 B"; may be given again
   --against REV      build that revision of the repository too, in a temporary worktree, run both in turns
                      (A B, B A, …), and print what changed; the exit code is 1 when a case became slower
   --threshold 5      percent from which on a change counts, unless the noise is larger
@@ -39,12 +39,12 @@ async function allSuites() {
 
 /**
  * @param {readonly MicroSuite[]} suites
- * @param {string | undefined} only
+ * @param {readonly string[] | undefined} only
  * @returns {MicroSuite[]}
  */
 function choose(suites, only) {
   if (only === undefined) return [...suites];
-  const words = only.split(',').map((word) => word.trim());
+  const words = only.flatMap((text) => (text.includes(': ') ? [text] : text.split(',')));
   /** @param {string} name @param {string} word */
   const isMeant = (name, word) => name === word || name.toLowerCase().includes(word.toLowerCase());
   for (const word of words) {
@@ -80,7 +80,7 @@ async function main() {
   const { values } = parseArgs({
     options: {
       list: { type: 'boolean', default: false },
-      only: { type: 'string' },
+      only: { type: 'string', multiple: true },
       against: { type: 'string' },
       threshold: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '0.5' },

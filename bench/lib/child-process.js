@@ -5,6 +5,8 @@ import { spawn, spawnSync } from 'node:child_process';
 
 /** @type {Set<ChildProcess>} */
 const running = new Set();
+/** Those that lead a process group. @type {WeakSet<ChildProcess>} */
+const groups = new WeakSet();
 
 /** Pinning a process to a processor is done by `taskset` (util-linux). */
 export const canPin = spawnSync('taskset', ['--version']).status === 0;
@@ -14,15 +16,22 @@ export const canPin = spawnSync('taskset', ['--version']).status === 0;
  *
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cpu: number | string, env?: Readonly<Record<string, string>> }} options
+ * @param {object} options
+ * @param {number | string} options.cpu
+ * @param {Readonly<Record<string, string>>} [options.env]
+ * @param {string} [options.cwd]
+ * @param {boolean} [options.isGroup] it starts programs of its own, which die with it
  */
-export function spawnPinned(command, args, { cpu, env = {} }) {
+export function spawnPinned(command, args, { cpu, env = {}, cwd, isGroup = false }) {
   const pinned = ['-c', String(cpu), command, ...args];
   const child = spawn(canPin ? 'taskset' : command, canPin ? pinned : args, {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
+    detached: isGroup,
+    ...(cwd === undefined ? {} : { cwd }),
   });
   running.add(child);
+  if (isGroup) groups.add(child);
   child.once('exit', () => running.delete(child));
   child.once('error', () => running.delete(child));
   return child;
@@ -79,8 +88,21 @@ export function stopChild(child) {
       return;
     }
     child.once('exit', () => resolve());
-    child.kill('SIGKILL');
+    kill(child);
   });
+}
+
+/** @param {ChildProcess} child */
+function kill(child) {
+  if (!groups.has(child) || child.pid === undefined) {
+    child.kill('SIGKILL');
+    return;
+  }
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // All of them are gone.
+  }
 }
 
 /** @type {Set<() => void>} */
@@ -96,7 +118,7 @@ export function atEnd(cleanup) {
 }
 
 function endAll() {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) kill(child);
   for (const cleanup of cleanups) cleanup();
   cleanups.clear();
 }

@@ -24,6 +24,30 @@ export class LatencyHistogram {
   }
 
   /**
+   * The latencies that occurred, and how often: what another process can {@link merge}.
+   *
+   * @returns {[microseconds: number, times: number][]}
+   */
+  entries() {
+    /** @type {[number, number][]} */
+    const entries = [];
+    for (let step = 0; step <= this.#most; step++) {
+      const times = this.#counts[step] ?? 0;
+      if (times > 0) entries.push([step, times]);
+    }
+    return entries;
+  }
+
+  /** @param {readonly [number, number][]} entries of another histogram */
+  merge(entries) {
+    for (const [step, times] of entries) {
+      this.#counts[step] = (this.#counts[step] ?? 0) + times;
+      this.#total += times;
+      if (step > this.#most) this.#most = step;
+    }
+  }
+
+  /**
    * @param {number} share 0 to 1
    * @returns {number} milliseconds that so many took at most; NaN when there were none
    */

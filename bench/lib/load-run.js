@@ -16,6 +16,9 @@ import { startServer } from './server-process.js';
  * @property {import('./server-process.js').ServerCommand} command
  * @property {string} client file of bench/lib/
  * @property {Readonly<Record<string, unknown>>} work
+ * @property {Place} [place] where the two run; the server on processor 0 and the client on 1 if not given
+ *
+ * @typedef {{ readonly server: readonly number[], readonly client: readonly number[] }} Place processors
  *
  * @typedef {object} LoadOptions
  * @property {number} warmup seconds
@@ -24,11 +27,16 @@ import { startServer } from './server-process.js';
  * @property {number} retries
  */
 
-export const SERVER_CPU = 0;
-export const CLIENT_CPU = 1;
+/** @type {Place} */
+export const APART = { server: [0], client: [1] };
+/** For servers that are to use all there is. @type {Place} */
+export const TOGETHER = { server: [0, 1], client: [0, 1] };
 
 /** From here on other programs have disturbed a run. */
 export const STRANGER_LIMIT = 0.05;
+
+/** How long a client may take beside its measurement, in seconds. */
+const PATIENCE = 60;
 
 /** @param {string} text */
 export const progress = (text) => process.stderr.write(text);
@@ -60,18 +68,25 @@ export async function measureLoad(load, options) {
  * @param {LoadOptions} options
  * @returns {Promise<{ result: T, label: string }>}
  */
-async function measureOnce({ row, command, client, work }, { warmup, seconds, quiet }) {
-  await waitUntilQuiet([SERVER_CPU, CLIENT_CPU], quiet);
-  const server = await startServer(command, SERVER_CPU);
+async function measureOnce({ row, command, client, work, place = APART }, { warmup, seconds, quiet }) {
+  await waitUntilQuiet([...place.server, ...place.client], quiet);
+  const server = await startServer(command, place.server.join());
   const { name, version, port, pid } = server;
   /** @type {WindowOptions & { port: number, warmup: number }} */
-  const place = { port, serverPid: pid, serverCpu: SERVER_CPU, clientCpu: CLIENT_CPU, warmup, seconds };
+  const window = {
+    port,
+    serverPid: pid,
+    serverCpus: place.server,
+    clientCpus: place.client,
+    warmup,
+    seconds,
+  };
   const file = fileURLToPath(new URL(client, import.meta.url));
-  const child = spawnPinned(process.execPath, [file, JSON.stringify({ ...work, ...place })], {
-    cpu: CLIENT_CPU,
+  const child = spawnPinned(process.execPath, [file, JSON.stringify({ ...work, ...window })], {
+    cpu: place.client.join(),
   });
   try {
-    const line = await readJsonLine(child, 'the client', warmup + seconds + 30);
+    const line = await readJsonLine(child, 'the client', warmup + seconds + PATIENCE);
     const result = /** @type {T & { error?: string }} */ (line);
     if (result.error !== undefined) throw new Error(`${row}, ${name}: ${result.error}`);
     if (result.messages === 0) throw new Error(`${row}, ${name}: no message arrived`);

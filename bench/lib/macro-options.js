@@ -11,6 +11,7 @@ export const MACRO_HELP = `  --build FOLDER        another build of millrace (pa
   --retries 2           how often a measurement that they disturbed all the same is repeated
   --json FILE           keep the figures
   --markdown FILE       keep the tables
+  --list                the rows as JSON lines, and nothing else
   --help
 
 The tables go to stdout, progress to stderr. bench/README.md says how to read them.
@@ -36,6 +37,7 @@ export function macroOptions(allRows) {
       retries: { type: 'string', default: '2' },
       json: { type: 'string' },
       markdown: { type: 'string' },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });

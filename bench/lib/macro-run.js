@@ -6,8 +6,8 @@ import { machineInfo } from './machine-info.js';
 import { MACRO_HELP, macroOptions } from './macro-options.js';
 import { count, fixed, percent } from './markdown.js';
 import { pairedRun } from './paired-run.js';
-import { CLIENT_LIMIT, formatReport } from './report.js';
-import { figuresOf, judge, summarizeFigures } from './verdict.js';
+import { formatReport } from './report.js';
+import { CLIENT_LIMIT, figuresOf, judge, summarizeFigures } from './verdict.js';
 
 /**
  * A row of the table of targets: work that all candidates do, and what millrace must reach in it.
@@ -19,6 +19,8 @@ import { figuresOf, judge, summarizeFigures } from './verdict.js';
  * @property {readonly string[]} peers that run beside it where they are installed
  * @property {Readonly<Record<string, unknown>>} work of the load client
  * @property {Readonly<Record<string, Readonly<Record<string, unknown>>>>} [workOf] what is different for one candidate
+ * @property {import('./load-run.js').Place} [place] where server and client run
+ * @property {number} [most] repetitions that are enough, for rows that take long and vary little
  * @property {readonly import('./verdict.js').Target[]} targets
  *
  * A program in macro/.
@@ -30,6 +32,7 @@ import { figuresOf, judge, summarizeFigures } from './verdict.js';
  * @property {string} client file of lib/ that is the load
  * @property {readonly MacroRow[]} rows
  * @property {(options: MacroOptions) => Map<string, ServerCommand>} servers the candidates that can run here
+ * @property {typeof measureLoad} [measure] for loads that are not a server and a client
  *
  * @typedef {ReturnType<typeof macroOptions>} MacroOptions
  * @typedef {import('./server-process.js').ServerCommand} ServerCommand
@@ -55,9 +58,17 @@ async function main(program) {
     process.stdout.write(program.usage + MACRO_HELP);
     return;
   }
+  if (options.list) {
+    for (const { id, title, peers, most = 4 } of options.rows) {
+      process.stdout.write(`${JSON.stringify({ id, title, peers, most })}\n`);
+    }
+    return;
+  }
   if (!canPin) progress('taskset is missing: server and client share the processors\n');
   const servers = program.servers(options);
-  if (!servers.has('ws') || !servers.has('bun')) {
+  const isMissing = (/** @type {string} */ name) =>
+    options.rows.some(({ peers }) => peers.includes(name)) && !servers.has(name);
+  if (isMissing('ws') || isMissing('bun')) {
     progress('peers are missing; npm ci --prefix bench/peers --ignore-scripts\n');
   }
   const { title, unit } = program;
@@ -112,14 +123,16 @@ function candidatesOf({ subject, peers }, servers, { candidates }) {
  * @param {Record<string, string>} versions gets the names of the servers that took part
  * @returns {Promise<import('./report.js').RowReport>}
  */
-async function runRow({ client }, row, servers, options, versions) {
-  const { id, title, subject, work, workOf = {}, targets } = row;
+async function runRow({ client, measure = measureLoad }, row, servers, options, versions) {
+  const { id, title, subject, work, workOf = {}, place, most = options.reps, targets } = row;
   const names = candidatesOf(row, servers, options);
-  const results = await pairedRun(names, options.reps, async (name, repetition) => {
-    progress(`${id} ${repetition + 1}/${options.reps} ${name} … `);
+  const repetitions = Math.min(options.reps, most);
+  const results = await pairedRun(names, repetitions, async (name, repetition) => {
+    progress(`${id} ${repetition + 1}/${repetitions} ${name} … `);
     const command = /** @type {ServerCommand} */ (servers.get(name));
     const ownWork = { ...work, ...workOf[name.replace('baseline-', '')] };
-    const { result, label } = await measureLoad({ row: id, command, client, work: ownWork }, options);
+    const load = { row: id, command, client, work: ownWork, ...(place === undefined ? {} : { place }) };
+    const { result, label } = await measure(load, options);
     const figures = figuresOf(result);
     versions[name] = label;
     progress(`${describe(figures)}\n`);
@@ -141,7 +154,10 @@ async function runRow({ client }, row, servers, options, versions) {
 }
 
 /** @param {Figures} figures */
-function describe({ messagesPerSecond, serverShare, clientShare, latency99 }) {
+function describe({ messagesPerSecond, serverShare, clientShare, latency99, ...others }) {
+  const { bytesPerConnection, startMilliseconds } = others;
+  if (startMilliseconds !== undefined) return `${count(startMilliseconds)} ms`;
+  if (bytesPerConnection !== undefined) return `${count(bytesPerConnection)} bytes a connection`;
   const latency = latency99 === undefined ? '' : `, p99 ${fixed(latency99, 2)} ms`;
   const limit = clientShare >= CLIENT_LIMIT ? ' (the client is the limit)' : '';
   return `${count(messagesPerSecond)}/s, server ${percent(serverShare)}, client ${percent(clientShare)}${latency}${limit}`;

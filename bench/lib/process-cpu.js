@@ -1,6 +1,6 @@
 // @ts-check
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Processor time comes from /proc, so outside Linux there is none and the figures are NaN. */
 export const hasProc = existsSync('/proc/self/stat') && existsSync('/proc/stat');
@@ -21,6 +21,41 @@ export function processCpuSeconds(pid) {
   // The second field is the program's name in parentheses and may hold anything, parentheses too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/**
+ * The same of a process group: of its processes and of those that these have waited for.
+ *
+ * @param {number} group
+ */
+export function groupCpuSeconds(group) {
+  if (!hasProc) return Number.NaN;
+  let ticks = 0;
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
+      if (fields[2] === group) ticks += sum(fields.slice(11, 15));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return ticks / ticksPerSecond;
+}
+
+/**
+ * Bytes of memory that a process has in use (RSS).
+ *
+ * @param {number} pid
+ */
+export function processMemory(pid) {
+  if (!hasProc) return Number.NaN;
+  const [, kib] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  return Number(kib) * 1024;
 }
 
 /**

@@ -1,6 +1,8 @@
 // @ts-check
 import { STRANGER_LIMIT } from './load-run.js';
 import { count, fixed, markdownTable, percent, significant } from './markdown.js';
+import { bound, metricName, plural } from './metrics.js';
+import { CLIENT_LIMIT, outcomeOf } from './verdict.js';
 
 /**
  * What a run of a program in macro/ found, as it is kept in a JSON file.
@@ -31,9 +33,6 @@ import { count, fixed, markdownTable, percent, significant } from './markdown.js
  * @typedef {import('./verdict.js').Verdict} Verdict
  */
 
-/** From here on the client may be what limits the figure. */
-export const CLIENT_LIMIT = 0.95;
-
 /** @param {Report} report */
 export function formatReport({ title, unit, date, machine, versions, options, rows }) {
   const { cpu, cpus, memoryGiB, os, virtual, congestionControl, node } = machine;
@@ -49,8 +48,46 @@ export function formatReport({ title, unit, date, machine, versions, options, ro
   return `${parts.join('\n\n').replaceAll('  \n\n', '  \n')}\n`;
 }
 
-/** @param {string} unit */
-const plural = (unit) => (unit.endsWith('y') ? `${unit.slice(0, -1)}ies` : `${unit}s`);
+/**
+ * A column of a row's table: its title, and what it says of a candidate, undefined where it has no such figure.
+ *
+ * @typedef {object} Column
+ * @property {string} title with the plural of what is counted for `#`, and the singular for `@`
+ * @property {(summary: Summaries) => string | undefined} cell
+ */
+
+/**
+ * @param {import('./stats.js').Summary | undefined} summary
+ * @param {(median: number) => string} format
+ */
+const medianOf = (summary, format) => (summary === undefined ? undefined : format(summary.median));
+const MIB = 2 ** 20;
+
+/** @type {readonly Column[]} */
+const COLUMNS = [
+  { title: 'ms', cell: ({ startMilliseconds }) => medianOf(startMilliseconds, count) },
+  { title: 'bytes a connection', cell: ({ bytesPerConnection }) => medianOf(bytesPerConnection, count) },
+  { title: '#/s', cell: ({ messagesPerSecond }) => medianOf(messagesPerSecond, count) },
+  {
+    title: 'spread',
+    cell: ({ startMilliseconds, bytesPerConnection, messagesPerSecond }) =>
+      percent((startMilliseconds ?? bytesPerConnection ?? messagesPerSecond).spread),
+  },
+  { title: 'server CPU', cell: ({ serverShare }) => medianOf(serverShare, percent) },
+  {
+    title: 'µs CPU/@',
+    cell: ({ serverMicroseconds }) => medianOf(serverMicroseconds, significant),
+  },
+  { title: 'server MiB', cell: ({ serverMemory }) => medianOf(serverMemory, (bytes) => count(bytes / MIB)) },
+  { title: 'client CPU', cell: ({ clientShare }) => medianOf(clientShare, percent) },
+  { title: 'others', cell: ({ strangerShare }) => percent(strangerShare.max) },
+  { title: 'p50 ms', cell: ({ latency50 }) => medianOf(latency50, (ms) => fixed(ms, 2)) },
+  { title: 'p99 ms', cell: ({ latency99 }) => medianOf(latency99, (ms) => fixed(ms, 2)) },
+  { title: 'most ms', cell: ({ latencyMost }) => medianOf(latencyMost, (ms) => fixed(ms, 2)) },
+  { title: 'lost', cell: ({ lost }) => (lost === undefined ? undefined : count(lost.max)) },
+];
+/** What rows do not measure that have another figure. */
+const BY_THE_SECOND = new Set(['#/s', 'µs CPU/@', 'server CPU', 'client CPU']);
 
 /**
  * @param {RowReport} row
@@ -58,27 +95,21 @@ const plural = (unit) => (unit.endsWith('y') ? `${unit.slice(0, -1)}ies` : `${un
  */
 export function formatRow({ id, title, candidates }, unit) {
   const rows = Object.entries(candidates);
-  const hasLatency = rows.some(([, { summary }]) => summary.latency99 !== undefined);
-  const head = ['', `${plural(unit)}/s`, 'spread', 'server CPU', `µs CPU/${unit}`, 'client CPU', 'others'];
-  if (hasLatency) head.push('p50 ms', 'p99 ms', 'most ms');
-  head.push('');
+  const isByTheSecond = rows.every(
+    ([, { summary }]) => summary.startMilliseconds === undefined && summary.bytesPerConnection === undefined,
+  );
+  const columns = COLUMNS.filter(
+    (column) =>
+      (isByTheSecond || !BY_THE_SECOND.has(column.title)) &&
+      rows.some(([, { summary }]) => column.cell(summary) !== undefined),
+  );
+  const head = columns.map((column) => column.title.replace('#', plural(unit)).replace('@', unit));
   const lines = rows.map(([name, { summary }]) => [
     name,
-    count(summary.messagesPerSecond.median),
-    percent(summary.messagesPerSecond.spread),
-    percent(summary.serverShare.median),
-    significant(summary.serverMicroseconds.median),
-    percent(summary.clientShare.median),
-    percent(summary.strangerShare.max),
-    ...(hasLatency ? latencies(summary) : []),
+    ...columns.map((column) => column.cell(summary) ?? ''),
     remarksOn(summary).join(', '),
   ]);
-  return `## ${id}: ${title}\n\n${markdownTable(head, lines)}`;
-}
-
-/** @param {Summaries} summary */
-function latencies({ latency50, latency99, latencyMost }) {
-  return [latency50, latency99, latencyMost].map((summary) => fixed(summary?.median ?? Number.NaN, 2));
+  return `## ${id}: ${title}\n\n${markdownTable(['', ...head, ''], lines)}`;
 }
 
 /** @param {Summaries} summary */
@@ -98,41 +129,19 @@ function formatTargets(rows, unit) {
   const lines = rows.flatMap(({ id, verdicts }) =>
     verdicts.map((verdict) => [
       `${id} ${metricName(verdict, unit)}`,
-      fixed(verdict.figure.median, 2),
-      fixed(verdict.figure.min, 2),
-      fixed(verdict.figure.max, 2),
-      bound(verdict, verdict.must),
-      bound(verdict, verdict.aim),
-      outcome(verdict),
+      shown(verdict.figure.median),
+      shown(verdict.figure.min),
+      shown(verdict.figure.max),
+      bound(verdict.metric, verdict.must),
+      bound(verdict.metric, verdict.aim),
+      outcomeOf(verdict),
       verdict.cpuRatio === null ? '' : fixed(verdict.cpuRatio.median, 2),
     ]),
   );
   return markdownTable(head, lines);
 }
 
-/**
- * @param {Verdict} verdict
- * @param {string} unit
- */
-function metricName({ peer, metric }, unit) {
-  if (metric === 'latency99') return 'p99 of latency, ms';
-  const isByCpu = metric === 'messagesPerServerSecond';
-  return `to ${peer}, ${plural(unit)}${isByCpu ? ' per server CPU s' : '/s'}`;
-}
-
-/**
- * @param {Verdict} verdict
- * @param {number | undefined} limit
- */
-function bound({ metric }, limit) {
-  if (limit === undefined) return '';
-  return `${metric === 'latency99' ? 'under ' : ''}${fixed(limit, 2)}`;
-}
-
-/** @param {Verdict} verdict */
-function outcome({ isMet, isAimReached, isDisturbed }) {
-  const remark = isDisturbed ? ' (disturbed)' : '';
-  if (isAimReached === true) return `aim reached${remark}`;
-  if (isMet === null) return `aim not reached${remark}`;
-  return `${isMet ? 'met' : 'MISSED'}${remark}`;
+/** @param {number} figure */
+export function shown(figure) {
+  return figure >= 100 ? count(figure) : fixed(figure, 2);
 }

@@ -57,10 +57,10 @@ export function bunServer(file) {
 }
 
 /**
- * Starts a server on a processor of its own.
+ * Starts a server on processors of its own.
  *
  * @param {ServerCommand} server
- * @param {number} cpu
+ * @param {string} cpu
  * @returns {Promise<RunningServer>}
  */
 export async function startServer({ command, args, env }, cpu) {

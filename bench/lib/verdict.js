@@ -1,16 +1,17 @@
 // @ts-check
 import { STRANGER_LIMIT } from './load-run.js';
+import { isLowerBetter, METRICS } from './metrics.js';
 import { summarize } from './stats.js';
 
 /** @typedef {import('./load-window.js').WindowResult} WindowResult */
 /** @typedef {import('./stats.js').Summary} Summary */
 
 /**
- * What must be reached in a row: a ratio to a peer, or milliseconds that a latency must stay under.
+ * What must be reached in a row: a ratio to a peer, or a value of its own.
  *
  * @typedef {object} Target
  * @property {string} [peer] the candidate that a ratio is made with
- * @property {'messagesPerSecond' | 'messagesPerServerSecond' | 'latency99'} metric
+ * @property {import('./metrics.js').Metric} metric
  * @property {number} [must] what must be reached
  * @property {number} [aim] what is hoped for
  */
@@ -25,27 +26,40 @@ import { summarize } from './stats.js';
  * @property {number} serverShare of one processor, 0 to 1 and above
  * @property {number} clientShare of one processor, 0 to 1
  * @property {number} strangerShare
+ * @property {number} [serverMemory] bytes (RSS)
  * @property {number} [latency50] in ms, of the middle message
  * @property {number} [latency99] in ms
  * @property {number} [latencyMost] in ms
+ * @property {number} [lost] messages and connections that did not come back
+ * @property {number} [bytesPerConnection] of memory of the server
+ * @property {number} [startMilliseconds] until the first message came back
  *
  * The median, least and most of each.
  * @typedef {{ [name in keyof Figures]: Summary }} Summaries
  */
 
 /**
- * What a client that measures latency says too.
+ * What clients may say beside a WindowResult; each is a figure by the same name.
  *
- * @typedef {{ latency50: number, latency99: number, latencyMost: number }} LatencyResult in ms
+ * @typedef {Partial<Pick<Figures, typeof EXTRAS[number]>>} ExtraResult
  */
+const EXTRAS = /** @type {const} */ ([
+  'serverMemory',
+  'latency50',
+  'latency99',
+  'latencyMost',
+  'lost',
+  'bytesPerConnection',
+  'startMilliseconds',
+]);
 
 /**
- * @param {WindowResult & Partial<LatencyResult>} result
+ * @param {WindowResult & ExtraResult} result
  * @returns {Figures}
  */
 export function figuresOf(result) {
   const { messages, seconds, serverSeconds, clientSeconds, strangerShare } = result;
-  const { latency50, latency99, latencyMost } = result;
+  const extras = EXTRAS.filter((name) => result[name] !== undefined).map((name) => [name, result[name]]);
   return {
     messagesPerSecond: messages / seconds,
     messagesPerServerSecond: messages / serverSeconds,
@@ -53,9 +67,7 @@ export function figuresOf(result) {
     serverShare: serverSeconds / seconds,
     clientShare: clientSeconds / seconds,
     strangerShare,
-    ...(latency50 === undefined ? {} : { latency50 }),
-    ...(latency99 === undefined ? {} : { latency99 }),
-    ...(latencyMost === undefined ? {} : { latencyMost }),
+    ...Object.fromEntries(extras),
   };
 }
 
@@ -69,20 +81,23 @@ export function summarizeFigures(runs) {
   return /** @type {Summaries} */ (Object.fromEntries(entries));
 }
 
+/** From here on the client may be what limits the figure. */
+export const CLIENT_LIMIT = 0.95;
+
 /**
  * How a target was kept. A ratio is the median of the ratios of runs that were neighbours. `cpuRatio` is that of
  * the messages for each second of processor time of the server: it says how much faster the server is even where
  * the client was the limit.
  *
- * Repetitions that other programs disturbed are left out; where that leaves none, all are taken and the verdict is
- * worth little (`isDisturbed`).
+ * Repetitions that other programs disturbed are left out; where that leaves none, all are taken. `doubt` says why
+ * the figure proves nothing: that, or a client that was the limit; '' when it does prove something.
  *
  * @typedef {Target & {
  *   figure: Summary,
  *   cpuRatio: Summary | null,
  *   isMet: boolean | null,
  *   isAimReached: boolean | null,
- *   isDisturbed: boolean,
+ *   doubt: string,
  * }} Verdict
  */
 
@@ -105,14 +120,51 @@ export function judge(target, ours, theirs) {
     summarize(taken.map(([run, other]) => (run[name] ?? Number.NaN) / (other?.[name] ?? Number.NaN)));
   const figure =
     peer === undefined ? summarize(taken.map(([run]) => run[metric] ?? Number.NaN)) : ratioOf(metric);
+  // Not one message may be lost in any repetition.
+  const value = metric === 'lost' ? figure.max : figure.median;
   /** @param {number} limit */
-  const isKept = (limit) => (metric === 'latency99' ? figure.median < limit : figure.median >= limit);
+  const isKept = (limit) => (isLowerBetter(metric) ? value <= limit : value >= limit);
+  const isMet = must === undefined ? null : isKept(must);
+  const isAimReached = aim === undefined ? null : isKept(aim);
+  const isGood = isMet ?? isAimReached ?? false;
   return {
     ...target,
     figure,
-    cpuRatio: peer === undefined ? null : ratioOf('messagesPerServerSecond'),
-    isMet: must === undefined ? null : isKept(must),
-    isAimReached: aim === undefined ? null : isKept(aim),
-    isDisturbed: calm.length === 0,
+    cpuRatio: peer === undefined || !METRICS[metric].isByTime ? null : ratioOf('messagesPerServerSecond'),
+    isMet,
+    isAimReached,
+    doubt: Number.isNaN(value) ? 'no figure' : doubtOf(target, taken, calm.length > 0, isGood),
   };
+}
+
+/**
+ * @param {Target} target
+ * @param {readonly (readonly [Figures, Figures | undefined])[]} pairs
+ * @param {boolean} isUndisturbed
+ * @param {boolean} isGood
+ */
+function doubtOf({ peer, metric }, pairs, isUndisturbed, isGood) {
+  // Memory does not depend on who else uses the processors.
+  if (!METRICS[metric].isByTime) return '';
+  // A value of its own that is good in spite of it is good.
+  if (!isUndisturbed && !(peer === undefined && isGood)) return 'the machine was disturbed';
+  if (metric === 'messagesPerServerSecond') return '';
+  /** @param {0 | 1} side */
+  const isClientBound = (side) =>
+    summarize(pairs.map((pair) => pair[side]?.clientShare ?? 0)).median >= CLIENT_LIMIT;
+  // Ours could be better than the figure says, or theirs.
+  const isDoubtful = isGood ? peer !== undefined && isClientBound(1) : isClientBound(0);
+  return isDoubtful ? 'the client was the limit' : '';
+}
+
+/**
+ * One word for a verdict: 'met' and 'missed' are of what must be reached, where there is such a thing.
+ *
+ * @param {Pick<Verdict, 'isMet' | 'isAimReached' | 'doubt'>} verdict
+ */
+export function outcomeOf({ isMet, isAimReached, doubt }) {
+  if (doubt !== '') return `not judged: ${doubt}`;
+  if (isAimReached === true) return 'met, aim reached';
+  if (isMet === null) return 'aim not reached';
+  return isMet ? 'met' : 'MISSED';
 }
