@@ -3,6 +3,7 @@ export type { AppOptions, ListenCallback, ListenSocket } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
 export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
 export { App, DISABLED, default, us_listen_socket_close, us_socket_local_port } from './app/exports.ts';
+export { getParts } from './app/get-parts.ts';
 export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
 export type { HttpHandler } from './app/http-server.ts';
@@ -11,3 +12,5 @@ export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';
 export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
+export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
+export type { MultipartField } from './http/multipart.ts';

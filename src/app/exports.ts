@@ -1,4 +1,6 @@
+import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { type AppOptions, type ListenSocket, TemplatedApp } from './app.ts';
+import { getParts } from './get-parts.ts';
 
 /** Makes an App of one thread, with or without `new`. */
 export interface AppConstructor {
@@ -26,4 +28,11 @@ export function us_socket_local_port(socket: ListenSocket): number {
   return socket.port;
 }
 
-export default { App, DISABLED, us_listen_socket_close, us_socket_local_port };
+export default {
+  App,
+  DISABLED,
+  DeclarativeResponse,
+  getParts,
+  us_listen_socket_close,
+  us_socket_local_port,
+};
