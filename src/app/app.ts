@@ -9,7 +9,8 @@ import type { Transport } from '../net/transport.ts';
 import { REFUSING } from '../shard/acceptor.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
 import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
-import { type HttpHandler, HttpServer } from './http-server.ts';
+import type { HttpHandler } from './http-dispatcher.ts';
+import { HttpServer } from './http-server.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from './recognized-string.ts';
 import { checkPort, checkServerLimits, type ServerLimits } from './server-limits.ts';
 import { WebSocketRoute } from './websocket-route.ts';
@@ -72,7 +73,7 @@ export class TemplatedApp implements Drainable {
     const name = textOf(pattern);
     const checked: CheckedBehavior = checkBehavior(name, behavior);
     const route = new WebSocketRoute(name, checked, this.#shard);
-    this.#http.webSockets.add(ANY_METHOD, name, route);
+    this.#http.dispatcher.routes.webSockets.add(ANY_METHOD, name, route);
     this.#webSockets.push(route);
     return this;
   }
@@ -168,9 +169,9 @@ export class TemplatedApp implements Drainable {
   #route(method: string, pattern: RecognizedString, handler: HttpHandler | null): this {
     const name = textOf(pattern);
     if (handler === null) {
-      this.#http.routes.remove(method, name);
+      this.#http.dispatcher.routes.http.remove(method, name);
     } else if (typeof handler === 'function') {
-      this.#http.routes.add(method, name, handler);
+      this.#http.dispatcher.routes.http.add(method, name, handler);
     } else {
       throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `The handler of '${name}' must be a function`);
     }

@@ -1,17 +1,32 @@
 import { MillraceError } from '../errors.ts';
-import { ResponseHead } from '../http/response-writer.ts';
-import { httpDate, writeLatin1 } from '../net/native-ports.ts';
+import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
+import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
+import { tryWriteBytes, writeBytes, writeText } from '../net/write-bytes.ts';
 import { addressBytes } from './address.ts';
 import type { UpgradeContext } from './behavior.ts';
+import {
+  BodyCollector,
+  type BodyHandler,
+  type BodyReader,
+  ChunkReader,
+  type DataHandler,
+  type DataHandlerV2,
+  SizedChunkReader,
+} from './body-reader.ts';
 import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
 
-/** Whom a response tells that it is done, or that it became a WebSocket. */
+/** Whom a response tells what its user wants. */
 export interface ResponseOwner {
   /** False: the connection ends behind this response. */
   readonly keepAlive: boolean;
+  /** The request asks for a WebSocket, and may be answered with `upgrade`. */
+  readonly isHandshake: boolean;
   responseEnded(response: HttpResponse, close: boolean): void;
   responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void;
+  /** The response has a reader for the request's body now. */
+  bodyWanted(response: HttpResponse): void;
+  setPaused(isPaused: boolean): void;
 }
 
 export interface UpgradeFields {
@@ -23,29 +38,63 @@ export interface UpgradeFields {
   readonly headerLines: readonly (readonly [string, string])[];
 }
 
+/** How the body of a response is framed; NONE: its head is not sent yet. */
+const Framing = { NONE: 0, CHUNKED: 1, SIZED: 2 } as const;
+type Framing = (typeof Framing)[keyof typeof Framing];
+
+/** Bytes one `tryEnd` takes at most, so that the other connections get their turn. */
+const MAX_TRY = 4 * 1024 * 1024;
+
+/** Response heads that are not in use: their users never see them. */
+const spareHeads: ResponseHead[] = [];
+const MAX_SPARE_HEADS = 256;
+
 /** Whether the response can still be sent. */
 export let isOpen: (response: HttpResponse) => boolean;
+/** Whether some of it is sent, so that no other answer can take its place. */
+export let hasBegun: (response: HttpResponse) => boolean;
 /** Whether the handler said what to do when the peer leaves, and so may answer after it returned. */
 export let canAnswerLater: (response: HttpResponse) => boolean;
+/** The reader of the request's body, if there is one. */
+export let readerOf: (response: HttpResponse) => BodyReader | null;
 export let markEnded: (response: HttpResponse) => void;
 /** The peer is gone: calls `onAborted` once. */
 export let abort: (response: HttpResponse) => void;
+/** The kernel takes bytes again: calls `onWritable`. */
+export let writable: (response: HttpResponse) => void;
+
 /**
- * A response, in the names of uWebSockets.js. Valid until `end` or `upgrade`, or until `onAborted` was called.
+ * A response, in the names of uWebSockets.js. Valid until `end`, `endWithoutBody`, a `tryEnd` that sent all, or
+ * `upgrade`; or until `onAborted` was called. After that every method throws MILLRACE_STALE_ACCESS.
+ *
+ * What is written in a handler leaves when the handler is done, in one write; what is written later leaves at the end
+ * of the turn of the event loop, or with the `cork` around it.
  */
 export class HttpResponse {
   readonly #transport: Transport;
   readonly #owner: ResponseOwner;
-  readonly #isHead: boolean;
-  readonly #head = new ResponseHead();
+  readonly #method: string;
+  #head: ResponseHead | null = null;
   #headerLines: [string, string][] | null = null;
   #state: 'open' | 'ended' | 'aborted' = 'open';
+  #framing: Framing = Framing.NONE;
+  /** No bytes of a body are sent: HEAD, 204, 304. */
+  #isBodiless = false;
+  #offset = 0;
+  #total = 0;
   #onAborted: (() => void) | null = null;
+  #onWritable: ((offset: number) => boolean) | null = null;
+  #reader: BodyReader | null = null;
+  /** Fields of the user. */
+  // As in uWebSockets.js, whose users keep what belongs to a request on its response.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  [key: string]: any;
 
+  /** @internal */
   constructor(transport: Transport, owner: ResponseOwner, method: string) {
     this.#transport = transport;
     this.#owner = owner;
-    this.#isHead = method === 'HEAD';
+    this.#method = method;
   }
 
   /** The peer is gone; nothing can be sent any more. */
@@ -53,40 +102,176 @@ export class HttpResponse {
     return this.#state === 'aborted';
   }
 
-  /** Sets the status line, such as '404 Not Found'. First of all, or '200 OK' is sent. */
+  /**
+   * Sets the status line, such as '404 Not Found'. First of all, or '200 OK' is sent; a second call changes nothing.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is not a code and a phrase
+   */
   writeStatus(status: RecognizedString): this {
-    this.#assertOpen();
-    this.#head.writeStatus(textOf(status));
+    this.#openHead('writeStatus').writeStatus(textOf(status));
     return this;
   }
 
-  /** @throws MillraceError MILLRACE_INVALID_ARGUMENT when the header could not be sent as it is */
+  /**
+   * Adds a header line. Content-Length and Date are added by the server where they are not written; a Content-Length of
+   * one's own lets `write` send the body as it is instead of in chunks.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the header could not be sent as it is
+   */
   writeHeader(key: RecognizedString, value: RecognizedString | number): this {
-    this.#assertOpen();
+    const head = this.#openHead('writeHeader');
     const name = textOf(key);
     const text = typeof value === 'number' ? String(value) : textOf(value);
-    this.#head.writeHeader(name, text);
-    this.#headerLines ??= [];
-    this.#headerLines.push([name, text]);
+    head.writeHeader(name, text);
+    if (this.#owner.isHandshake) {
+      this.#headerLines ??= [];
+      this.#headerLines.push([name, text]);
+    }
     return this;
   }
 
-  /** Sends the response. */
-  end(body: RecognizedString = '', closeConnection = false): this {
-    const bytes = bytesOf(body);
-    return this.#finish(bytes.length, this.#isHead ? NO_BYTES : bytes, closeConnection);
+  /**
+   * Sends a part of a body whose length is not known before: in chunks, unless the handler wrote a Content-Length.
+   * Ends with `end`. An empty part sends nothing, as it would end the body.
+   *
+   * @returns true: no bytes wait in user space; false: there is backpressure, write on when `onWritable` is called
+   */
+  write(chunk: RecognizedString): boolean {
+    this.#assertOpen();
+    const isText = typeof chunk === 'string';
+    const bytes = isText ? NO_BYTES : bytesOf(chunk);
+    const length = isText ? textPort.byteLength(chunk) : bytes.length;
+    const transport = this.#transport;
+    if (length === 0) return !transport.blocked;
+    if (this.#framing === Framing.NONE) this.#beginStream(-1);
+    if (this.#framing === Framing.SIZED) this.#assertFits(length);
+    if (!this.#isBodiless) {
+      const isChunked = this.#framing === Framing.CHUNKED;
+      if (isChunked) writeLatin1(transport, `${length.toString(16)}\r\n`);
+      if (isText) writeText(transport, chunk, length);
+      else writeBytes(transport, bytes);
+      if (isChunked) writeLatin1(transport, '\r\n');
+    }
+    this.#offset += length;
+    return !transport.blocked;
   }
 
-  /** Sends the head alone, with the length a body would have: for HEAD and 304. */
+  /**
+   * Sends the response, or the last part of it.
+   *
+   * @param closeConnection the connection ends behind it. Default false
+   */
+  end(body: RecognizedString = '', closeConnection = false): this {
+    this.#assertOpen();
+    const isText = typeof body === 'string';
+    const bytes = isText ? NO_BYTES : bytesOf(body);
+    const length = isText ? textPort.byteLength(body) : bytes.length;
+    if (this.#framing !== Framing.NONE) return this.#endStream(body, length, closeConnection);
+    const close = this.#sendHead(length, closeConnection, true);
+    if (!this.#isBodiless && length > 0) {
+      if (isText) writeText(this.#transport, body, length);
+      else writeBytes(this.#transport, bytes);
+    }
+    return this.#finish(close);
+  }
+
+  /**
+   * Sends the head alone, for HEAD and 304.
+   *
+   * @param reportedContentLength bytes a body would have; left out when it is not given
+   */
   endWithoutBody(reportedContentLength?: number, closeConnection = false): this {
-    return this.#finish(reportedContentLength ?? -1, NO_BYTES, closeConnection);
+    this.#assertOpen();
+    if (this.#framing !== Framing.NONE) return this.#endStream('', 0, closeConnection);
+    if (reportedContentLength !== undefined) checkSize('endWithoutBody', reportedContentLength);
+    return this.#finish(this.#sendHead(reportedContentLength ?? -1, closeConnection, false));
+  }
+
+  /**
+   * Sends as much of a body of known length as the kernel takes now, and queues nothing. What was not taken is to be
+   * given again in `onWritable`; `getWriteOffset` tells where it starts.
+   *
+   * @param fullBodyOrChunk the next bytes of the body
+   * @param totalSize bytes of the whole body, the same in every call; 0: this is all of it
+   * @returns whether all of `fullBodyOrChunk` was taken, and whether the whole body was, which ends the response
+   */
+  tryEnd(fullBodyOrChunk: RecognizedString, totalSize: number): [ok: boolean, hasResponded: boolean] {
+    this.#assertOpen();
+    checkSize('tryEnd', totalSize);
+    const bytes = bytesOf(fullBodyOrChunk);
+    if (this.#framing === Framing.CHUNKED) {
+      throw misuse('res.tryEnd: write() began a body in chunks; go on with write(), and end()');
+    }
+    if (this.#framing === Framing.NONE) this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
+    if (totalSize !== 0 && totalSize !== this.#total) {
+      throw misuse(
+        `res.tryEnd: totalSize is ${totalSize}, and was ${this.#total} before: it is of the whole body`,
+      );
+    }
+    this.#assertFits(bytes.length);
+    const taken = this.#isBodiless ? bytes.length : this.#tryWrite(bytes);
+    this.#offset += taken;
+    const hasResponded = this.#offset === this.#total || this.#isBodiless;
+    if (hasResponded) this.#finish(!this.#owner.keepAlive);
+    return [taken === bytes.length, hasResponded];
+  }
+
+  /** Bytes of the body that were taken so far, by `tryEnd` and `write`. */
+  getWriteOffset(): number {
+    this.#assertOpen();
+    return this.#offset;
+  }
+
+  /**
+   * Called when the kernel takes bytes again. The callback gets `getWriteOffset()`, and returns whether all that it
+   * wrote was taken (true also when it wrote nothing).
+   */
+  onWritable(callback: (offset: number) => boolean): this {
+    this.#assertOpen();
+    this.#onWritable = checkFunction('onWritable', callback);
+    return this;
   }
 
   /** Called once when the peer goes away before the response is sent. Needed when a handler answers later. */
   onAborted(callback: () => void): this {
     this.#assertOpen();
-    this.#onAborted = callback;
+    this.#onAborted = checkFunction('onAborted', callback);
     return this;
+  }
+
+  /**
+   * Reads the request's body: the callback gets each piece as it arrives, and an empty one that is the last when there
+   * is no body. The ArrayBuffer is the callback's own and may be kept. Until there is a reader the body waits; a body
+   * that nobody has read when the response is sent is read and forgotten, or, when it is long, ends the connection.
+   */
+  onData(callback: DataHandler): this {
+    return this.#read(new ChunkReader(checkFunction('onData', callback)));
+  }
+
+  /**
+   * The same with the number of bytes that are to come at most: 0n says that the piece is the last one. It is exact with
+   * a Content-Length, and 2n ** 64n - 1n until the end of a body in chunks.
+   */
+  onDataV2(callback: DataHandlerV2): this {
+    return this.#read(new SizedChunkReader(checkFunction('onDataV2', callback)));
+  }
+
+  /** Reads the request's body whole. The callback gets null as soon as it is known to be longer than `maxSize`. */
+  collectBody(maxSize: number, callback: BodyHandler): this {
+    checkSize('collectBody', maxSize);
+    return this.#read(new BodyCollector(maxSize, checkFunction('collectBody', callback)));
+  }
+
+  /** Reads no more of the request's body; the peer is made to wait. */
+  pause(): void {
+    this.#assertOpen();
+    this.#owner.setPaused(true);
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#assertOpen();
+    this.#owner.setPaused(false);
   }
 
   /** Sends all that `callback` writes in one go. Handlers run corked already; after an `await` it saves writes. */
@@ -100,6 +285,11 @@ export class HttpResponse {
       this.#transport.endCork(previous);
     }
     return this;
+  }
+
+  /** The old name of `cork`. */
+  collect(callback: () => void): this {
+    return this.cork(callback);
   }
 
   /** Closes the connection at once; `onAborted` is called. */
@@ -148,18 +338,100 @@ export class HttpResponse {
     return this.#transport.peerName().port;
   }
 
-  #finish(contentLength: number, body: Uint8Array, closeConnection: boolean): this {
+  #read(reader: BodyReader): this {
     this.#assertOpen();
-    const close = closeConnection || this.#head.close || !this.#owner.keepAlive;
-    writeLatin1(this.#transport, this.#head.finish(contentLength, httpDate(), close));
-    if (body.length > 0) {
-      const at = this.#transport.reserve(body.length);
-      this.#transport.bytes.set(body, at);
-      this.#transport.commit(body.length);
+    this.#reader = reader;
+    this.#owner.bodyWanted(this);
+    return this;
+  }
+
+  #tryWrite(bytes: Uint8Array): number {
+    const transport = this.#transport;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    const taken = tryWriteBytes(transport, bytes, MAX_TRY);
+    transport.endCork(previous);
+    if (taken < bytes.length && !transport.blocked) transport.io.wantWritable(transport);
+    return taken;
+  }
+
+  /** Sends the head of a body that comes in parts. `total`: its length, or -1. */
+  #beginStream(total: number): void {
+    const written = this.#openHead('write').contentLength;
+    if (total >= 0 && written >= 0 && written !== total) {
+      throw misuse(`res.tryEnd: totalSize is ${total}, and the Content-Length written before is ${written}`);
     }
+    const length = Math.max(total, written);
+    this.#sendHead(length < 0 ? CHUNKED : length, false, false);
+    this.#framing = length < 0 ? Framing.CHUNKED : Framing.SIZED;
+    this.#total = length;
+  }
+
+  #endStream(body: RecognizedString, length: number, closeConnection: boolean): this {
+    if (this.#framing === Framing.SIZED && this.#offset + length !== this.#total) {
+      throw misuse(
+        `res.end: ${this.#offset + length} bytes of a body were written, and ${this.#total} were announced`,
+      );
+    }
+    if (length > 0) this.write(body);
+    if (this.#framing === Framing.CHUNKED && !this.#isBodiless) writeLatin1(this.#transport, '0\r\n\r\n');
+    return this.#finish(closeConnection || !this.#owner.keepAlive);
+  }
+
+  /** Returns whether the connection ends behind this response. `isBody`: `length` bytes follow. */
+  #sendHead(length: number, closeConnection: boolean, isBody: boolean): boolean {
+    const head = this.#openHead('end');
+    const { contentLength } = head;
+    this.#isBodiless = !allowsBody(this.#method, head.status);
+    if (isBody && contentLength >= 0 && contentLength !== length && !this.#isBodiless) {
+      throw misuse(
+        `res.end: the body has ${length} bytes, and the Content-Length written before is ${contentLength}`,
+      );
+    }
+    const close = closeConnection || head.close || !this.#owner.keepAlive;
+    writeLatin1(this.#transport, head.finish(length, httpDate(), close));
+    this.#returnHead();
+    return close;
+  }
+
+  #finish(close: boolean): this {
     this.#state = 'ended';
+    this.#release();
     this.#owner.responseEnded(this, close);
     return this;
+  }
+
+  /** What a user keeps of this object is to keep nothing else alive. */
+  #release(): void {
+    this.#onAborted = null;
+    this.#onWritable = null;
+    this.#reader = null;
+    this.#headerLines = null;
+    this.#returnHead();
+  }
+
+  #returnHead(): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    head.reset();
+    if (spareHeads.length < MAX_SPARE_HEADS) spareHeads.push(head);
+  }
+
+  #openHead(method: string): ResponseHead {
+    this.#assertOpen();
+    if (this.#framing !== Framing.NONE) {
+      throw misuse(`res.${method}: the head was sent with the first write() or tryEnd(); call it before`);
+    }
+    this.#head ??= spareHeads.pop() ?? new ResponseHead();
+    return this.#head;
+  }
+
+  #assertFits(length: number): void {
+    if (this.#offset + length <= this.#total) return;
+    throw misuse(
+      `res.write: ${this.#offset + length} bytes are more than the ${this.#total} of the body that were announced`,
+    );
   }
 
   #assertOpen(): void {
@@ -173,18 +445,42 @@ export class HttpResponse {
 
   static {
     isOpen = (response) => response.#state === 'open';
+    hasBegun = (response) => response.#framing !== Framing.NONE;
     canAnswerLater = (response) => response.#onAborted !== null;
+    readerOf = (response) => response.#reader;
     markEnded = (response) => {
       response.#state = 'ended';
+      response.#release();
     };
     abort = (response) => {
       if (response.#state !== 'open') return;
       response.#state = 'aborted';
       const callback = response.#onAborted;
-      response.#onAborted = null;
+      response.#release();
       callback?.();
+    };
+    writable = (response) => {
+      const callback = response.#onWritable;
+      if (callback === null || response.#state !== 'open') return;
+      const result: unknown = callback(response.#offset);
+      if (typeof result === 'boolean') return;
+      throw misuse('res.onWritable: the callback must return true or false: whether all it wrote was taken');
     };
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+function checkFunction<T>(method: string, callback: T): T {
+  if (typeof callback === 'function') return callback;
+  throw misuse(`res.${method}: the callback must be a function; got ${typeof callback}`);
+}
+
+function checkSize(method: string, size: unknown): void {
+  if (typeof size === 'number' && Number.isInteger(size) && size >= 0) return;
+  throw misuse(`res.${method}: the size must be an integer from 0 on; got ${String(size)}`);
+}
+
+function misuse(message: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+}

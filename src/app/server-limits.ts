@@ -18,6 +18,12 @@ export const SERVER_LIMITS = {
   maxHeaders: { default: 100, min: 1, max: 10_000, unit: 'headers' },
   /** Time for a whole request head, from the connection or the last response on. Single bytes do not renew it. */
   handshakeTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
+  /** Time in which the next 16 KiB of a request body, or its end, must arrive; else it is answered 408. */
+  bodyTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
+  /** Bytes of a request body. More is answered 413. The server keeps none of them: `onData` gets them as they come. */
+  maxBodySize: { default: 0, min: 1, max: Number.MAX_SAFE_INTEGER, zero: 'no limit', unit: 'bytes' },
+  /** Time a peer may take no byte of a response that waits for it; then the connection is closed. */
+  writeTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /** Connections at a time. More are answered 503, and cut off unanswered when they keep coming. */
   maxConnections: {
     default: 0,

@@ -117,6 +117,9 @@ export function switchingProtocols(fields: SwitchingProtocols): string {
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${lines}${linesOf(extraHeaders, own)}\r\n`;
 }
 
+/** In place of a length: the body comes in chunks (RFC 9112 §7.1). */
+export const CHUNKED = -2;
+
 /** Whether a response to this method with this status carries a body (RFC 9110 §6.4.1). */
 export function allowsBody(method: string, status: number): boolean {
   return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
@@ -196,7 +199,8 @@ export class ResponseHead {
   /**
    * The whole head. Adds `Date` (skipped when `date` is ''), `Connection: close` when `close` is true, and
    * `Content-Length`, unless the app wrote them. `contentLength` is the size of the body in bytes, also where no
-   * body is sent (HEAD, 304); -1 leaves it out. 1xx and 204 never have one (RFC 9110 §8.6).
+   * body is sent (HEAD, 304); -1 leaves it out, and CHUNKED announces a body in chunks. 1xx and 204 never have either
+   * (RFC 9110 §8.6, RFC 9112 §6.1).
    */
   finish(contentLength: number, date: string, close = false): string {
     if (this.#status === 0) this.writeStatus('200 OK');
@@ -204,8 +208,10 @@ export class ResponseHead {
     if (date !== '' && !this.#hasDate) text += `Date: ${date}\r\n`;
     if (close && !this.#close) text += 'Connection: close\r\n';
     const mayHaveLength = this.#status >= 200 && this.#status !== 204;
-    if (contentLength >= 0 && mayHaveLength && this.#length < 0)
-      text += `Content-Length: ${contentLength}\r\n`;
+    if (mayHaveLength && this.#length < 0) {
+      if (contentLength >= 0) text += `Content-Length: ${contentLength}\r\n`;
+      else if (contentLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n';
+    }
     this.reset();
     return `${text}\r\n`;
   }

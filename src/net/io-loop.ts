@@ -44,6 +44,7 @@ export class IoLoop {
   #dirtyBytes = 0;
   #yielded: Transport[] = [];
   #failed: Transport[] = [];
+  #hungry: Transport[] = [];
   #turnScheduled = false;
   readonly #turnListeners: TurnListener[] = [];
 
@@ -87,6 +88,12 @@ export class IoLoop {
     this.requestTurnEnd();
   }
 
+  /** The socket could be written more to, but others are to have their turn: its context is told in the next one. */
+  wantWritable(transport: Transport): void {
+    this.#hungry.push(transport);
+    this.requestTurnEnd();
+  }
+
   flushDirty(): void {
     this.#dirtyBytes = 0;
     if (this.#dirty.length === 0) return;
@@ -106,11 +113,20 @@ export class IoLoop {
     for (const listener of this.#turnListeners) listener.onTurnEnd();
     this.flushDirty();
     if (this.#failed.length > 0) this.#destroyFailed();
+    if (this.#hungry.length > 0) this.#feedHungry();
     if (this.#yielded.length === 0) return;
     const yielded = this.#yielded;
     this.#yielded = [];
     for (const transport of yielded) transport.startReading();
   };
+
+  #feedHungry(): void {
+    const hungry = this.#hungry;
+    this.#hungry = [];
+    for (const transport of hungry) {
+      if (!transport.isClosed && !transport.blocked) transport.context.onWritable(transport);
+    }
+  }
 
   #destroyFailed(): void {
     const failed = this.#failed;

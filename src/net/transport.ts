@@ -14,7 +14,7 @@ import {
   type WriteRequest,
   WriteWrap,
 } from './node-internals.ts';
-import type { Block, Slab } from './write-memory.ts';
+import { type Block, SLAB_SIZE, type Slab } from './write-memory.ts';
 
 /** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
 export interface TransportContext {
@@ -105,6 +105,11 @@ export class Transport implements Output, TimerNode {
   /** Bytes that wait in user space because the kernel does not take them. */
   get bufferedAmount(): number {
     return this.blocked ? this.handle.writeQueueSize + this.#queuedBytes : 0;
+  }
+
+  /** Bytes that fit behind what is corked, to leave in one write with it. */
+  get corkRoom(): number {
+    return this.io.corked === this && !this.blocked ? this.io.cork.room : SLAB_SIZE;
   }
 
   startReading(): void {

@@ -84,6 +84,11 @@ export class Cork {
     return 0;
   }
 
+  /** Bytes that `reserve` gives without a write of what is corked. */
+  get room(): number {
+    return this.length === 0 ? SLAB_SIZE : SLAB_SIZE - this.start - this.length;
+  }
+
   /** What is corked. */
   view(): Uint8Array {
     return this.#views.view(this.slab.bytes, this.start, this.length);

@@ -67,6 +67,14 @@ export function isUpgradeRequest(request: HandshakeRequest): boolean {
   return listHasToken(request.header('upgrade'), 'websocket');
 }
 
+/**
+ * Whether an upgrade request is a handshake, good or bad: a GET with a key of 24 characters. A WebSocket route passes
+ * anything else on to the routes of HTTP, as in uWebSockets.js; it is refused when none of them takes it.
+ */
+export function isHandshake(request: HandshakeRequest): boolean {
+  return request.method === 'GET' && request.header('sec-websocket-key').length === 24;
+}
+
 /** Checks an upgrade request. Returns undefined if it may be answered with 101. */
 export function checkUpgrade(request: HandshakeRequest): HandshakeFailure | undefined {
   if (request.method !== 'GET') return NOT_GET;

@@ -9,7 +9,7 @@ import { latin1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
-import { isUpgradeRequest } from '../protocol/handshake.ts';
+import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
 import { type ControlBlock, Gauge } from '../ring/control-block.ts';
 import { AddressTable } from './address-table.ts';
 import { Balancer } from './balancer.ts';
@@ -166,7 +166,7 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, errorResponse(503, [['Retry-After', '1']]));
       return;
     }
-    const route = isUpgradeRequest(head) ? this.#routeOf(head) : -1;
+    const route = isUpgradeRequest(head) && isHandshake(head) ? this.#routeOf(head) : -1;
     if (route < 0 || this.#routes[route]!.hasUpgrade) {
       const message =
         handoffPrefix(HandoffKind.HTTP, 0, pending.address) + requestText(head, bytes, rest, end);

@@ -17,6 +17,7 @@ export interface RawResponse {
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: string;
+  readonly bytes: Buffer;
 }
 
 export interface ConnectOptions {
@@ -184,7 +185,10 @@ export class RawClient {
     return { frames, rest: this.#available };
   }
 
-  /** The next HTTP response. Its body is as long as Content-Length says, unless the request was a HEAD. */
+  /**
+   * The next HTTP response. Its body comes in chunks, or is as long as Content-Length says; there is none after a HEAD,
+   * and with the statuses that have none.
+   */
   async response(options: { isHead?: boolean } = {}): Promise<RawResponse> {
     let end = -1;
     for (;;) {
@@ -203,10 +207,27 @@ export class RawClient {
         return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
       }),
     );
-    const length = options.isHead === true ? 0 : Number(headers.get('content-length') ?? 0);
-    const body = (await this.read(length)).toString();
     const [, status = '', ...words] = statusLine.split(' ');
-    return { status: Number(status), statusText: words.join(' '), headers, body };
+    const isBodiless = options.isHead === true || /^1..$|^204$|^304$/.test(status);
+    const isChunked = headers.get('transfer-encoding') === 'chunked';
+    const length = isBodiless ? 0 : Number(headers.get('content-length') ?? 0);
+    const bytes = isChunked && !isBodiless ? await this.#chunks() : await this.read(length);
+    return { status: Number(status), statusText: words.join(' '), headers, body: bytes.toString(), bytes };
+  }
+
+  /** A body in chunks, as strict as a proxy. */
+  async #chunks(): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (;;) {
+      let line = '';
+      while (!line.endsWith('\r\n')) line += (await this.read(1)).toString('latin1');
+      if (!/^[0-9a-f]+\r\n$/.test(line)) throw new Error(`not the size of a chunk: ${JSON.stringify(line)}`);
+      const size = Number.parseInt(line, 16);
+      parts.push(await this.read(size));
+      const end = await this.read(2);
+      if (end.toString('latin1') !== '\r\n') throw new Error('a chunk is longer than its size');
+      if (size === 0) return Buffer.concat(parts);
+    }
   }
 
   /** Bytes that came and were not taken. */

@@ -1,0 +1,124 @@
+import type { BodyDecoder } from '../http/body-decoder.ts';
+import type { RequestParser } from '../http/request-parser.ts';
+import type { Transport } from '../net/transport.ts';
+import type { HttpRequest } from './http-request.ts';
+import type { HttpResponse, ResponseOwner, UpgradeFields } from './http-response.ts';
+import type { WebSocketRoute } from './websocket-route.ts';
+
+/** Bytes behind a request that waits for its response or its reader. With more than these no more is read. */
+const MAX_REST = 16 * 1024;
+
+/** Bytes of a body that are read and forgotten, because its request is answered, to keep the connection. */
+export const MAX_FORGOTTEN = 256 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** What connections ask of the server they belong to. */
+export interface ConnectionServer {
+  responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void;
+  responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void;
+  bodyWanted(connection: HttpConnection, response: HttpResponse): void;
+  setPaused(connection: HttpConnection, isPaused: boolean): void;
+}
+
+/** One connection in its HTTP phase. */
+export class HttpConnection implements ResponseOwner {
+  readonly server: ConnectionServer;
+  readonly transport: Transport;
+  /** Lent from the server while a head is incomplete. */
+  parser: RequestParser | null = null;
+  /** Lent from the server while a body is incomplete. */
+  decoder: BodyDecoder | null = null;
+  /** The response under way. */
+  response: HttpResponse | null = null;
+  /** The handshake it answers, when it is one. */
+  upgradeRoute: WebSocketRoute | null = null;
+  /** The request of that response; open() gets it when the upgrade happens in the handler. */
+  request: HttpRequest | null = null;
+  /** A copy of the head's bytes, for an upgrade that happens later. */
+  headBytes: Uint8Array | null = null;
+  /** The peer, and the state of the server, allow another request behind this one. */
+  isPersistent = true;
+  /** Bytes are being taken in: what follows is seen to when that is done. */
+  isParsing = false;
+  /** The user reads no more of the body. */
+  isPaused = false;
+  isLingering = false;
+  /** It is one too many: its first request is refused. */
+  readonly isExcess: boolean;
+  /** Second at which a head, or the peer's FIN, is late. */
+  deadline: number;
+  /** Second at which the last 16 KiB of a body had arrived, and how much of it that was. */
+  bodySince = 0;
+  bodyReceived = 0;
+  /** How much had arrived when the response was sent. */
+  forgottenFrom = 0;
+  /** Second since which the peer takes nothing, and how much waits for it; 0: nothing does. */
+  stalledSince = 0;
+  stalledAmount = 0;
+  /** `rest[restAt, restEnd)` came behind what is under way. */
+  rest: Uint8Array = NO_BYTES;
+  restAt = 0;
+  restEnd = 0;
+
+  constructor(server: ConnectionServer, transport: Transport, isExcess: boolean, deadline: number) {
+    this.server = server;
+    this.transport = transport;
+    this.isExcess = isExcess;
+    this.deadline = deadline;
+  }
+
+  // ResponseOwner
+
+  get keepAlive(): boolean {
+    return this.isPersistent && (this.decoder === null || this.decoder.remaining <= MAX_FORGOTTEN);
+  }
+
+  get isHandshake(): boolean {
+    return this.upgradeRoute !== null;
+  }
+
+  responseEnded(response: HttpResponse, close: boolean): void {
+    this.server.responseEnded(this, response, close);
+  }
+
+  responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void {
+    this.server.responseUpgraded(this, response, upgrade);
+  }
+
+  bodyWanted(response: HttpResponse): void {
+    this.server.bodyWanted(this, response);
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.server.setPaused(this, isPaused);
+  }
+
+  // The rest.
+
+  /** More of it would be too much. */
+  get isRestFull(): boolean {
+    return this.restEnd - this.restAt > MAX_REST;
+  }
+
+  /** Keeps a copy of bytes that cannot be taken in yet. */
+  keepRest(bytes: Uint8Array, start: number, end: number): void {
+    const size = this.restEnd - this.restAt;
+    const needed = size + end - start;
+    if (this.restEnd + end - start > this.rest.length) {
+      const larger = new Uint8Array(Math.max(needed, Math.min(needed * 2, MAX_REST)));
+      larger.set(this.rest.subarray(this.restAt, this.restEnd));
+      this.rest = larger;
+      this.restAt = 0;
+      this.restEnd = size;
+    }
+    this.rest.set(bytes.subarray(start, end), this.restEnd);
+    this.restEnd += end - start;
+  }
+
+  dropRest(): void {
+    this.rest = NO_BYTES;
+    this.restAt = 0;
+    this.restEnd = 0;
+  }
+}

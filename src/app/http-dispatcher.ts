@@ -1,0 +1,292 @@
+import { MillraceError } from '../errors.ts';
+import { StringCache } from '../http/latin1.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { RequestParser } from '../http/request-parser.ts';
+import { errorResponse, switchingProtocols } from '../http/response-writer.ts';
+import { ANY_METHOD, Router } from '../http/router.ts';
+import { Counter } from '../net/counter.ts';
+import { latin1Port, sha1Port, writeLatin1 } from '../net/native-ports.ts';
+import type { Transport } from '../net/transport.ts';
+import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
+import type { Shard } from '../shard/shard.ts';
+import { acceptUpgrade, chooseProtocol, refuseUpgrade } from '../shard/upgrade.ts';
+import type { HttpConnection } from './http-connection.ts';
+import { expire, HttpRequest, hasYielded } from './http-request.ts';
+import {
+  canAnswerLater,
+  HttpResponse,
+  hasBegun,
+  isOpen,
+  markEnded,
+  type UpgradeFields,
+} from './http-response.ts';
+import type { ServerLimits } from './server-limits.ts';
+import type { WebSocketRoute } from './websocket-route.ts';
+
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
+
+/** How the server ends a connection whose request cannot be answered by a handler. */
+export interface Refuser {
+  refuse(connection: HttpConnection, response: string): void;
+}
+
+/** The routes of an App, or of one of its domains. */
+export class Routes {
+  readonly http = new Router<HttpHandler>();
+  readonly webSockets = new Router<WebSocketRoute>();
+}
+
+const NOT_FOUND = '<html><body><h1>File Not Found</h1></body></html>';
+const NO_BYTES = new Uint8Array(0);
+
+/** Dispatcher: from request heads to the user's handlers, and from handshakes to WebSockets. */
+export class Dispatcher {
+  readonly routes = new Routes();
+  readonly #shard: Shard;
+  readonly #limits: ServerLimits;
+  readonly #refuser: Refuser;
+  readonly #strings = new StringCache(latin1Port);
+  // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
+  #connection: HttpConnection | null = null;
+  #head: RequestHead | null = null;
+  #response: HttpResponse | null = null;
+  /** Why the WebSocket route that was asked for cannot take it; '' while there is no reason. */
+  #refusal = '';
+
+  constructor(shard: Shard, limits: ServerLimits, refuser: Refuser) {
+    this.#shard = shard;
+    this.#limits = limits;
+    this.#refuser = refuser;
+  }
+
+  newParser(): RequestParser {
+    const { maxHeadSize, maxHeaders } = this.#limits;
+    return new RequestParser({ maxHeadSize, maxHeaders, strings: this.#strings });
+  }
+
+  /** Calls handlers until one takes the request. The connection may be a WebSocket, or closed, afterwards. */
+  dispatch(connection: HttpConnection, head: RequestHead): void {
+    const previousConnection = this.#connection;
+    const previousHead = this.#head;
+    const previousResponse = this.#response;
+    const previousRefusal = this.#refusal;
+    this.#connection = connection;
+    this.#head = head;
+    this.#response = null;
+    this.#refusal = '';
+    const routes = this.#routesFor(connection, head);
+    const { path } = head;
+    const isTaken =
+      (isUpgradeRequest(head) && routes.webSockets.match(ANY_METHOD, path, this.#offerUpgrade)) ||
+      routes.http.match(head.method, path, this.#offer);
+    if (!isTaken && !connection.transport.isClosed) this.#notTaken(connection);
+    this.#connection = previousConnection;
+    this.#head = previousHead;
+    this.#response = previousResponse;
+    this.#refusal = previousRefusal;
+  }
+
+  /** The request of a handshake that was answered elsewhere. */
+  requestFor(route: WebSocketRoute, head: RequestHead): HttpRequest {
+    let request: HttpRequest | null = null;
+    if (route.pattern.includes(':')) {
+      this.routes.webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
+        if (found === route) request = new HttpRequest(head, params, names);
+        return found === route;
+      });
+    }
+    return request ?? new HttpRequest(head);
+  }
+
+  /** `res.upgrade` was called. */
+  upgrade(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
+    const route = connection.upgradeRoute;
+    if (route === null || connection.response !== response) {
+      throw new MillraceError(
+        'MILLRACE_APP_STATE',
+        'res.upgrade: this response does not answer a WebSocket handshake; only the upgrade handler of a ws() route can call it',
+      );
+    }
+    if (!isHandshakeKey(upgrade.key)) {
+      throw new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        "res.upgrade: secWebSocketKey must be the request's sec-websocket-key header",
+      );
+    }
+    const lines = switchingProtocols({
+      accept: acceptValue(upgrade.key, sha1Port),
+      // uWebSockets.js answers with the first of the list it is given.
+      protocol: upgrade.protocol.split(',', 1)[0]!.trim(),
+      extraHeaders: upgrade.headerLines,
+    });
+    markEnded(response);
+    connection.response = null;
+    this.#open(connection, route, lines, upgrade.userData);
+  }
+
+  /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
+  failed(
+    connection: HttpConnection,
+    response: HttpResponse,
+    route: WebSocketRoute | null,
+    error: unknown,
+  ): void {
+    if (route !== null) route.report(undefined, error);
+    else this.report(error);
+    if (connection.response !== response) return;
+    const isLate = hasBegun(response);
+    markEnded(response);
+    connection.response = null;
+    if (isLate) connection.transport.destroy();
+    else this.#refuser.refuse(connection, errorResponse(500));
+  }
+
+  report(error: unknown): void {
+    this.#shard.count(Counter.HANDLER_ERRORS);
+    console.error('millrace: an HTTP handler threw:', error);
+  }
+
+  #routesFor(_connection: HttpConnection, _head: RequestHead): Routes {
+    return this.routes;
+  }
+
+  /** One response for all routes a request is offered to: what one wrote before it passed it on is kept. */
+  #responseOf(connection: HttpConnection, head: RequestHead): HttpResponse {
+    const response = (this.#response ??= new HttpResponse(connection.transport, connection, head.method));
+    connection.response = response;
+    return response;
+  }
+
+  readonly #offer = (handler: HttpHandler, params: readonly string[], names: readonly string[]): boolean => {
+    const connection = this.#connection!;
+    const head = this.#head!;
+    const request = new HttpRequest(head, params, names);
+    return this.#run(connection, this.#responseOf(connection, head), request, handler, null);
+  };
+
+  readonly #offerUpgrade = (
+    route: WebSocketRoute,
+    params: readonly string[],
+    names: readonly string[],
+  ): boolean => {
+    const connection = this.#connection!;
+    const head = this.#head!;
+    const refusal = refuseUpgrade(head, route.rules);
+    if (refusal !== undefined) {
+      // As in uWebSockets.js another route may answer what is no handshake at all.
+      if (!isHandshake(head)) {
+        this.#refusal ||= refusal;
+        return false;
+      }
+      this.#refuse(connection, refusal);
+      return true;
+    }
+    const request = new HttpRequest(head, params, names);
+    connection.upgradeRoute = route;
+    connection.request = request;
+    const { upgrade } = route.behavior;
+    let isTaken = true;
+    if (upgrade === undefined) {
+      this.#open(connection, route, acceptUpgrade(head, chooseProtocol(head, route.rules)), undefined);
+      expire(request);
+    } else {
+      // A copy: slice() would be none, as what is read into is a Buffer.
+      connection.headBytes = new Uint8Array(head.bytes.subarray(head.headStart, head.headEnd));
+      const response = this.#responseOf(connection, head);
+      isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, route), route);
+    }
+    connection.request = null;
+    if (!isTaken) connection.upgradeRoute = null;
+    return isTaken;
+  };
+
+  /** Returns false when the handler passed the request on. */
+  #run(
+    connection: HttpConnection,
+    response: HttpResponse,
+    request: HttpRequest,
+    handler: HttpHandler,
+    route: WebSocketRoute | null,
+  ): boolean {
+    try {
+      const result: unknown = handler(response, request);
+      if (result !== undefined) this.#watch(connection, response, route, result);
+    } catch (error) {
+      expire(request);
+      this.failed(connection, response, route, error);
+      return true;
+    }
+    expire(request);
+    if (!isOpen(response)) return true;
+    if (hasYielded(request)) {
+      connection.response = null;
+      return false;
+    }
+    if (!canAnswerLater(response)) this.failed(connection, response, route, forgotten());
+    return true;
+  }
+
+  #watch(
+    connection: HttpConnection,
+    response: HttpResponse,
+    route: WebSocketRoute | null,
+    result: unknown,
+  ): void {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
+    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
+      this.failed(connection, response, route, error);
+    });
+  }
+
+  #notTaken(connection: HttpConnection): void {
+    if (this.#refusal !== '') {
+      this.#refuse(connection, this.#refusal);
+      return;
+    }
+    const response = this.#responseOf(connection, this.#head!);
+    response.writeStatus('404 File Not Found').writeHeader('Content-Type', 'text/html').end(NOT_FOUND);
+  }
+
+  #refuse(connection: HttpConnection, response: string): void {
+    this.#shard.count(Counter.REFUSED);
+    this.#refuser.refuse(connection, response);
+  }
+
+  #open(connection: HttpConnection, route: WebSocketRoute, response: string, userData: unknown): void {
+    const { transport } = connection;
+    const { rest, restAt, restEnd } = connection;
+    connection.dropRest();
+    const previous = transport.io.corked;
+    transport.beginCork();
+    writeLatin1(transport, response);
+    this.#shard.io.timer.cancel(transport);
+    const request = connection.request ?? this.#requestAgain(connection, route);
+    route.open(transport, request, userData);
+    if (request !== connection.request) expire(request);
+    if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
+    transport.endCork(previous);
+    if (!transport.isClosed) transport.resume();
+  }
+
+  /** The request as it was, for an upgrade after the handler returned. */
+  #requestAgain(connection: HttpConnection, route: WebSocketRoute): HttpRequest {
+    const parser = this.newParser();
+    const bytes = connection.headBytes ?? NO_BYTES;
+    parser.feed(bytes, 0, bytes.length);
+    return this.requestFor(route, parser.head);
+  }
+}
+
+function forgotten(): MillraceError {
+  return new MillraceError(
+    'MILLRACE_APP_STATE',
+    'A handler returned without a response and without res.onAborted(). Answer with res.end() or res.upgrade(), ' +
+      'or attach res.onAborted() before you await.',
+  );
+}
+
+/** Takes the place of a `Transport` whose connection is a WebSocket: nothing of HTTP is left to do. */
+export function isHttp(connection: HttpConnection): boolean {
+  const { transport }: { transport: Transport } = connection;
+  return transport.owner === connection && !transport.isClosed;
+}
