@@ -40,6 +40,15 @@ export const Counter = {
   OVER_LIMIT: 19,
   /** Errors that `accept` returned, out of descriptors among them. */
   ACCEPT_ERRORS: 20,
+  /** Messages compressed, their bytes before and after, and the time it took in ms. */
+  DEFLATED: 40,
+  DEFLATE_BYTES_IN: 41,
+  DEFLATE_BYTES_OUT: 42,
+  DEFLATE_TIME: 43,
+  /** Bytes of compressed messages as they came and decompressed, and the time it took in ms. */
+  INFLATE_BYTES_IN: 44,
+  INFLATE_BYTES_OUT: 45,
+  INFLATE_TIME: 46,
 } as const;
 
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -125,11 +125,7 @@ function loadInternals(): Bindings {
   };
   if (missing.length === 0) missing.push(...missingMethods(found));
   if (missing.length > 0) {
-    throw new MillraceError(
-      'MILLRACE_UNSUPPORTED_RUNTIME',
-      `millrace drives the stream handles of Node.js itself, and this runtime (${process.release?.name ?? 'unknown'} ` +
-        `${process.version}) lacks: ${missing.join(', ')}. Use Node.js 20.19 or later.`,
-    );
+    throw unsupported('drives the stream handles of Node.js itself', missing);
   }
   return found;
 }
@@ -181,4 +177,59 @@ export function detachHandle(socket: object): TcpHandle | undefined {
   const handle = handleOf(socket);
   if (handle !== undefined) (socket as { _handle: TcpHandle | null })._handle = null;
   return handle;
+}
+
+/** The native side of a zlib stream. Its calls are synchronous and throw nothing. */
+export interface ZlibHandle {
+  /** Compresses or decompresses from `input` to `output`; what is left of both is in `millraceState`. */
+  writeSync(
+    flush: number,
+    input: Uint8Array,
+    inputOffset: number,
+    inputLength: number,
+    output: Uint8Array,
+    outputOffset: number,
+    outputLength: number,
+  ): void;
+  /** Starts a new stream, without history. */
+  reset(): void;
+  /** Frees its memory; it must not be used any more. */
+  close(): void;
+  /** Damaged data. Called within `writeSync`, which then changes nothing of the state. */
+  onerror: (this: ZlibHandle, message: string, errno: number, code: string) => void;
+  /** Ours: what is left of the output and of the input after `writeSync`. */
+  millraceState: Uint32Array;
+  /** Ours: `onerror` was called. */
+  millraceFailed: boolean;
+}
+
+/**
+ * The handle inside a public zlib stream, which must not be used any more. The streams make their handles
+ * themselves, because what a handle has to be initialized with differs between versions of Node.js.
+ *
+ * @throws MillraceError MILLRACE_UNSUPPORTED_RUNTIME
+ */
+export function zlibHandle(stream: object): ZlibHandle {
+  const { _handle: handle, _writeState: state } = stream as {
+    _handle?: ZlibHandle;
+    _writeState?: Uint32Array;
+  };
+  const missing = ['writeSync', 'reset', 'close']
+    .filter((name) => typeof (handle as Record<string, unknown> | undefined)?.[name] !== 'function')
+    .map((name) => `zlib's _handle.${name}`);
+  if (!(state instanceof Uint32Array)) missing.push("zlib's _writeState");
+  if (missing.length > 0) throw unsupported('compresses with the zlib handles of Node.js itself', missing);
+  return Object.assign(handle!, { millraceState: state!, millraceFailed: false, onerror: onZlibError });
+}
+
+function onZlibError(this: ZlibHandle): void {
+  this.millraceFailed = true;
+}
+
+function unsupported(what: string, missing: readonly string[]): MillraceError {
+  return new MillraceError(
+    'MILLRACE_UNSUPPORTED_RUNTIME',
+    `millrace ${what}, and this runtime (${process.release?.name ?? 'unknown'} ${process.version}) ` +
+      `lacks: ${missing.join(', ')}. Use Node.js 20.19 or later.`,
+  );
 }

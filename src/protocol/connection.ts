@@ -1,8 +1,10 @@
 import { BufferPool } from './buffer-pool.ts';
 import { CloseCode, closePayloadCode, closePayloadError, writeClosePayload } from './close-code.ts';
-import { FIN } from './frame-header.ts';
+import { FIN, RSV1 } from './frame-header.ts';
 import { FrameParser } from './frame-parser.ts';
+import { type DeflatePort, MessageDeflate } from './message-deflate.ts';
 import { Opcode } from './opcode.ts';
+import type { DeflateParams } from './permessage-deflate.ts';
 import { type MessageHandler, Receiver, type ReceiverLimits, ReceiverState } from './receiver.ts';
 import { type Output, type Role, Sender, type TextPort } from './sender.ts';
 import type { Utf8Port } from './utf8.ts';
@@ -39,6 +41,7 @@ export class Connection extends ReceiverState {
     this.context = context;
     this.output = output;
     this.owner = owner;
+    this.deflate = context.newDeflate();
   }
 
   /** Takes bytes from the peer; payloads are unmasked where they lie. Never throws for what the peer sent. */
@@ -104,8 +107,12 @@ export interface ConnectionHandler {
    * reason. Not called when the close was ours.
    */
   onPeerClose(connection: Connection, code: number, bytes: Uint8Array, offset: number, length: number): void;
-  /** The peer broke a rule; a Close frame with `code` went out. */
-  onFailure(connection: Connection, code: number): void;
+  /**
+   * The peer broke a rule; a Close frame with `code` went out.
+   *
+   * @param isInflation a message could not be decompressed, or became too long
+   */
+  onFailure(connection: Connection, code: number, isInflation: boolean): void;
   /**
    * DONE by what the peer sent: no frame follows in either direction; close the TCP connection. Comes last, once.
    * Not called for `fail` and `end`, whose caller knows.
@@ -117,6 +124,10 @@ export interface ConnectionOptions extends ReceiverLimits {
   readonly role: Role;
   /** Pings a second; more fails with 1008. */
   readonly maxPingsPerSecond: number;
+  /** What permessage-deflate was agreed on; without it RSV1 fails with 1002. Needs the `deflate` port. */
+  readonly deflate?: DeflateParams | undefined;
+  /** Memory of the compressor of a connection that keeps history, as zlib counts it, 1 to 9. Default 8. */
+  readonly deflateMemLevel?: number | undefined;
 }
 
 /** What connections need from outside the protocol. */
@@ -129,6 +140,8 @@ export interface ConnectionPorts {
   readonly seconds: () => number;
   /** A fresh unpredictable masking key (RFC 6455 §5.3). Needed in the client role. */
   readonly maskKey?: () => number;
+  /** The thread's DEFLATE contexts. */
+  readonly deflate?: DeflatePort;
 }
 
 /** The rules, parser and handlers that all connections of a route share. */
@@ -139,6 +152,10 @@ export class ConnectionContext implements MessageHandler<Connection> {
   readonly #handler: ConnectionHandler;
   readonly #maxPings: number;
   readonly #seconds: () => number;
+  /** Makes what a connection compresses with; null: nothing is compressed. */
+  readonly #newDeflate: (() => MessageDeflate) | null;
+  /** What all its connections compress with, if they keep no history. */
+  readonly #sharedDeflate: MessageDeflate | null;
 
   constructor(options: ConnectionOptions, handler: ConnectionHandler, ports: ConnectionPorts) {
     this.#handler = handler;
@@ -146,10 +163,21 @@ export class ConnectionContext implements MessageHandler<Connection> {
     this.#seconds = ports.seconds;
     this.#receiver = new Receiver<Connection>(options, this, ports.pool ?? new BufferPool(), ports.utf8);
     this.parser = new FrameParser<Connection>(
-      { expectMasked: options.role === 'server', allowedRsv: 0 },
+      {
+        expectMasked: options.role === 'server',
+        allowedRsv: options.deflate === undefined ? 0 : RSV1,
+      },
       this.#receiver,
     );
     this.sender = new Sender(options.role, ports.text, ports.maskKey);
+    this.#newDeflate = deflateMaker(options, ports.deflate);
+    const deflate = this.#newDeflate?.() ?? null;
+    this.#sharedDeflate = deflate?.isShared === true ? deflate : null;
+  }
+
+  /** What a new connection compresses with; null: nothing is compressed. */
+  newDeflate(): MessageDeflate | null {
+    return this.#sharedDeflate ?? this.#newDeflate?.() ?? null;
   }
 
   onMessage(
@@ -181,10 +209,10 @@ export class ConnectionContext implements MessageHandler<Connection> {
     return !isDone(connection);
   }
 
-  onReceiveError(connection: Connection, closeCode: number): void {
+  onReceiveError(connection: Connection, closeCode: number, isInflation = false): void {
     const wasOpen = connection.state === ConnectionState.OPEN;
     connection.fail(closeCode);
-    if (wasOpen) this.#handler.onFailure(connection, closeCode);
+    if (wasOpen) this.#handler.onFailure(connection, closeCode, isInflation);
     this.#handler.onDone(connection);
   }
 
@@ -196,6 +224,7 @@ export class ConnectionContext implements MessageHandler<Connection> {
   release(connection: Connection): void {
     this.parser.release(connection);
     this.#receiver.release(connection);
+    connection.deflate?.release();
   }
 
   #onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void {
@@ -236,6 +265,15 @@ export class ConnectionContext implements MessageHandler<Connection> {
     this.#handler.onDone(connection);
     return false;
   }
+}
+
+function deflateMaker(
+  { deflate, role, deflateMemLevel = 8 }: ConnectionOptions,
+  port: DeflatePort | undefined,
+): (() => MessageDeflate) | null {
+  if (deflate === undefined) return null;
+  if (port === undefined) throw new Error('permessage-deflate needs a deflate port');
+  return () => new MessageDeflate(deflate, role, deflateMemLevel, port);
 }
 
 /** A handler may have ended the connection meanwhile. */

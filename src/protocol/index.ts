@@ -15,6 +15,12 @@ export {
   writeClosePayload,
 } from './close-code.ts';
 export {
+  Compression,
+  type CompressionSettings,
+  compressionSettings,
+  isCompression,
+} from './compression.ts';
+export {
   Connection,
   ConnectionContext,
   type ConnectionHandler,
@@ -40,8 +46,27 @@ export {
   type Sha1Port,
 } from './handshake.ts';
 export { applyMask, rotateMask, wordsOf } from './mask.ts';
+export {
+  type DeflatePort,
+  type Deflater,
+  deflateForMany,
+  InflateError,
+  type Inflater,
+  MessageDeflate,
+} from './message-deflate.ts';
 export { isControl, Opcode } from './opcode.ts';
 export { isOriginAllowed, type OriginPolicy } from './origin.ts';
+export {
+  acceptDeflate,
+  checkDeflateAnswer,
+  type DeflateAgreement,
+  type DeflateOfferOptions,
+  type DeflateParams,
+  deflateOffer,
+  MAX_WINDOW_BITS,
+  MIN_WINDOW_BITS,
+  PERMESSAGE_DEFLATE,
+} from './permessage-deflate.ts';
 export { type MessageHandler, Receiver, type ReceiverLimits, ReceiverState } from './receiver.ts';
 export { type Output, type Role, Sender, type TextPort } from './sender.ts';
 export { parseSubprotocols, selectSubprotocol } from './subprotocol.ts';

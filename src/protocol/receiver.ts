@@ -1,7 +1,8 @@
 import type { BufferPool } from './buffer-pool.ts';
-import { FIN } from './frame-header.ts';
+import { FIN, RSV1 } from './frame-header.ts';
 import { type FrameHandler, FrameState } from './frame-parser.ts';
 import { NON_ASCII } from './mask.ts';
+import type { MessageDeflate } from './message-deflate.ts';
 import { Opcode } from './opcode.ts';
 import { UTF8_ACCEPT, UTF8_REJECT, type Utf8Port, validateUtf8Fast } from './utf8.ts';
 
@@ -10,7 +11,8 @@ import { UTF8_ACCEPT, UTF8_REJECT, type Utf8Port, validateUtf8Fast } from './utf
  *
  * A message that came as one whole frame goes on where it lies. Any other is joined in one buffer from the
  * pool, which grows with what arrived, never with what was declared. Text is validated as it arrives, so a
- * bad byte fails the connection before the rest of the message is sent.
+ * bad byte fails the connection before the rest of the message is sent. A compressed message (RSV1, which the
+ * parser lets pass only where permessage-deflate is agreed) is decompressed when it is whole.
  */
 
 /** What the receiver keeps of a connection between two frames. */
@@ -25,6 +27,8 @@ export class ReceiverState extends FrameState {
   fragments = 0;
   utf8 = UTF8_ACCEPT as number;
   joined: Uint8Array | null = null;
+  /** What permessage-deflate was agreed on; null: it was not. */
+  deflate: MessageDeflate | null = null;
 }
 
 /** Receives messages and control frames. A method that returns false ends the parse of this chunk. */
@@ -33,8 +37,12 @@ export interface MessageHandler<S extends ReceiverState> {
   onMessage(state: S, bytes: Uint8Array, offset: number, length: number, opcode: number): boolean;
   /** A whole control frame, valid as RFC 6455 §5.5 demands. `opcode` is CLOSE, PING or PONG. */
   onControl(state: S, bytes: Uint8Array, offset: number, length: number, opcode: number): boolean;
-  /** The peer broke a rule; `closeCode` says which kind (1002, 1007, 1008, 1009). Called once. */
-  onReceiveError(state: S, closeCode: number): void;
+  /**
+   * The peer broke a rule; `closeCode` says which kind (1002, 1007, 1008, 1009). Called once.
+   *
+   * @param isInflation it became apparent when a message was decompressed
+   */
+  onReceiveError(state: S, closeCode: number, isInflation?: boolean): void;
 }
 
 export interface ReceiverLimits {
@@ -55,21 +63,27 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   readonly #handler: MessageHandler<S>;
   readonly #pool: BufferPool;
   readonly #utf8: Utf8Port;
+  readonly #maxCompressed: number;
 
   constructor(limits: ReceiverLimits, handler: MessageHandler<S>, pool: BufferPool, utf8: Utf8Port) {
     this.#limits = limits;
     this.#handler = handler;
     this.#pool = pool;
     this.#utf8 = utf8;
+    // Data that cannot be compressed grow a little, with a bad compressor by an eighth.
+    this.#maxCompressed = limits.maxPayloadLength + Math.floor(limits.maxPayloadLength / 8) + 64;
   }
 
   onFrameHeader(state: S, firstByte: number, length: number): number {
     const isStart = (firstByte & 0x0f) !== Opcode.CONTINUATION;
     // RFC 6455 §5.4: a continuation needs a started message, and no other may start inside it.
     if (isStart !== (state.messageOpcode === 0)) return 1002;
-    if (!isStart && (firstByte & 0x40) !== 0) return 1002;
+    if (!isStart && (firstByte & RSV1) !== 0) return 1002;
     // Subtraction, not addition: the sum of a declared length cannot wrap or lose precision.
-    if (length > this.#limits.maxPayloadLength - state.messageLength) return 1009;
+    if (length > this.#limits.maxPayloadLength - state.messageLength) {
+      const isCompressed = isStart ? (firstByte & RSV1) !== 0 : state.messageRsv1;
+      if (!isCompressed || length > this.#maxCompressed - state.messageLength) return 1009;
+    }
     return state.fragments >= this.#limits.maxFragments ? 1008 : 0;
   }
 
@@ -83,7 +97,11 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   ): boolean {
     const opcode = firstByte & 0x0f;
     if (opcode >= 8) return this.#handler.onControl(state, bytes, offset, length, opcode);
-    if (state.messageOpcode !== 0 || (firstByte & FIN) === 0) {
+    // Neither a fragment nor compressed is most of what comes.
+    if (state.messageOpcode !== 0 || (firstByte & (FIN | RSV1)) !== FIN) {
+      if (state.messageOpcode === 0 && (firstByte & FIN) !== 0) {
+        return this.#inflate(state, bytes, offset, length, opcode);
+      }
       return this.onFramePiece(state, bytes, offset, length, firstByte, true, seen);
     }
     if (opcode === Opcode.TEXT && (seen & NON_ASCII) !== 0) {
@@ -107,9 +125,10 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     const opcode = firstByte & 0x0f;
     if (state.messageOpcode === 0) {
       state.messageOpcode = opcode;
-      state.messageRsv1 = (firstByte & 0x40) !== 0;
+      state.messageRsv1 = (firstByte & RSV1) !== 0;
     }
-    if (state.messageOpcode === Opcode.TEXT && !this.#isValidText(state, bytes, offset, length, seen)) {
+    const isText = state.messageOpcode === Opcode.TEXT && !state.messageRsv1;
+    if (isText && !this.#isValidText(state, bytes, offset, length, seen)) {
       this.#handler.onReceiveError(state, 1007);
       return false;
     }
@@ -166,15 +185,36 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   }
 
   #finishMessage(state: S): boolean {
-    const { joined, messageLength, messageOpcode } = state;
+    const { joined, messageLength, messageOpcode, messageRsv1 } = state;
     if (state.utf8 !== UTF8_ACCEPT) {
       this.#handler.onReceiveError(state, 1007);
       return false;
     }
     resetMessage(state);
-    if (joined === null) return this.#handler.onMessage(state, NO_BYTES, 0, 0, messageOpcode);
-    const goOn = this.#handler.onMessage(state, joined, 0, messageLength, messageOpcode);
-    this.#pool.give(joined);
+    const bytes = joined ?? NO_BYTES;
+    const goOn = messageRsv1
+      ? this.#inflate(state, bytes, 0, messageLength, messageOpcode)
+      : this.#handler.onMessage(state, bytes, 0, messageLength, messageOpcode);
+    if (joined !== null) this.#pool.give(joined);
+    return goOn;
+  }
+
+  /** Passes a compressed message on, decompressed. */
+  #inflate(state: S, bytes: Uint8Array, offset: number, length: number, opcode: number): boolean {
+    const deflate = state.deflate!;
+    const { maxPayloadLength } = this.#limits;
+    const size = deflate.inflate(bytes, offset, length, maxPayloadLength, this.#pool);
+    if (size < 0) {
+      this.#handler.onReceiveError(state, -size, true);
+      return false;
+    }
+    // Taken now: the handler may bring another message about.
+    const { inflated } = deflate;
+    const isValid =
+      opcode !== Opcode.TEXT || validateUtf8Fast(this.#utf8, UTF8_ACCEPT, inflated, 0, size) === UTF8_ACCEPT;
+    if (!isValid) this.#handler.onReceiveError(state, 1007);
+    const goOn = isValid && this.#handler.onMessage(state, inflated, 0, size, opcode);
+    this.#pool.give(inflated);
     return goOn;
   }
 }
