@@ -14,7 +14,13 @@ const project = (name: string, timeout: number) => ({
 
 export default defineConfig({
   resolve: {
-    alias: [{ find: /^millrace$/, replacement: new URL('./dist/src/index.js', import.meta.url).pathname }],
+    alias: [
+      { find: /^millrace$/, replacement: new URL('./dist/src/index.js', import.meta.url).pathname },
+      {
+        find: /^millrace\/bench$/,
+        replacement: new URL('./dist/src/load/index.js', import.meta.url).pathname,
+      },
+    ],
   },
   test: {
     projects: [

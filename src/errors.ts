@@ -21,6 +21,8 @@ export const ERRORS = {
   MILLRACE_UNSUPPORTED_RUNTIME: 'This runtime lacks something the engine needs',
   /** A shard ended unexpectedly; the supervisor starts it anew. */
   MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
+  /** The server to be measured cannot be reached, or refuses the handshake. */
+  MILLRACE_BENCH_FAILED: 'The load cannot be run',
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

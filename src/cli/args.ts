@@ -25,6 +25,8 @@ export type Flags = Readonly<Record<string, Flag>>;
 export interface ParsedArgs {
   /** By the flag's name; the last one counts. A switch has the value ''. */
   readonly values: ReadonlyMap<string, string>;
+  /** All values of a flag, in order. */
+  readonly repeated: ReadonlyMap<string, readonly string[]>;
   readonly positionals: readonly string[];
 }
 
@@ -46,12 +48,16 @@ export function parseFlags(command: string, flags: Flags, argv: readonly string[
     tokens: true,
   });
   const values = new Map<string, string>();
+  const repeated = new Map<string, string[]>();
   const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
-    else if (token.kind === 'option') values.set(token.name, valueOf(command, flags, token));
+    if (token.kind !== 'option') continue;
+    const value = valueOf(command, flags, token);
+    values.set(token.name, value);
+    repeated.set(token.name, [...(repeated.get(token.name) ?? []), value]);
   }
-  return { values, positionals };
+  return { values, repeated, positionals };
 }
 
 function optionOf({ value, short }: Flag): { type: 'string' | 'boolean'; short?: string } {

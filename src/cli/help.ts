@@ -9,6 +9,7 @@ millrace is a WebSocket server engine for Node.js that uses all cores.
 
 Commands
   serve MODULE   Serve an app over all cores
+  bench URL      Put a load on a WebSocket server and measure it
 
 Flags
   -h, --help     Print this, or the help of a command: millrace serve --help
@@ -17,6 +18,7 @@ Flags
 Exit codes
   0  All went well.
   1  The command line is wrong, or the command failed; standard error says why.
+  2  bench: there is a result, but with errors, mismatches or lost messages.
 `;
 
 /** The lines of a table of flags: name and value to the left, what it does to the right. */

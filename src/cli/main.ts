@@ -7,6 +7,7 @@ import { MAIN_HELP } from './help.ts';
 /** Loaded when asked for, so that what a command does not need costs it nothing. */
 const COMMANDS: Readonly<Record<string, () => Promise<(argv: readonly string[]) => Promise<number>>>> = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand,
+  bench: async () => (await import('./commands/bench.ts')).benchCommand,
 };
 
 const FLAGS: Flags = {

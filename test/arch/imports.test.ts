@@ -21,6 +21,9 @@ const BREACHES: [file: string, source: string][] = [
   ['src/net/planted.ts', "import '../ring/byte-ring.ts';"],
   ['src/shard/planted.ts', "import '../app/app.ts';"],
   ['src/app/planted.ts', "import '../cli/main.ts';"],
+  ['src/load/planted.ts', "import '../net/transport.ts';"],
+  ['src/load/planted.ts', "import '../shard/shard.ts';"],
+  ['src/load/scenarios/planted.ts', "import '../../app/app.ts';"],
   ['src/cli/planted.ts', "import '../shard/shard.ts';"],
   ['src/cli/commands/planted.ts', "import '../../net/transport.ts';"],
   ['workers/planted.ts', "import '../src/net/transport.ts';"],
@@ -31,7 +34,8 @@ const ALLOWED: [file: string, source: string][] = [
   ['src/net/planted.ts', "import 'node:net';\nimport '../protocol/opcode.ts';"],
   ['src/shard/planted.ts', "import '../net/transport.ts';\nimport '../ring/byte-ring.ts';"],
   ['src/app/planted.ts', "import '../shard/shard.ts';"],
-  ['src/cli/planted.ts', "import '../app/serve.ts';"],
+  ['src/load/planted.ts', "import 'node:net';\nimport '../protocol/opcode.ts';\nimport 'hdr-histogram-js';"],
+  ['src/cli/planted.ts', "import '../app/serve.ts';\nimport '../load/index.ts';"],
   ['workers/planted.ts', "import '../src/app/shard-thread.ts';"],
 ];
 

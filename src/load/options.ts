@@ -1,0 +1,218 @@
+import { isUtf8 } from 'node:buffer';
+import { MillraceError } from '../errors.ts';
+import { clientRequest } from '../protocol/client-handshake.ts';
+import type { HeaderPair } from '../protocol/handshake.ts';
+import { MIN_BROADCAST_SIZE } from './broadcast-message.ts';
+import { handshakeKey } from './native-ports.ts';
+import { parseTarget, type Target } from './target.ts';
+import { upgradeRequest } from './upgrade-request.ts';
+
+/** What the connections do. */
+export const SCENARIOS = ['echo', 'broadcast', 'connect', 'idle', 'slow'] as const;
+export type ScenarioName = (typeof SCENARIOS)[number];
+
+/** Every numeric option: default, range and unit. */
+export const BENCH_LIMITS = {
+  /** Connections, over all client threads. */
+  connections: { default: 100, min: 1, max: 1_000_000, unit: 'connections' },
+  /** Messages in flight on each connection. */
+  pipelining: { default: 1, min: 1, max: 65_536, unit: 'messages' },
+  duration: { default: 10, min: 1, max: 86_400, unit: 'seconds' },
+  /** Messages (connect: connections) after which the run ends, whatever its duration. */
+  amount: { default: 0, min: 1, max: 1e12, zero: 'as many as the duration allows', unit: 'messages' },
+  /** Client threads. */
+  workers: { default: 1, min: 1, max: 64, unit: 'threads' },
+  /** Payload of a message. */
+  size: { default: 64, min: 0, max: 64 * 1024 * 1024, unit: 'bytes' },
+  /** Messages a second on each connection. */
+  connectionRate: {
+    default: 0,
+    min: 1,
+    max: 1_000_000,
+    zero: 'as many as possible',
+    unit: 'messages a second',
+  },
+  /** Messages a second over all connections. */
+  overallRate: {
+    default: 0,
+    min: 1,
+    max: 100_000_000,
+    zero: 'as many as possible',
+    unit: 'messages a second',
+  },
+  /** Time for a handshake, and for the reply to a message. */
+  timeout: { default: 10, min: 1, max: 3600, unit: 'seconds' },
+  /** Time the load runs before the measurement. */
+  warmup: { default: 0, min: 1, max: 3600, zero: 'none', unit: 'seconds' },
+  /** Connections that publish (broadcast). */
+  publishers: { default: 1, min: 1, max: 1000, unit: 'connections' },
+  /** Connections that send and do not read (slow). */
+  stalled: { default: 0, min: 1, max: 1_000_000, zero: 'half of them', unit: 'connections' },
+  /** Process id of the server, whose memory is read (Linux). */
+  pid: { default: 0, min: 1, max: 2 ** 31 - 1, zero: 'unknown', unit: 'process id' },
+} as const;
+
+export type BenchNumber = keyof typeof BENCH_LIMITS;
+
+/** The numeric options have the defaults and ranges of {@link BENCH_LIMITS}. */
+export interface BenchOptions extends Partial<Record<BenchNumber, number>> {
+  /** ws:// or wss:// */
+  url: string | URL;
+  /** Default 'echo'. */
+  scenario?: ScenarioName;
+  /** The message to send, instead of one of `size` bytes. */
+  message?: string | Uint8Array;
+  /** Binary messages, or text. Default: text for a `message` that is a string, else binary. */
+  binary?: boolean;
+  /** Subprotocols to ask for, the preferred one first. */
+  protocols?: readonly string[];
+  /** More headers of the handshake. */
+  headers?: Readonly<Record<string, string>>;
+  /** Accept any certificate (wss://). */
+  insecure?: boolean;
+  /** Count late replies at a fixed rate once, and not also for the messages they held up. */
+  ignoreCoordinatedOmission?: boolean;
+  /** A title for the result. */
+  title?: string;
+  /** Ends the run early: the result holds what was measured until then. */
+  signal?: AbortSignal;
+  /** Called when the connections are being opened, and about once a second while the load runs. */
+  onProgress?: (progress: BenchProgress) => void;
+}
+
+export interface BenchProgress {
+  readonly phase: 'opening' | 'warmup' | 'running' | 'draining';
+  /** 0 to 1. */
+  readonly done: number;
+  /** Connections that are open. */
+  readonly open: number;
+  /** Messages in the last second. */
+  readonly messagesPerSecond: number;
+}
+
+/** The options of a run, complete and checked; it can be posted to a thread. */
+export interface BenchPlan extends Readonly<Record<BenchNumber, number>> {
+  readonly target: Target;
+  readonly scenario: ScenarioName;
+  /** Null: made of `size` bytes. */
+  readonly message: Uint8Array | null;
+  readonly binary: boolean;
+  readonly protocols: readonly string[];
+  readonly headers: readonly HeaderPair[];
+  readonly insecure: boolean;
+  readonly ignoreCoordinatedOmission: boolean;
+  readonly title: string;
+}
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
+ */
+export function planOf(options: BenchOptions): BenchPlan {
+  const numbers = checkNumbers(options);
+  const scenario = options.scenario ?? 'echo';
+  if (!SCENARIOS.includes(scenario)) {
+    throw invalid(`'scenario' must be ${SCENARIOS.join(', ')}; got '${scenario}'`);
+  }
+  const target = parseTarget(String(options.url));
+  const message = typeof options.message === 'string' ? Buffer.from(options.message) : options.message;
+  const plan: BenchPlan = {
+    ...numbers,
+    ...(message === undefined ? {} : { size: message.length }),
+    target,
+    scenario,
+    message: message === undefined ? null : new Uint8Array(message),
+    binary: options.binary ?? typeof options.message !== 'string',
+    protocols: [...(options.protocols ?? [])],
+    headers: headersOf(options.headers ?? {}, target),
+    insecure: options.insecure ?? false,
+    ignoreCoordinatedOmission: options.ignoreCoordinatedOmission ?? false,
+    title: options.title ?? '',
+    stalled:
+      scenario === 'slow' && numbers.stalled === 0 ? Math.ceil(numbers.connections / 2) : numbers.stalled,
+  };
+  checkTogether(plan);
+  return plan;
+}
+
+function checkNumbers(options: BenchOptions): Record<BenchNumber, number> {
+  const entries = Object.entries(BENCH_LIMITS).map(([name, limit]) => {
+    const value = options[name as BenchNumber] ?? limit.default;
+    const isNumber = Number.isInteger(value);
+    if (isNumber && value >= limit.min && value <= limit.max) return [name, value];
+    if (value === 0 && 'zero' in limit) return [name, 0];
+    const zero = 'zero' in limit ? `, or 0: ${limit.zero}` : '';
+    throw invalid(
+      `'${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${String(value)}`,
+    );
+  });
+  return Object.fromEntries(entries) as Record<BenchNumber, number>;
+}
+
+/** What single values do not show. */
+function checkTogether(plan: BenchPlan): void {
+  const { scenario, connections, message, amount } = plan;
+  if (plan.workers > connections) {
+    throw invalid(
+      `'workers' must not exceed 'connections': ${plan.workers} threads cannot share ${connections}`,
+    );
+  }
+  if (plan.connectionRate > 0 && plan.overallRate > 0) {
+    throw invalid("'connectionRate' and 'overallRate' exclude each other: give one of them");
+  }
+  if (plan.ignoreCoordinatedOmission && rateOf(plan) === 0) {
+    throw invalid("'ignoreCoordinatedOmission' needs a rate: without one nothing is corrected");
+  }
+  if (!plan.binary && message !== null && !isUtf8(message)) {
+    throw invalid("'message' is not UTF-8, so it cannot be sent as text: send it as binary");
+  }
+  if (amount > 0 && (scenario === 'idle' || scenario === 'slow')) {
+    throw invalid(`'amount' means nothing to the scenario ${scenario}: give a duration`);
+  }
+  // A header or subprotocol that may not be sent is told now, not by each connection.
+  clientRequest(upgradeRequest(plan, handshakeKey()));
+  if (scenario === 'broadcast') checkBroadcast(plan);
+  if (scenario === 'slow' && (connections < 2 || plan.stalled >= connections)) {
+    throw invalid(
+      `'stalled' must leave one connection that reads: ${plan.stalled} of ${connections} would not`,
+    );
+  }
+  if (amount > 0 && plan.warmup > 0) {
+    throw invalid("'amount' and 'warmup' exclude each other: all messages of an amount are measured");
+  }
+  if (rateOf(plan) > 0 && (scenario === 'connect' || scenario === 'idle')) {
+    throw invalid(`the scenario ${scenario} sends no messages: give no rate`);
+  }
+}
+
+function checkBroadcast(plan: BenchPlan): void {
+  if (plan.message !== null) {
+    throw invalid("the scenario broadcast makes its messages itself: give a 'size' instead of a 'message'");
+  }
+  if (plan.size < MIN_BROADCAST_SIZE) {
+    throw invalid(
+      `'size' must be at least ${MIN_BROADCAST_SIZE} bytes for the scenario broadcast; got ${plan.size}`,
+    );
+  }
+  if (plan.connections < 2) throw invalid("the scenario broadcast needs 'connections' of at least 2");
+  if (plan.publishers > plan.connections) {
+    throw invalid(`'publishers' must not exceed 'connections' (${plan.connections}); got ${plan.publishers}`);
+  }
+}
+
+function headersOf(headers: Readonly<Record<string, string>>, target: Target): HeaderPair[] {
+  const pairs = Object.entries(headers);
+  const hasAuthorization = pairs.some(([name]) => name.toLowerCase() === 'authorization');
+  if (target.authorization === '' || hasAuthorization) return pairs;
+  return [...pairs, ['Authorization', target.authorization]];
+}
+
+/** Messages a second over all connections; 0: as many as possible. */
+export function rateOf(plan: BenchPlan): number {
+  return plan.connectionRate > 0 ? plan.connectionRate * plan.connections : plan.overallRate;
+}
+
+export function invalid(message: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_OPTION', message);
+}

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { BENCH_LIMITS, type BenchOptions, planOf, rateOf } from '../../../src/load/options.ts';
+import { shareOf } from '../../../src/load/thread-message.ts';
+
+const url = 'ws://localhost:9001';
+
+describe('planOf', () => {
+  it('fills in the defaults', () => {
+    const plan = planOf({ url });
+    for (const [name, limit] of Object.entries(BENCH_LIMITS))
+      expect(plan).toHaveProperty(name, limit.default);
+    expect(plan).toMatchObject({ scenario: 'echo', binary: true, message: null, protocols: [], headers: [] });
+  });
+
+  it('takes the size from the message, and text from a string', () => {
+    expect(planOf({ url, message: 'größer' })).toMatchObject({ size: 8, binary: false });
+    expect(planOf({ url, message: new Uint8Array(3) })).toMatchObject({ size: 3, binary: true });
+    expect(planOf({ url, message: 'x', binary: true }).binary).toBe(true);
+  });
+
+  it('takes a rate for each connection or for all', () => {
+    expect(rateOf(planOf({ url, connections: 7, connectionRate: 3 }))).toBe(21);
+    expect(rateOf(planOf({ url, overallRate: 50 }))).toBe(50);
+    expect(rateOf(planOf({ url }))).toBe(0);
+  });
+
+  it('stalls half of the connections of the scenario slow', () => {
+    expect(planOf({ url, scenario: 'slow', connections: 5 }).stalled).toBe(3);
+    expect(planOf({ url, scenario: 'slow', connections: 5, stalled: 1 }).stalled).toBe(1);
+  });
+
+  it('sends the name and password of the URL, unless a header does', () => {
+    expect(planOf({ url: 'ws://a:b@host' }).headers).toEqual([['Authorization', 'Basic YTpi']]);
+    const headers = { authorization: 'Bearer x' };
+    expect(planOf({ url: 'ws://a:b@host', headers }).headers).toEqual([['authorization', 'Bearer x']]);
+  });
+
+  const wrong: [options: Partial<BenchOptions>, message: string][] = [
+    [{ connections: 0 }, "'connections' must be an integer from 1 to 1000000 (connections); got 0"],
+    [{ pipelining: 1.5 }, "'pipelining' must be an integer from 1"],
+    [{ duration: -1 }, "'duration' must be an integer from 1 to 86400 (seconds); got -1"],
+    [
+      { amount: Number.NaN },
+      "'amount' must be an integer from 1 to 1000000000000 (messages), or 0: as many as",
+    ],
+    [{ scenario: 'ehco' as 'echo' }, "'scenario' must be echo, broadcast, connect, idle, slow; got 'ehco'"],
+    [{ workers: 3, connections: 2 }, "'workers' must not exceed 'connections'"],
+    [{ connectionRate: 1, overallRate: 1 }, "'connectionRate' and 'overallRate' exclude each other"],
+    [{ ignoreCoordinatedOmission: true }, "'ignoreCoordinatedOmission' needs a rate"],
+    [{ message: new Uint8Array([0xff]), binary: false }, "'message' is not UTF-8"],
+    [{ amount: 5, scenario: 'idle' }, "'amount' means nothing to the scenario idle"],
+    [{ amount: 5, warmup: 1 }, "'amount' and 'warmup' exclude each other"],
+    [{ overallRate: 5, scenario: 'connect' }, 'the scenario connect sends no messages'],
+    [{ scenario: 'slow', connections: 4, stalled: 4 }, "'stalled' must leave one connection that reads"],
+    [{ scenario: 'broadcast', size: 15 }, "'size' must be at least 16 bytes"],
+    [{ scenario: 'broadcast', connections: 1 }, "needs 'connections' of at least 2"],
+    [{ scenario: 'broadcast', message: 'x' }, 'makes its messages itself'],
+    [
+      { scenario: 'broadcast', connections: 3, publishers: 4 },
+      "'publishers' must not exceed 'connections' (3); got 4",
+    ],
+    [{ protocols: ['a b'] }, 'subprotocol must be a token'],
+    [{ headers: { 'a b': 'c' } }, 'name of a header must be a token'],
+    [{ headers: { a: 'b\r\nc' } }, 'The value of a'],
+    [{ headers: { Upgrade: 'x' } }, 'headers must not contain Upgrade'],
+  ];
+  it.each(wrong)('refuses %j', (options, message) => {
+    expect(() => planOf({ url, ...options })).toThrow(message);
+  });
+});
+
+describe('shareOf', () => {
+  it('divides without a rest, and each share begins where the one before ends', () => {
+    for (const [total, parts] of [
+      [10, 3],
+      [3, 3],
+      [0, 2],
+      [7, 1],
+      [5, 4],
+    ] as const) {
+      const shares = Array.from({ length: parts }, (_, i) => shareOf(total, parts, i));
+      let before = 0;
+      for (const share of shares) {
+        expect(share.before).toBe(before);
+        before += share.size;
+      }
+      expect(before).toBe(total);
+      const sizes = shares.map(({ size }) => size);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+    }
+  });
+});
