@@ -41,7 +41,9 @@ export function formatReport({ title, unit, date, machine, versions, options, ro
     `${cpus} × ${cpu}, ${memoryGiB} GiB, ${os}, hypervisor ${virtual}, TCP ${congestionControl}, Node ${node}  `,
     `${[...new Set(Object.values(versions))].join(', ')}  `,
     `${options.repetitions} repetitions of ${options.seconds} s in turns, after ${options.warmup} s of warm-up; medians; ` +
-      `server ${options.isPinned ? 'on processor 0, client on processor 1' : 'and client not pinned'}.`,
+      (options.isPinned
+        ? 'server on processor 0 and client on processor 1, where a row does not say otherwise.'
+        : 'server and client not pinned.'),
     ...rows.map((row) => formatRow(row, unit)),
   ];
   if (rows.some(({ verdicts }) => verdicts.length > 0)) parts.push('## Targets', formatTargets(rows, unit));

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// @ts-check
+import { capacityServers, MEMORY_ROWS } from '../lib/capacity-rows.js';
+import { runMacro } from '../lib/macro-run.js';
+
+runMacro({
+  title: 'Memory',
+  unit: 'connection',
+  usage: `Memory benchmark: what 9,000 more idle connections cost a server that has 1,000; millrace, ws and Bun in turns.
+
+  node bench/macro/memory.js [options]
+
+  --rows P15            rows to run
+  --candidates ws,bun   servers to run beside millrace; of ws, bun, uws, sharded (acceptor, handoff and one shard)
+`,
+  client: 'memory-client.js',
+  rows: MEMORY_ROWS,
+  servers: (options) => capacityServers(options, true),
+});
