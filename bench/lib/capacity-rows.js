@@ -28,6 +28,7 @@ export const MEMORY_ROWS = [
     peers: [...PEERS, 'sharded'],
     work: { first: 1000, last: 10_000, settle: 2 },
     most: 2,
+    extra: 6,
     targets: [
       { peer: 'ws', metric: 'bytesPerConnection', must: 1 / 3 },
       { metric: 'bytesPerConnection', aim: 2048 },
@@ -44,6 +45,7 @@ export const HOLD_ROWS = [
     peers: [],
     work: { processes: 3, connections: 5000 },
     most: 2,
+    extra: 6,
     targets: [
       { metric: 'lost', must: 0 },
       { metric: 'latency99', must: 50 },

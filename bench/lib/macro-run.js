@@ -21,6 +21,7 @@ import { CLIENT_LIMIT, figuresOf, judge, summarizeFigures } from './verdict.js';
  * @property {Readonly<Record<string, Readonly<Record<string, unknown>>>>} [workOf] what is different for one candidate
  * @property {import('./load-run.js').Place} [place] where server and client run
  * @property {number} [most] repetitions that are enough, for rows that take long and vary little
+ * @property {number} [extra] seconds that a measurement takes beside those it is told to
  * @property {readonly import('./verdict.js').Target[]} targets
  *
  * A program in macro/.
@@ -34,7 +35,7 @@ import { CLIENT_LIMIT, figuresOf, judge, summarizeFigures } from './verdict.js';
  * @property {(options: MacroOptions) => Map<string, ServerCommand>} servers the candidates that can run here
  * @property {typeof measureLoad} [measure] for loads that are not a server and a client
  *
- * @typedef {ReturnType<typeof macroOptions>} MacroOptions
+ * @typedef {ReturnType<typeof macroOptions<MacroRow>>} MacroOptions
  * @typedef {import('./server-process.js').ServerCommand} ServerCommand
  * @typedef {import('./verdict.js').Figures} Figures
  */
@@ -58,14 +59,12 @@ async function main(program) {
     process.stdout.write(program.usage + MACRO_HELP);
     return;
   }
+  const servers = program.servers(options);
   if (options.list) {
-    for (const { id, title, peers, most = 4 } of options.rows) {
-      process.stdout.write(`${JSON.stringify({ id, title, peers, most })}\n`);
-    }
+    listRows(servers, options);
     return;
   }
   if (!canPin) progress('taskset is missing: server and client share the processors\n');
-  const servers = program.servers(options);
   const isMissing = (/** @type {string} */ name) =>
     options.rows.some(({ peers }) => peers.includes(name)) && !servers.has(name);
   if (isMissing('ws') || isMissing('bun')) {
@@ -89,6 +88,20 @@ async function main(program) {
     save(report, options);
   }
   process.stdout.write(formatReport(report));
+}
+
+/**
+ * Prints the rows for a program that runs several: see compare.js.
+ *
+ * @param {Map<string, ServerCommand>} servers
+ * @param {MacroOptions} options
+ */
+function listRows(servers, options) {
+  for (const row of options.rows) {
+    const { id, title, most = null, extra = 0 } = row;
+    const candidates = candidatesOf(row, servers, options);
+    process.stdout.write(`${JSON.stringify({ id, title, candidates, most, extra })}\n`);
+  }
 }
 
 /**

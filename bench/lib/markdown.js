@@ -1,18 +1,19 @@
 // @ts-check
 
 /**
- * A Markdown table, padded so that it reads well in a terminal too. The first column is text, the others are
- * figures.
+ * A Markdown table, padded so that it reads well in a terminal too.
  *
  * @param {readonly string[]} head
  * @param {readonly (readonly string[])[]} rows
+ * @param {number} [texts] columns that are text, from the left; the others are figures
  */
-export function markdownTable(head, rows) {
+export function markdownTable(head, rows, texts = 1) {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0), 4));
+  /** @param {string} cell @param {number} i */
+  const padded = (cell, i) => (i < texts ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0));
   /** @param {readonly string[]} cells */
-  const line = (cells) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
-  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  const line = (cells) => `| ${cells.map(padded).join(' | ')} |`;
+  const rule = widths.map((width, i) => (i < texts ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
