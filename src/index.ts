@@ -7,6 +7,21 @@ export { getParts } from './app/get-parts.ts';
 export type { HttpHandler } from './app/http-dispatcher.ts';
 export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
+export {
+  deleteInteger,
+  deleteIntegerCollection,
+  deleteString,
+  deleteStringCollection,
+  getInteger,
+  getIntegerKeys,
+  getString,
+  getStringKeys,
+  incInteger,
+  lock,
+  setInteger,
+  setString,
+  unlock,
+} from './app/key-value-store.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
 export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';

@@ -1,6 +1,21 @@
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { type AppOptions, type ListenSocket, TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
+import {
+  deleteInteger,
+  deleteIntegerCollection,
+  deleteString,
+  deleteStringCollection,
+  getInteger,
+  getIntegerKeys,
+  getString,
+  getStringKeys,
+  incInteger,
+  lock,
+  setInteger,
+  setString,
+  unlock,
+} from './key-value-store.ts';
 
 /** Makes an App of one thread, with or without `new`. */
 export interface AppConstructor {
@@ -33,6 +48,19 @@ export default {
   DISABLED,
   DeclarativeResponse,
   getParts,
+  deleteInteger,
+  deleteIntegerCollection,
+  deleteString,
+  deleteStringCollection,
+  getInteger,
+  getIntegerKeys,
+  getString,
+  getStringKeys,
+  incInteger,
+  lock,
+  setInteger,
+  setString,
+  unlock,
   us_listen_socket_close,
   us_socket_local_port,
 };
