@@ -19,6 +19,8 @@ export const ERRORS = {
   MILLRACE_BAD_MODULE: 'The app module cannot be used',
   /** This Node.js lacks a name the engine builds on, or the handoff between threads does not work here. */
   MILLRACE_UNSUPPORTED_RUNTIME: 'This runtime lacks something the engine needs',
+  /** A TLS key, certificate or authority cannot be read or used. `cause` says why. */
+  MILLRACE_BAD_CERTIFICATE: 'The TLS options cannot be used',
   /** The key-value store has no room for a value. */
   MILLRACE_STORE_FULL: 'The key-value store is full',
   /** A shard ended unexpectedly; the supervisor starts it anew. */

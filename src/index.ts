@@ -2,7 +2,14 @@
 export type { AppOptions, ListenCallback, ListenSocket } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
 export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
-export { App, DISABLED, default, us_listen_socket_close, us_socket_local_port } from './app/exports.ts';
+export {
+  App,
+  DISABLED,
+  default,
+  SSLApp,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from './app/exports.ts';
 export { getParts } from './app/get-parts.ts';
 export type { HttpHandler } from './app/http-dispatcher.ts';
 export type { HttpRequest } from './app/http-request.ts';
@@ -25,6 +32,7 @@ export {
 export type { RecognizedString } from './app/recognized-string.ts';
 export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';
+export type { TlsOptions } from './app/tls-options.ts';
 export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';

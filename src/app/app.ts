@@ -4,7 +4,8 @@ import { MillraceError } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
+import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
+import { ServerNames } from '../net/server-names.ts';
 import type { Transport } from '../net/transport.ts';
 import { REFUSING } from '../shard/acceptor.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
@@ -13,6 +14,8 @@ import type { HttpHandler } from './http-dispatcher.ts';
 import { HttpServer } from './http-server.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from './recognized-string.ts';
 import { checkPort, checkServerLimits, type ServerLimits } from './server-limits.ts';
+import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
+import { TlsServer } from './tls-server.ts';
 import { WebSocketRoute } from './websocket-route.ts';
 
 /** What `listen` gives: pass it to `us_listen_socket_close` or `us_socket_local_port`. */
@@ -36,11 +39,13 @@ export class ListenSocket {
 export type ListenCallback = (socket: ListenSocket | false) => void;
 
 /** Limits of an App that listens itself. */
-export type AppOptions = Partial<ServerLimits>;
+export type AppOptions = Partial<ServerLimits> & TlsOptions;
 
 export interface AppParts {
   readonly shard: Shard;
   readonly http: HttpServer;
+  /** Null: connections are plain. */
+  readonly tls: TlsServer | null;
   /** In the order of the calls to `ws()`. */
   readonly webSockets: readonly WebSocketRoute[];
 }
@@ -55,16 +60,18 @@ export let partsOf: (app: TemplatedApp) => AppParts;
 export class TemplatedApp implements Drainable {
   readonly #shard: Shard;
   readonly #http: HttpServer;
+  readonly #tls: TlsServer | null;
   readonly #limits: ServerLimits;
   readonly #webSockets: WebSocketRoute[] = [];
   /** Null in a shard: the server listens. */
   readonly #listeners: Set<ListenSocket> | null;
   #isClosed = false;
 
-  constructor(options: AppOptions = {}, shard?: Shard) {
+  constructor(options: AppOptions = {}, shard?: Shard, names: ServerNames | null = null) {
     this.#limits = checkServerLimits('App', options);
     this.#shard = shard ?? new Shard();
     this.#http = new HttpServer(this.#shard, this.#limits);
+    this.#tls = names === null ? null : new TlsServer(this.#shard, this.#http, this.#limits, names);
     this.#listeners = shard === undefined ? new Set() : null;
   }
 
@@ -166,6 +173,47 @@ export class TemplatedApp implements Drainable {
     (transport.context as unknown as Drainable).drain(transport, code);
   }
 
+  /**
+   * Adds a certificate for clients that ask for this name (SNI), in place of any the name had. `*.example.com`
+   * stands for all names with one more label. Without TLS it does nothing.
+   *
+   * @throws MillraceError MILLRACE_BAD_CERTIFICATE, MILLRACE_INVALID_ARGUMENT, MILLRACE_INVALID_OPTION
+   */
+  addServerName(hostname: RecognizedString, options: TlsOptions): this {
+    const name = textOf(hostname);
+    this.#tls?.names.add(name, credentialsSource('addServerName', options, name));
+    return this;
+  }
+
+  /** Takes a name back: new connections get the certificate of the App. */
+  removeServerName(hostname: RecognizedString): this {
+    this.#tls?.names.remove(textOf(hostname));
+    return this;
+  }
+
+  /**
+   * Calls `callback` during the handshake of a client that asks for a name which is not there. It may call
+   * `addServerName` before it returns; otherwise the client gets the certificate of the App.
+   */
+  missingServerName(callback: (hostname: string) => void): this {
+    if (this.#tls !== null) this.#tls.names.onMissing = callback;
+    return this;
+  }
+
+  /**
+   * Reads the files of all certificates again; new connections get the new ones, open ones are left alone.
+   *
+   * @param options of the App's own certificate from now on; left out: those it has
+   * @throws MillraceError MILLRACE_BAD_CERTIFICATE when one cannot be used; it stays as it was
+   */
+  reloadTls(options?: TlsOptions): this {
+    if (this.#tls === null) throw new MillraceError('MILLRACE_APP_STATE', 'reloadTls: this App has no TLS');
+    const source = options === undefined ? null : credentialsSource('reloadTls', options);
+    const [error] = this.#tls.names.reload(source);
+    if (error !== undefined) throw error;
+    return this;
+  }
+
   #route(method: string, pattern: RecognizedString, handler: HttpHandler | null): this {
     const name = textOf(pattern);
     if (handler === null) {
@@ -220,11 +268,20 @@ export class TemplatedApp implements Drainable {
     const excess = this.#shard.sockets.size - this.#http.refusing - maxConnections;
     const isOver = maxConnections !== 0 && excess >= 0;
     if (isOver) this.#shard.count(Counter.OVER_LIMIT);
-    if (isOver && this.#http.refusing >= REFUSING) client.close();
+    // Who has not done the handshake cannot be told.
+    if (isOver && (this.#tls !== null || this.#http.refusing >= REFUSING)) client.close();
+    else if (this.#tls !== null) this.#tls.start(client, NO_ADDRESS);
     else this.#http.start(this.#shard.adopt(client, this.#http, NO_ADDRESS), isOver);
   }
 
   static {
-    partsOf = (app) => ({ shard: app.#shard, http: app.#http, webSockets: app.#webSockets });
+    partsOf = (app) => ({ shard: app.#shard, http: app.#http, tls: app.#tls, webSockets: app.#webSockets });
   }
+}
+
+/** An App whose connections are TLS. */
+export function createSslApp(options: AppOptions = {}): TemplatedApp {
+  loadTlsWrap();
+  const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
+  return new TemplatedApp(options, undefined, names);
 }

@@ -1,5 +1,5 @@
 import { DeclarativeResponse } from '../http/declarative-response.ts';
-import { type AppOptions, type ListenSocket, TemplatedApp } from './app.ts';
+import { type AppOptions, createSslApp, type ListenSocket, TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import {
   deleteInteger,
@@ -30,6 +30,19 @@ function createApp(options?: AppOptions): TemplatedApp {
 /** An App that listens in this thread. */
 export const App = createApp as unknown as AppConstructor;
 
+/** Makes an App whose connections are TLS, with or without `new`. */
+export interface SslAppConstructor {
+  (options: AppOptions): TemplatedApp;
+  new (options: AppOptions): TemplatedApp;
+}
+
+/**
+ * An App that listens in this thread, with TLS.
+ *
+ * @throws MillraceError MILLRACE_BAD_CERTIFICATE, MILLRACE_INVALID_OPTION
+ */
+export const SSLApp = createSslApp as unknown as SslAppConstructor;
+
 /** No compression. */
 export const DISABLED = 0;
 
@@ -45,6 +58,7 @@ export function us_socket_local_port(socket: ListenSocket): number {
 
 export default {
   App,
+  SSLApp,
   DISABLED,
   DeclarativeResponse,
   getParts,

@@ -5,11 +5,14 @@ import { pathToFileURL } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
-import type { Balance, HandoffMode } from '../shard/control-message.ts';
+import { loadTlsWrap } from '../net/node-internals.ts';
+import { type CredentialsSource, ServerNames } from '../net/server-names.ts';
+import type { Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
 import { Supervisor } from '../shard/supervisor.ts';
 import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
 import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
 
 export interface ServeOptions extends Partial<ServerLimits> {
   /**
@@ -28,6 +31,11 @@ export interface ServeOptions extends Partial<ServerLimits> {
    * header or a cookie, as long as that shard is up. Default 'least-connections'.
    */
   balance?: Balance;
+  /**
+   * Serves TLS (1.2 and 1.3): `https://` and `wss://`. Shards do the handshakes; balancing knows no more than the
+   * client's address then, and connections beyond a limit are closed without an answer.
+   */
+  tls?: TlsOptions;
   /** Anything that can be copied between threads; the module gets it as `shard.data`. */
   data?: unknown;
   /**
@@ -64,17 +72,25 @@ const GOING_AWAY = 1001;
 export class Server {
   readonly #supervisor: Supervisor;
   readonly #limits: ServerLimits;
+  /** Null: connections are plain. */
+  #tls: TlsSource | null;
   #closing: Promise<void> | null = null;
 
   /** @internal */
-  constructor(supervisor: Supervisor, limits: ServerLimits) {
+  constructor(supervisor: Supervisor, limits: ServerLimits, tls: TlsSource | null) {
     this.#supervisor = supervisor;
     this.#limits = limits;
+    this.#tls = tls;
   }
 
   /** The port that is listened on. */
   get port(): number {
     return this.#supervisor.port;
+  }
+
+  /** Connections are TLS. */
+  get isTls(): boolean {
+    return this.#tls !== null;
   }
 
   get shards(): number {
@@ -107,6 +123,25 @@ export class Server {
   }
 
   /**
+   * Reads the files of all certificates again, those that app modules gave to `addServerName` too. When it resolves,
+   * new connections get the new ones; open ones are left alone.
+   *
+   * @param options of the server's certificate from now on; left out: those it has
+   * @throws MillraceError MILLRACE_BAD_CERTIFICATE when one cannot be used; it stays as it was
+   */
+  async reloadTls(options?: TlsOptions): Promise<void> {
+    if (this.#tls === null) {
+      throw new MillraceError('MILLRACE_APP_STATE', "reloadTls: this server has no TLS; give serve() 'tls'");
+    }
+    const source = options === undefined ? this.#tls.source : credentialsSource('reloadTls', options);
+    const credentials = source();
+    checkCredentials(credentials, this.#tls.ticketKey);
+    this.#tls = { ...this.#tls, source };
+    const [error] = await this.#supervisor.reloadTls(credentials);
+    if (error !== undefined) throw new MillraceError('MILLRACE_BAD_CERTIFICATE', error);
+  }
+
+  /**
    * Accepts no more, sends every client a Close frame with 1001, waits until they have left, and ends the
    * threads. Calling it again gives the same promise.
    */
@@ -133,12 +168,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
   checkPort('serve', options.port);
   const limits = checkServerLimits('serve', options);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
+  const tls = tlsSource(options.tls);
   const supervisor = new Supervisor({
     module: moduleUrl(options.app),
     host: await hostAddress(options.host ?? '::'),
     port: options.port,
     shards: checkShards(options.shards),
-    balance: checkBalance(options.balance),
+    balance: checkBalance(options.balance, tls !== null),
+    tls: tls === null ? null : tlsSetup(tls),
     limits,
     data: options.data,
     handoff: checkHandoff(options.handoff),
@@ -150,7 +187,29 @@ export async function serve(options: ServeOptions): Promise<Server> {
   if (options.onOverflow !== undefined) supervisor.on('overflow', options.onOverflow);
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
-  return new Server(supervisor, limits);
+  return new Server(supervisor, limits, tls);
+}
+
+interface TlsSource {
+  readonly source: CredentialsSource;
+  readonly ticketKey: Uint8Array;
+}
+
+function tlsSource(options: TlsOptions | undefined): TlsSource | null {
+  if (options === undefined) return null;
+  return { source: credentialsSource('serve', options), ticketKey: newTicketKey() };
+}
+
+/** Reads the files here, so that what is wrong with them is told before any thread exists. */
+function tlsSetup({ source, ticketKey }: TlsSource): TlsSetup {
+  const credentials = source();
+  checkCredentials(credentials, ticketKey);
+  return { credentials, ticketKey };
+}
+
+function checkCredentials(credentials: TlsSetup['credentials'], ticketKey: Uint8Array): void {
+  loadTlsWrap();
+  void new ServerNames(() => credentials, ticketKey);
 }
 
 function defaultMaxConnections(): number {
@@ -185,7 +244,17 @@ function checkShards(shards: unknown): number {
   throw invalid('shards', `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core`);
 }
 
-function checkBalance(balance: unknown): Balance {
+function checkBalance(balance: unknown, isTls: boolean): Balance {
+  const checked = readBalance(balance);
+  if (!isTls || typeof checked === 'string' || checked.sticky === 'ip') return checked;
+  throw invalid(
+    'balance',
+    "cannot be sticky by what is in a request under 'tls': the shard is chosen before it is decrypted. Use " +
+      "{ sticky: 'ip' }, 'least-connections' or 'round-robin'",
+  );
+}
+
+function readBalance(balance: unknown): Balance {
   if (balance === undefined) return 'least-connections';
   if (balance === 'least-connections' || balance === 'round-robin') return balance;
   const sticky = ((balance ?? {}) as { sticky?: unknown }).sticky;

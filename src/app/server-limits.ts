@@ -24,6 +24,8 @@ export const SERVER_LIMITS = {
   maxBodySize: { default: 0, min: 1, max: Number.MAX_SAFE_INTEGER, zero: 'no limit', unit: 'bytes' },
   /** Time a peer may take no byte of a response that waits for it; then the connection is closed. */
   writeTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
+  /** TLS handshakes under way at a time, in each shard. More make the oldest one give way. */
+  maxHandshakes: { default: 1024, min: 1, max: 2 ** 31, unit: 'handshakes' },
   /** Connections at a time. More are answered 503, and cut off unanswered when they keep coming. */
   maxConnections: {
     default: 0,

@@ -1,10 +1,11 @@
 import { Counter } from '../net/counter.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
+import { ServerNames } from '../net/server-names.ts';
 import { closeEnd, HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
 import type { Transport } from '../net/transport.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
-import type { FromShard, RouteEntry, ShardData, ToShard } from '../shard/control-message.ts';
+import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { Links } from '../shard/links.ts';
 import { Shard } from '../shard/shard.ts';
@@ -34,7 +35,8 @@ export async function runShard(data: ShardData): Promise<void> {
     tell({ type: 'overflow', to, dropped });
   });
   const shard = new Shard(data.index, control, links);
-  const app = new TemplatedApp(data.limits, shard);
+  const names = data.tls === null ? null : serverNames(data.tls);
+  const app = new TemplatedApp(data.limits, shard, names);
   try {
     const run = await loadModule(data.module);
     await run(app, { index: data.index, count: data.count, data: data.data });
@@ -55,6 +57,11 @@ export async function runShard(data: ShardData): Promise<void> {
   tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
   data.port.close();
+}
+
+/** The main thread has read the files and tried them. */
+function serverNames({ credentials, ticketKey }: TlsSetup): ServerNames {
+  return new ServerNames(() => credentials, ticketKey);
 }
 
 async function loadModule(url: string): Promise<AppModule> {
@@ -125,6 +132,11 @@ class ShardThread {
       case 'shard-down':
         this.#links.resetShard(message.index);
         break;
+      case 'tls': {
+        const errors = this.#parts.tls?.names.reload(() => message.credentials) ?? [];
+        this.#tell({ type: 'tls-loaded', errors: errors.map((error) => (error as Error).message) });
+        break;
+      }
       case 'drain':
         void this.#drain(message.code, message.deadline);
         break;
@@ -152,15 +164,19 @@ class ShardThread {
   };
 
   #adopt(handle: TcpHandle | null, bytes: Buffer): void {
-    const { shard, http, webSockets } = this.#parts;
+    const { shard, http, tls, webSockets } = this.#parts;
     const route = bytes.readUInt16LE(1);
     const address = bytes.readInt32LE(3);
     if (handle === null) {
       shard.lost(address);
       return;
     }
-    const transport = shard.adopt(handle, http, address);
     shard.count(Counter.ADOPTED);
+    if (bytes[0] === HandoffKind.TLS) {
+      this.#adopted(tls!.start(handle, address));
+      return;
+    }
+    const transport = shard.adopt(handle, http, address);
     if (bytes[0] === HandoffKind.HTTP) {
       http.start(transport);
       transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
@@ -173,8 +189,12 @@ class ShardThread {
   #adoptTransfer(message: unknown): void {
     const transfer = receiveTransfer(message);
     if (transfer === undefined) return;
-    const { shard, http } = this.#parts;
+    const { shard, http, tls } = this.#parts;
     shard.count(Counter.ADOPTED);
+    if (tls !== null) {
+      this.#adopted(tls.start(transfer.handle, transfer.address));
+      return;
+    }
     const transport = shard.adopt(transfer.handle, http, transfer.address);
     http.start(transport);
     this.#adopted(transport);

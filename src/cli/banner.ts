@@ -13,7 +13,7 @@ export function banner(
   const { port, shards, handoff, limits } = server;
   const { host = '::', balance = 'least-connections' } = options;
   const rows = [
-    ['open', style.bold(urlOf(host, port))],
+    ['open', style.bold(urlOf(host, port, options.tls !== undefined))],
     ['listens', `${host} port ${port}, pid ${process.pid}`],
     ['shards', `${plural(shards, 'thread')}, balance ${balanceText(balance)}, handoff ${handoff}`],
     ['limits', limitsText(limits)],
@@ -26,10 +26,10 @@ export function banner(
 }
 
 /** The address to open in a browser of this machine. */
-export function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number, isTls = false): string {
   const isAny = host === '::' || host === '0.0.0.0';
   const name = isAny ? 'localhost' : isIP(host) === 6 ? `[${host}]` : host;
-  return `http://${name}:${port}/`;
+  return `http${isTls ? 's' : ''}://${name}:${port}/`;
 }
 
 function balanceText(balance: NonNullable<ServeArgs['options']['balance']>): string {

@@ -36,4 +36,9 @@ export class Signals {
       });
     }
   }
+
+  /** Calls `callback` at each SIGHUP, which otherwise ends the process. */
+  onHangUp(callback: () => void): void {
+    process.on('SIGHUP', callback);
+  }
 }

@@ -40,6 +40,14 @@ export const Counter = {
   OVER_LIMIT: 19,
   /** Errors that `accept` returned, out of descriptors among them. */
   ACCEPT_ERRORS: 20,
+  /** TLS handshakes that were done. */
+  TLS_HANDSHAKES: 30,
+  /** Those of them that resumed a session. */
+  TLS_RESUMED: 31,
+  /** TLS handshakes that failed, timed out or gave way. */
+  TLS_FAILED: 32,
+  /** TLS handshakes that gave way because too many were under way. */
+  TLS_EVICTED: 33,
   /** Messages compressed, their bytes before and after, and the time it took in ms. */
   DEFLATED: 40,
   DEFLATE_BYTES_IN: 41,

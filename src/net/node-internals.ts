@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { MillraceError } from '../errors.ts';
 
@@ -30,17 +31,46 @@ export interface StreamHandle {
   unref(): void;
 }
 
-export interface TcpHandle extends StreamHandle {
+/** What a Transport drives: a TCP handle, or TLS over one. */
+export interface SocketHandle extends StreamHandle {
+  getpeername(out: SocketAddress): number;
+}
+
+export interface TcpHandle extends SocketHandle {
   onconnection: ((this: never, status: number, client: TcpHandle | undefined) => void) | null;
   open(fd: number): number;
   bind(address: string, port: number): number;
   bind6(address: string, port: number, flags: number): number;
   listen(backlog: number): number;
   getsockname(out: SocketAddress): number;
-  getpeername(out: SocketAddress): number;
   setNoDelay(enable: boolean): number;
   /** Closes with RST instead of FIN. */
   reset(callback?: () => void): number;
+}
+
+/**
+ * TLS over a TCP handle, which feeds it. Its writes always complete later, one at a time: a second one before the
+ * first is complete aborts the process. What is written was encrypted, and so copied, when the call returns.
+ */
+export interface TlsHandle extends StreamHandle {
+  /** The name is in the ClientHello: the handshake waits for `certCbDone`. Needs `enableCertCb`. */
+  oncertcb: ((this: never, info: { servername?: string | false }) => void) | null;
+  /** Called again for a renegotiation. */
+  onhandshakestart: ((this: never, now: number) => void) | null;
+  onhandshakedone: ((this: never) => void) | null;
+  onerror: ((this: never, error: Error) => void) | null;
+  /** Context to go on with instead of the first; read by `certCbDone`. */
+  sni_context: object | undefined;
+  enableCertCb(): void;
+  certCbDone(): void;
+  setALPNProtocols(wireFormat: Uint8Array): void;
+  setVerifyMode(requestCert: boolean, rejectUnauthorized: boolean): void;
+  /** Null: the certificate of the peer is one that our authorities vouch for. */
+  verifyError(): Error | null;
+  getPeerCertificate(abbreviated: boolean): { raw?: Uint8Array } | undefined;
+  getServername(): string | false;
+  isSessionReused(): boolean;
+  destroySSL(): void;
 }
 
 export interface PipeHandle extends StreamHandle {
@@ -159,8 +189,59 @@ export const {
   kLastWriteWasAsync,
 } = loadInternals();
 
+const TLS_METHODS = [
+  'enableCertCb',
+  'certCbDone',
+  'setALPNProtocols',
+  'setVerifyMode',
+  'verifyError',
+  'getPeerCertificate',
+  'getServername',
+  'isSessionReused',
+  'destroySSL',
+  'useUserBuffer',
+  'writeBuffer',
+  'readStart',
+  'readStop',
+  'shutdown',
+];
+
+type WrapTls = (handle: TcpHandle, context: object, isServer: boolean, hasWrites: boolean) => TlsHandle;
+
+/**
+ * Makes handles of TLS. Looked up when TLS is first used: what lacks it can still serve without.
+ *
+ * @throws MillraceError MILLRACE_UNSUPPORTED_RUNTIME
+ */
+export function loadTlsWrap(): WrapTls {
+  let tls: { wrap?: WrapTls; TLSWrap?: { prototype: object } } = {};
+  try {
+    tls = (process as unknown as { binding(name: string): typeof tls }).binding('tls_wrap');
+  } catch {
+    // Said below.
+  }
+  const prototype = (tls.TLSWrap?.prototype ?? {}) as Record<string, unknown>;
+  const missing = TLS_METHODS.filter((name) => typeof prototype[name] !== 'function');
+  if (typeof tls.wrap === 'function' && missing.length === 0) return tls.wrap;
+  const names =
+    typeof tls.wrap === 'function' ? missing.map((name) => `TLSWrap.prototype.${name}`) : ['tls_wrap'];
+  throw new MillraceError(
+    'MILLRACE_UNSUPPORTED_RUNTIME',
+    `TLS needs names that this runtime (${process.version}) lacks: ${names.join(', ')}. Use Node.js 20.19 or later.`,
+  );
+}
+
+/** The handle of OpenSSL's SSL_CTX in a public SecureContext. */
+export function contextHandle(context: object): object {
+  return (context as { context: object }).context;
+}
+
 /** libuv's end-of-file result of a read: the peer sent FIN. */
 export const UV_EOF = -4095;
+
+/** `readStart` of a handle that is reading. */
+export const UV_EALREADY = -constants.errno.EALREADY;
+export const UV_ECONNRESET = -constants.errno.ECONNRESET;
 
 /** 'EADDRINUSE' and the like for a negative errno that a handle returned. */
 export function errorName(status: number): string {

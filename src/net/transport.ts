@@ -8,12 +8,14 @@ import {
   kReadBytesOrError,
   type ShutdownRequest,
   ShutdownWrap,
+  type SocketHandle,
   streamBaseState,
   type TcpHandle,
   UV_EOF,
   type WriteRequest,
   WriteWrap,
 } from './node-internals.ts';
+import type { TlsStream } from './tls-stream.ts';
 import { type Block, SLAB_SIZE, type Slab } from './write-memory.ts';
 
 /** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
@@ -50,10 +52,12 @@ type Phase = (typeof Phase)[keyof typeof Phase];
  */
 export class Transport implements Output, TimerNode {
   readonly io: IoLoop;
-  readonly handle: TcpHandle;
+  readonly handle: SocketHandle;
   context: TransportContext;
   /** Whatever the context keeps for this socket. */
   owner: unknown = null;
+  /** The TLS of this socket; null: it is plain. */
+  tls: TlsStream | null = null;
   /** A number of whoever gave the socket. */
   tag = -1;
   /** Second of the last read, or of the last write the kernel took after making it wait. */
@@ -73,6 +77,8 @@ export class Transport implements Output, TimerNode {
   #paused = false;
   /** The peer's FIN was read. */
   #ended = false;
+  /** Our FIN left. */
+  #isFinSent = false;
   /** Errno of a failed write; the socket closes at the end of the turn. */
   #error = 0;
   #fullReads = 0;
@@ -84,7 +90,7 @@ export class Transport implements Output, TimerNode {
   #inFlightSlab: Slab | null = null;
   #inFlightBlock: Block | null = null;
 
-  constructor(io: IoLoop, handle: TcpHandle, context: TransportContext, owner: unknown) {
+  constructor(io: IoLoop, handle: SocketHandle, context: TransportContext, owner: unknown) {
     this.io = io;
     this.handle = handle;
     this.context = context;
@@ -280,7 +286,7 @@ export class Transport implements Output, TimerNode {
     this.#dropQueue();
     this.handle.onread = ignoreRead;
     this.io.counters[Counter.SOCKETS_CLOSED]!++;
-    return this.handle;
+    return this.handle as TcpHandle;
   }
 
   /** Address of the peer: '' when the kernel no longer knows it. */
@@ -312,8 +318,15 @@ export class Transport implements Output, TimerNode {
     this.#stopReading();
     this.#ended = true;
     if (error !== UV_EOF) this.destroy(error);
-    else if (this.#phase === Phase.SHUT) this.destroy();
-    else this.context.onEnd(this);
+    else if (this.#phase !== Phase.SHUT) this.context.onEnd(this);
+    else if (this.#isFinSent) this.destroy();
+  }
+
+  shutdownCompleted(status: number): void {
+    this.#isFinSent = true;
+    if (status !== 0) this.destroy(status);
+    // The peer's FIN was seen before: both directions are done.
+    else if (this.#ended) this.destroy();
   }
 
   /** Closes for the failed write that was put off. */
@@ -400,8 +413,6 @@ export class Transport implements Output, TimerNode {
     request.oncomplete = onShutdownComplete;
     const error = this.handle.shutdown(request);
     if (error !== 0) this.destroy(error);
-    // The peer's FIN was seen before: both directions are done.
-    else if (this.#ended) this.destroy();
   }
 
   #dropQueue(): void {
@@ -414,7 +425,7 @@ export class Transport implements Output, TimerNode {
 const DONE = 0;
 const ASYNC = 1;
 
-interface OwnedHandle extends TcpHandle {
+interface OwnedHandle extends SocketHandle {
   transport: Transport;
 }
 interface OwnedRequest extends WriteRequest {
@@ -438,7 +449,7 @@ function onWriteComplete(this: OwnedRequest, status: number): void {
 }
 
 function onShutdownComplete(this: OwnedShutdown, status: number): void {
-  if (status !== 0) this.transport.destroy(status);
+  this.transport.shutdownCompleted(status);
 }
 
 function onHandleClosed(): void {}

@@ -26,6 +26,8 @@ export interface AcceptorHostOptions {
   readonly port: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  /** Only whether there are any matters here. */
+  readonly tls: object | null;
 }
 
 export interface AcceptorHostEvents {
@@ -147,7 +149,7 @@ export class AcceptorHost {
   }
 
   async #startThread(): Promise<void> {
-    const { mode, limits, balance } = this.#options;
+    const { mode, limits, balance, tls } = this.#options;
     const channel = mode === HandoffMode.CHANNEL ? await createChannel() : null;
     if (this.#isClosing) {
       if (channel !== null) discardChannel(channel);
@@ -163,6 +165,7 @@ export class AcceptorHost {
       shards: this.#control.shards,
       limits,
       balance,
+      isTls: tls !== null,
       listenFd: channel === null ? -1 : channel.receiverFd,
     };
     try {

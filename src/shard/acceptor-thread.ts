@@ -21,7 +21,7 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
 }
 
 function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: MessagePort): void {
-  const acceptor = new Acceptor(control, data.limits, data.balance);
+  const acceptor = new Acceptor(control, data.limits, data.balance, data.isTls);
   const tell = (message: FromAcceptor): void => {
     port.postMessage(message);
   };
@@ -84,6 +84,7 @@ function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: Me
 /** The acceptor where sockets go by postMessage: it chooses a shard and reads nothing. */
 class TransferAcceptor {
   readonly #limits: AcceptorData['limits'];
+  readonly #isTls: boolean;
   readonly #control: ControlBlock;
   readonly #counters: Float64Array;
   readonly #balancer: Balancer;
@@ -94,6 +95,7 @@ class TransferAcceptor {
 
   constructor(data: AcceptorData, control: ControlBlock, tell: (message: FromAcceptor) => void) {
     this.#limits = data.limits;
+    this.#isTls = data.isTls;
     this.#control = control;
     this.#counters = control.counters(data.shards);
     this.#balancer = new Balancer(data.balance, control);
@@ -137,7 +139,7 @@ class TransferAcceptor {
     const overload = this.#overload(row);
     if (overload !== 0) {
       this.#counters[Counter.OVER_LIMIT]!++;
-      socket.end(errorResponse(overload));
+      this.#refuse(socket, errorResponse(overload));
       return;
     }
     const shard = this.#balancer.choose(
@@ -146,7 +148,7 @@ class TransferAcceptor {
       () => socket.remoteAddress ?? '',
     );
     if (shard < 0) {
-      socket.end(errorResponse(503, [['Retry-After', '1']]));
+      this.#refuse(socket, errorResponse(503, [['Retry-After', '1']]));
       return;
     }
     this.#control.addGauge(shard, Gauge.LIVE, 1);
@@ -155,7 +157,13 @@ class TransferAcceptor {
     this.#counters[Counter.HANDOFF_FAILED]!++;
     this.#control.addGauge(shard, Gauge.LIVE, -1);
     if (row !== NO_ADDRESS) this.#control.addAddress(row, shard, -1);
-    socket.end(errorResponse(503));
+    this.#refuse(socket, errorResponse(503));
+  }
+
+  /** Who speaks TLS does not understand a response. */
+  #refuse(socket: Socket, response: string): void {
+    if (this.#isTls) socket.destroy();
+    else socket.end(response);
   }
 
   #overload(row: number): number {

@@ -6,7 +6,7 @@ import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { latin1Port, writeLatin1 } from '../net/native-ports.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
+import type { SocketAddress, SocketHandle, TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
@@ -48,6 +48,7 @@ export class Acceptor implements TransportContext {
   readonly #io: IoLoop;
   readonly #control: ControlBlock;
   readonly #limits: AcceptorLimits;
+  readonly #isTls: boolean;
   readonly #balancer: Balancer;
   readonly #addresses: AddressTable;
   readonly #counters: Float64Array;
@@ -62,9 +63,10 @@ export class Acceptor implements TransportContext {
     return sender !== null && sender !== undefined && !sender.isFull;
   };
 
-  constructor(control: ControlBlock, limits: AcceptorLimits, balance: Balance) {
+  constructor(control: ControlBlock, limits: AcceptorLimits, balance: Balance, isTls = false) {
     this.#control = control;
     this.#limits = limits;
+    this.#isTls = isTls;
     this.#counters = control.counters(control.shards);
     this.#io = new IoLoop(this.#counters);
     this.#balancer = new Balancer(balance, control);
@@ -92,6 +94,10 @@ export class Acceptor implements TransportContext {
   }
 
   accept(client: TcpHandle): void {
+    if (this.#isTls) {
+      this.#passOn(client);
+      return;
+    }
     const { maxConnections } = this.#limits;
     const total = this.#sockets.size + this.#handedOver();
     if (maxConnections !== 0 && total >= maxConnections + REFUSING) {
@@ -106,6 +112,17 @@ export class Acceptor implements TransportContext {
     this.#sockets.add(transport);
     timer.schedule(transport, pending.deadline);
     transport.startReading();
+  }
+
+  /** Passes a connection on unread: TLS cannot change threads. Who cannot be taken cannot be told why. */
+  #passOn(client: TcpHandle): void {
+    const address = this.#limits.maxConnectionsPerAddress === 0 ? NO_ADDRESS : this.#rowOf(client);
+    const overload = this.#overload(address);
+    const shard =
+      overload === 0 ? this.#balancer.choose(this.#isAvailable, null, () => addressOf(client)) : -1;
+    if (overload !== 0) this.#counters[Counter.OVER_LIMIT]!++;
+    if (shard < 0) client.close();
+    else this.#send(client, shard, handoffPrefix(HandoffKind.TLS, 0, address), address);
   }
 
   // Events of the transport.
@@ -155,7 +172,8 @@ export class Acceptor implements TransportContext {
   #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
     this.#counters[Counter.REQUESTS]!++;
     const pending = transport.owner as Pending;
-    const overload = this.#overload(transport, pending);
+    if (this.#limits.maxConnectionsPerAddress !== 0) pending.address = this.#rowOf(transport.handle);
+    const overload = this.#overload(pending.address);
     if (overload !== 0) {
       this.#counters[Counter.OVER_LIMIT]!++;
       this.#refuse(transport, errorResponse(overload));
@@ -201,6 +219,10 @@ export class Acceptor implements TransportContext {
     const handle = transport.detach();
     this.#returnParser(transport.owner as Pending);
     this.#sockets.delete(transport);
+    this.#send(handle, shard, message, address);
+  }
+
+  #send(handle: TcpHandle, shard: number, message: string, address: number): void {
     for (let at = shard; at >= 0; at = this.#balancer.choose(this.#isAvailable, null, () => '')) {
       // Before it is sent: the shard may close it, and count down, at once.
       this.#control.addGauge(at, Gauge.LIVE, 1);
@@ -214,13 +236,16 @@ export class Acceptor implements TransportContext {
   }
 
   /** The status that refuses a connection too many, or 0. */
-  #overload(transport: Transport, pending: Pending): number {
+  #overload(address: number): number {
     const { maxConnections, maxConnectionsPerAddress } = this.#limits;
     if (maxConnections !== 0 && this.#handedOver() >= maxConnections) return 503;
-    if (maxConnectionsPerAddress === 0) return 0;
-    pending.address = this.#addresses.rowOf(transport.peerName().address);
-    if (pending.address === NO_ADDRESS) return 0;
-    return this.#control.addressTotal(pending.address) >= maxConnectionsPerAddress ? 429 : 0;
+    if (address === NO_ADDRESS) return 0;
+    return this.#control.addressTotal(address) >= maxConnectionsPerAddress ? 429 : 0;
+  }
+
+  /** The row that the peer's connections are counted in. */
+  #rowOf(handle: SocketHandle): number {
+    return this.#addresses.rowOf(addressOf(handle));
   }
 
   /** Sockets that the shards have. */
@@ -262,6 +287,11 @@ export class Acceptor implements TransportContext {
     parser.reset();
     if (this.#parsers.length < 1024) this.#parsers.push(parser);
   }
+}
+
+function addressOf(handle: SocketHandle): string {
+  const name: SocketAddress = {};
+  return handle.getpeername(name) === 0 ? (name.address ?? '') : '';
 }
 
 /** The request as it came and all bytes behind it, a character each. */

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { TlsCredentials } from '../net/tls-context.ts';
 import type { LinkMemory } from './link-memory.ts';
 import type { UpgradeRules } from './upgrade.ts';
 
@@ -35,9 +36,17 @@ export interface AcceptorLimits {
   readonly maxHeadSize: number;
   readonly maxHeaders: number;
   readonly handshakeTimeout: number;
+  readonly maxHandshakes: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
   readonly backlog: number;
+}
+
+/** What all shards of a server do TLS with. */
+export interface TlsSetup {
+  readonly credentials: TlsCredentials;
+  /** What session tickets are sealed with, so that any shard can open them. */
+  readonly ticketKey: Uint8Array;
 }
 
 /** What the acceptor thread is started with. */
@@ -47,6 +56,8 @@ export interface AcceptorData {
   readonly shards: number;
   readonly limits: AcceptorLimits;
   readonly balance: Balance;
+  /** Connections go to the shards unread. */
+  readonly isTls: boolean;
   /** Descriptor of the channel its listening sockets come through; -1 in transfer mode. */
   readonly listenFd: number;
 }
@@ -93,6 +104,8 @@ export interface ShardData {
   /** `data` of `serve()`. */
   readonly data: unknown;
   readonly limits: AcceptorLimits;
+  /** Null: connections are plain. */
+  readonly tls: TlsSetup | null;
   readonly links: LinkMemory;
   readonly port: MessagePort;
 }
@@ -103,6 +116,8 @@ export type ToShard =
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
   /** Another shard died: forget what waits for it. */
   | { readonly type: 'shard-down'; readonly index: number }
+  /** Use these from now on. */
+  | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   /** End all connections with this close code, then the shard. `deadline` in ms. */
   | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
 
@@ -114,5 +129,7 @@ export type FromShard =
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }
   /** The channel with this descriptor is open; -1: the port is. */
   | { readonly type: 'connected'; readonly fd: number }
+  /** The credentials it was sent are in use; what was wrong with those of its server names. */
+  | { readonly type: 'tls-loaded'; readonly errors: readonly string[] }
   /** Messages for another shard were dropped. */
   | { readonly type: 'overflow'; readonly to: number; readonly dropped: number };

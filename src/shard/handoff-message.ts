@@ -11,6 +11,8 @@ export const HandoffKind = {
   WEBSOCKET: 0,
   /** The shard answers: the request and all bytes behind it follow. */
   HTTP: 1,
+  /** Unread, as it was accepted; a TLS handshake comes first. */
+  TLS: 2,
 } as const;
 export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
 

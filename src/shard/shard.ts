@@ -1,6 +1,6 @@
 import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
+import type { SocketHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
@@ -57,7 +57,7 @@ export class Shard {
   }
 
   /** Takes a socket over. `address` is its row of the control block's address table. */
-  adopt(handle: TcpHandle, context: TransportContext, address: number = NO_ADDRESS): Transport {
+  adopt(handle: SocketHandle, context: TransportContext, address: number = NO_ADDRESS): Transport {
     const transport = new Transport(this.io, handle, context, null);
     transport.tag = address;
     this.sockets.add(transport);

@@ -36,6 +36,12 @@ export interface ShardStats extends ThreadStats {
   readonly delivered: number;
   /** Sockets that came from the acceptor. */
   readonly adopted: number;
+  /** TLS handshakes that were done, and those of them that resumed a session. */
+  readonly tlsHandshakes: number;
+  readonly tlsResumed: number;
+  /** TLS handshakes that failed in any way, and those of them that gave way because of `maxHandshakes`. */
+  readonly tlsFailed: number;
+  readonly tlsEvicted: number;
 }
 
 export interface AcceptorStats extends ThreadStats {
@@ -159,6 +165,10 @@ function shardStats(control: ControlBlock, index: number): ShardStats {
     published: counters[Counter.PUBLISHED]!,
     delivered: counters[Counter.DELIVERED]!,
     adopted: counters[Counter.ADOPTED]!,
+    tlsHandshakes: counters[Counter.TLS_HANDSHAKES]!,
+    tlsResumed: counters[Counter.TLS_RESUMED]!,
+    tlsFailed: counters[Counter.TLS_FAILED]!,
+    tlsEvicted: counters[Counter.TLS_EVICTED]!,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   testHandoff,
 } from '../net/socket-handoff.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
+import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
 import { AcceptorHost } from './acceptor-host.ts';
@@ -20,6 +21,7 @@ import {
   type FromShard,
   HandoffMode,
   type RouteEntry,
+  type TlsSetup,
   type ToAcceptor,
 } from './control-message.ts';
 import { createLinkMemory, type LinkMemory } from './link-memory.ts';
@@ -37,6 +39,8 @@ export interface SupervisorOptions {
   readonly shards: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  /** Null: connections are plain. */
+  readonly tls: TlsSetup | null;
   readonly data: unknown;
   readonly handoff: HandoffMode | 'auto';
   /** Bytes of the ring of each pair of threads, a power of two. */
@@ -75,6 +79,8 @@ interface ShardSlot {
   offered: Channel | null;
   readonly delay: RestartDelay;
   restart: NodeJS.Timeout | null;
+  /** Called when the shard has taken up new credentials, with what was wrong, or ended. */
+  reloading: ((errors: readonly string[]) => void)[];
   /** Called when the acceptor knows the shard, or it ended. */
   waiting: (() => void)[];
   /** Resolves what waits for the shard to be ready. */
@@ -96,10 +102,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Null until the mode is known. */
   #acceptor: AcceptorHost | null = null;
   #isClosing = false;
+  /** What shards that start from now on get. */
+  #tls: TlsSetup | null;
 
   constructor(options: SupervisorOptions) {
     super();
     this.#options = options;
+    this.#tls = options.tls;
     const { shards } = options;
     this.control = new ControlBlock(shards);
     // Random: who names topics must not be able to choose where they land in the tables.
@@ -117,6 +126,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       offered: null,
       delay: new RestartDelay(),
       restart: null,
+      reloading: [],
       waiting: [],
       onReady: null,
       onFailed: null,
@@ -150,6 +160,23 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Publishes from the main thread. Returns whether the topic has a subscriber. */
   publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
     return this.#publisher.publish(topic, message, isBinary);
+  }
+
+  /** Has all shards use these credentials; resolves with what was wrong with those of their server names. */
+  async reloadTls(credentials: TlsCredentials): Promise<readonly string[]> {
+    this.#tls = { ...this.#tls!, credentials };
+    const answers = this.#slots.flatMap(({ life, reloading }) => {
+      if (life === null) return [];
+      life.post({ type: 'tls', credentials });
+      return new Promise<readonly string[]>((resolve) => reloading.push(resolve));
+    });
+    const errors = new Set<string>();
+    const all = answers.map(async (answer) => {
+      for (const error of await answer) errors.add(error);
+    });
+    // A shard whose event loop hangs does so later.
+    await within(Promise.all(all), GRACE);
+    return [...errors];
   }
 
   /** Accepts no more, ends all connections with `code`, and ends the threads; after `deadline` ms by force. */
@@ -226,6 +253,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         module,
         data,
         limits,
+        tls: this.#tls,
         links: this.linkMemory,
       },
       (message) => {
@@ -258,6 +286,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       }
       slot.offered = join.channel;
       this.#acceptor?.tell(join.message, join.transfer);
+    } else if (message.type === 'tls-loaded') {
+      slot.reloading.shift()?.(message.errors);
     } else if (message.type === 'overflow') {
       this.emit('overflow', slot.index, message.to, message.dropped);
     }
@@ -325,6 +355,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (channel !== null) discardChannel(channel);
     slot.join = null;
     for (const resolve of slot.waiting.splice(0)) resolve();
+    for (const resolve of slot.reloading.splice(0)) resolve([]);
     this.control.clearShard(slot.index);
     settleCounters(this.control.counters(slot.index));
     this.links.clearShard(slot.index);

@@ -52,18 +52,19 @@ function listening(app: TemplatedApp): Running {
   });
 }
 
-function running(
+export function running(
   port: number,
   server: Server | null,
   app: TemplatedApp | null,
   stop: () => Promise<void>,
+  secure: '' | 's' = '',
 ): Running {
   return {
     port,
     server,
     app,
-    ws: (path = '/') => `ws://${HOST}:${port}${path}`,
-    http: (path = '/') => `http://${HOST}:${port}${path}`,
+    ws: (path = '/') => `ws${secure}://${HOST}:${port}${path}`,
+    http: (path = '/') => `http${secure}://${HOST}:${port}${path}`,
     stop,
   };
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { ServeOptions } from '../../app/serve.ts';
 import { type Limit, SERVER_LIMITS, type ServerLimits } from '../../app/server-limits.ts';
 import { type Flag, type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
@@ -23,6 +24,7 @@ const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
   bodyTimeout: { value: 'S', help: 'Seconds in which the next 16 KiB of a request body must arrive.' },
   maxBodySize: { value: 'BYTES', help: 'Size of a request body; more is answered 413.' },
   writeTimeout: { value: 'S', help: 'Seconds a peer may take no byte of its response.' },
+  maxHandshakes: { value: 'N', help: 'TLS handshakes at a time in each shard; more end the oldest.' },
   maxHeadSize: { value: 'BYTES', help: 'Size of a request head; more is answered 431 or 414.' },
   maxHeaders: { value: 'N', help: 'Header lines of a request; more are answered 431.' },
   backlog: { value: 'N', help: 'Connections the kernel holds until they are accepted.' },
@@ -49,6 +51,16 @@ const FLAGS: Flags = {
   handoff: {
     value: 'HOW',
     help: 'How sockets reach the shards: channel, transfer (Node.js 24.20, 26.6 and later) or auto (default).',
+  },
+  cert: {
+    value: 'FILE',
+    help: 'Serve TLS with this certificate (PEM), with the intermediate ones behind it.',
+  },
+  key: { value: 'FILE', help: 'Private key of the certificate (PEM).' },
+  'passphrase-file': { value: 'FILE', help: 'File whose first line is the passphrase of the private key.' },
+  ca: {
+    value: 'FILE',
+    help: 'Ask clients for certificates, and refuse those that these authorities (PEM) do not vouch for.',
   },
   ...Object.fromEntries(
     Object.entries(LIMIT_FLAGS).map(([name, flag]) => [
@@ -88,6 +100,7 @@ ${flagLines(FLAGS)}
 Signals
 ${columns([
   ['SIGINT, SIGTERM', 'Drain: no new connections, clients get a Close frame with 1001 and time to leave.'],
+  ['SIGHUP', 'With --cert: read the files again, for new connections. Bad ones are reported, and not used.'],
   ['a second one', 'End at once: the connections that are left are cut off.'],
 ])}
 
@@ -130,18 +143,48 @@ export function parseServeArgs(argv: readonly string[]): ServeArgs | null {
   const host = values.get('host');
   const balance = values.get('balance');
   const handoff = values.get('handoff');
+  const tls = parseTls(values);
   const options: ServeArgs['options'] = {
     port: number('port', SERVE_NUMBERS.port) ?? SERVE_NUMBERS.port.default,
     ...(host === undefined ? {} : { host }),
     ...(shards === undefined ? {} : { shards }),
     ...(balance === undefined ? {} : { balance: parseBalance(balance) }),
     ...(handoff === undefined ? {} : { handoff: parseHandoff(handoff) }),
+    ...(tls === undefined ? {} : { tls }),
   };
   for (const name of Object.keys(LIMIT_FLAGS) as (keyof ServerLimits)[]) {
     const value = number(flagOf(name), SERVER_LIMITS[name]);
     if (value !== undefined) options[name] = value;
   }
   return { options, module, drain: number('drain', SERVE_NUMBERS.drain) ?? SERVE_NUMBERS.drain.default };
+}
+
+function parseTls(values: ReadonlyMap<string, string>): ServeOptions['tls'] {
+  const [cert, key, ca] = [values.get('cert'), values.get('key'), values.get('ca')];
+  const passphraseFile = values.get('passphrase-file');
+  if (cert === undefined || key === undefined) {
+    const given = ['cert', 'key', 'ca', 'passphrase-file'].filter((flag) => values.has(flag));
+    if (given.length === 0) return undefined;
+    throw new UsageError(
+      `--${given.join(' and --')} without --${cert === undefined ? 'cert' : 'key'}`,
+      seeHelp(COMMAND),
+    );
+  }
+  return {
+    cert_file_name: cert,
+    key_file_name: key,
+    ...(ca === undefined ? {} : { ca_file_name: ca }),
+    ...(passphraseFile === undefined ? {} : { passphrase: firstLine(passphraseFile) }),
+  };
+}
+
+function firstLine(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    throw new UsageError(`--passphrase-file: cannot read '${file}' (${code})`, seeHelp(COMMAND));
+  }
 }
 
 function parseBalance(text: string): NonNullable<ServeOptions['balance']> {

@@ -1,6 +1,6 @@
 import type { Server } from '../../app/serve.ts';
 import { banner, plural } from '../banner.ts';
-import { locateSyntaxError } from '../explain.ts';
+import { explain, locateSyntaxError } from '../explain.ts';
 import { moduleUrl } from '../module-url.ts';
 import { Signals } from '../signals.ts';
 import { styleOf } from '../terminal.ts';
@@ -45,6 +45,7 @@ async function start(app: URL, { options, module }: ServeArgs): Promise<Server> 
 /** From the first connection to the last. */
 async function run(server: Server, args: ServeArgs, signals: Signals): Promise<number> {
   process.stdout.write(banner(server, args, styleOf(process.stdout)));
+  if (server.isTls) signals.onHangUp(() => void reloadTls(server));
   const signal = await signals.first;
   const startedAt = performance.now();
   const left = (): string => plural(server.stats().total.sockets, 'connection');
@@ -53,6 +54,15 @@ async function run(server: Server, args: ServeArgs, signals: Signals): Promise<n
   await server.close({ drain: args.drain });
   process.stdout.write(`Drained in ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
   return 0;
+}
+
+async function reloadTls(server: Server): Promise<void> {
+  try {
+    await server.reloadTls();
+    process.stdout.write('SIGHUP: new connections get the certificate as it is now\n');
+  } catch (error) {
+    process.stderr.write(`SIGHUP: the certificate stays as it was\n${explain(error)}\n`);
+  }
 }
 
 /** Ends the process, threads and all. */

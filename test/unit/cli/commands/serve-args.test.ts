@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MAX_SHARDS } from '../../../../src/app/serve.ts';
 import { SERVER_LIMITS } from '../../../../src/app/server-limits.ts';
@@ -14,7 +15,7 @@ describe('parseServeArgs', () => {
   test('reads every flag', () => {
     const argv =
       'app.js --port 0 --host 127.0.0.1 --shards 3 --balance round-robin --handoff channel --drain 0 ' +
-      '--max-connections 5 --max-connections-per-address 6 --handshake-timeout 7 --max-head-size 800 ' +
+      '--max-connections 5 --max-connections-per-address 6 --max-handshakes 64 --handshake-timeout 7 --max-head-size 800 ' +
       '--max-headers 9 --backlog 10 --ring-size 8192 --max-overflow 4096';
     expect(parseServeArgs(argv.split(' '))).toEqual({
       module: 'app.js',
@@ -27,6 +28,7 @@ describe('parseServeArgs', () => {
         handoff: 'channel',
         maxConnections: 5,
         maxConnectionsPerAddress: 6,
+        maxHandshakes: 64,
         handshakeTimeout: 7,
         maxHeadSize: 800,
         maxHeaders: 9,
@@ -71,8 +73,32 @@ describe('parseServeArgs', () => {
     expect(SERVE_NUMBERS.shards.max).toBe(MAX_SHARDS);
   });
 
-  test.each(['--cert', '--key', '--adapter', '--status-port'])('does not know %s', (flag) => {
+  test.each(['--adapter', '--status-port'])('does not know %s', (flag) => {
     expect(() => optionsOf(flag, 'x')).toThrow(`there is no flag ${flag}`);
+  });
+
+  test('takes a certificate with its key, authorities and a passphrase', () => {
+    const tls = { cert_file_name: 'c.pem', key_file_name: 'k.pem' };
+    expect(optionsOf('--cert', 'c.pem', '--key', 'k.pem')).toEqual({ port: 9001, tls });
+    expect(optionsOf('--cert', 'c.pem', '--key', 'k.pem', '--ca', 'a.pem')).toEqual({
+      port: 9001,
+      tls: { ...tls, ca_file_name: 'a.pem' },
+    });
+    const file = fileURLToPath(import.meta.url);
+    expect(optionsOf('--cert', 'c.pem', '--key', 'k.pem', '--passphrase-file', file)).toEqual({
+      port: 9001,
+      tls: { ...tls, passphrase: "import { fileURLToPath } from 'node:url';" },
+    });
+    const isMissing = (): unknown => optionsOf('--cert', 'c', '--key', 'k', '--passphrase-file', '/none');
+    expect(isMissing).toThrow("--passphrase-file: cannot read '/none' (ENOENT)");
+  });
+
+  test.each([
+    [['--cert', 'c.pem'], '--cert without --key'],
+    [['--key', 'k.pem', '--ca', 'a.pem'], '--key and --ca without --cert'],
+    [['--ca', 'a.pem'], '--ca without --cert'],
+  ])('refuses %j', (argv, message) => {
+    expect(() => optionsOf(...argv)).toThrow(message);
   });
 
   test('asks for the module when there is none, and refuses two', () => {

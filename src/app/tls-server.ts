@@ -1,0 +1,166 @@
+import { Counter } from '../net/counter.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import type { ServerNames } from '../net/server-names.ts';
+import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
+import type { Transport, TransportContext } from '../net/transport.ts';
+import type { Drainable, Shard } from '../shard/shard.ts';
+import type { HttpServer } from './http-server.ts';
+
+export interface TlsLimits {
+  /** Seconds a handshake may take. */
+  readonly handshakeTimeout: number;
+  /** Handshakes under way at a time. */
+  readonly maxHandshakes: number;
+}
+
+/** A connection in its handshake. */
+class Handshake {
+  readonly transport: Transport;
+  readonly deadline: number;
+  requestsCertificate: boolean;
+  /** The client's name was looked up. */
+  isNamed = false;
+  isFailed = false;
+
+  constructor(transport: Transport, deadline: number, requestsCertificate: boolean) {
+    this.transport = transport;
+    this.deadline = deadline;
+    this.requestsCertificate = requestsCertificate;
+  }
+}
+
+/**
+ * TlsServer: the handshakes of a shard. A socket that has done its own goes on to the HTTP server. What goes wrong
+ * costs that one connection, and is counted, never thrown.
+ */
+export class TlsServer implements TransportContext, TlsEvents, Drainable {
+  readonly names: ServerNames;
+  readonly #shard: Shard;
+  readonly #http: HttpServer;
+  readonly #limits: TlsLimits;
+  /** Oldest first. */
+  readonly #handshakes = new Set<Handshake>();
+
+  constructor(shard: Shard, http: HttpServer, limits: TlsLimits, names: ServerNames) {
+    this.names = names;
+    this.#shard = shard;
+    this.#http = http;
+    this.#limits = limits;
+  }
+
+  /**
+   * Takes over a socket whose first bytes are a ClientHello. With too many handshakes under way the oldest gives
+   * way: those that are honest take moments.
+   */
+  start(handle: TcpHandle, address: number): Transport {
+    const { size } = this.#handshakes;
+    if (size >= this.#limits.maxHandshakes) {
+      const [oldest] = this.#handshakes;
+      this.#shard.count(Counter.TLS_EVICTED);
+      oldest!.transport.destroy();
+    }
+    const { names } = this;
+    const stream = new TlsStream(handle, names.default, names.isUsed, this);
+    const transport = this.#shard.adopt(stream, this, address);
+    const { timer } = this.#shard.io;
+    const deadline = timer.now + this.#limits.handshakeTimeout + 1;
+    const handshake = new Handshake(transport, deadline, names.default.requestsCertificate);
+    transport.owner = handshake;
+    transport.tls = stream;
+    this.#handshakes.add(handshake);
+    timer.schedule(transport, deadline);
+    transport.startReading();
+    return transport;
+  }
+
+  // Events of the transport.
+
+  /** Of a connection that failed: it is about to be closed. */
+  onChunk(_transport: Transport, _bytes: Uint8Array, _start: number, _end: number): void {}
+
+  onWritable(_transport: Transport): void {}
+
+  onEnd(transport: Transport): void {
+    transport.destroy();
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    this.#shard.count(Counter.TLS_FAILED);
+    this.#handshakes.delete(transport.owner as Handshake);
+    this.#shard.release(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const { deadline } = transport.owner as Handshake;
+    if (now < deadline) return deadline;
+    this.#shard.count(Counter.TIMEOUTS);
+    transport.destroy();
+    return 0;
+  }
+
+  drain(transport: Transport, _code: number): void {
+    transport.destroy();
+  }
+
+  // Events of the handshake.
+
+  onServerName(stream: TlsStream, name: string): TlsChoice | null {
+    const handshake = handshakeOf(stream);
+    if (handshake === null) return null;
+    handshake.isNamed = true;
+    const entry = this.#find(name);
+    if (entry === null) return null;
+    stream.domain = entry.name;
+    handshake.requestsCertificate = entry.requestsCertificate;
+    return entry;
+  }
+
+  onSecure(stream: TlsStream): void {
+    const handshake = handshakeOf(stream);
+    if (handshake === null || handshake.isFailed) return;
+    // Whoever resumes a session needs no certificate, and so no context.
+    if (!handshake.isNamed && stream.serverName !== '') this.onServerName(stream, stream.serverName);
+    const { transport } = handshake;
+    if (transport.isClosed) return;
+    const isTrusted =
+      !handshake.requestsCertificate || stream.peerCertificate() === null || stream.verifyError() === '';
+    if (!isTrusted) {
+      this.onTlsError(stream, 'certificate');
+      return;
+    }
+    this.#shard.count(Counter.TLS_HANDSHAKES);
+    if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
+    this.#handshakes.delete(handshake);
+    transport.context = this.#http;
+    this.#http.start(transport);
+  }
+
+  /** Closes at the end of the turn: this is called from inside OpenSSL. */
+  onTlsError(stream: TlsStream, _reason: string): void {
+    const { transport } = stream as TransportStream;
+    const handshake = handshakeOf(stream);
+    if (handshake !== null) handshake.isFailed = true;
+    else this.#shard.count(Counter.PROTOCOL_ERRORS);
+    this.#shard.io.destroyLater(transport);
+  }
+
+  #find(name: string): ReturnType<ServerNames['find']> {
+    try {
+      return this.names.find(name);
+    } catch (error) {
+      this.#shard.count(Counter.HANDLER_ERRORS);
+      console.error('millrace: the missingServerName handler threw:', error);
+      return null;
+    }
+  }
+}
+
+interface TransportStream extends TlsStream {
+  /** As a Transport leaves itself with any handle. */
+  transport: Transport;
+}
+
+function handshakeOf(stream: TlsStream): Handshake | null {
+  const { owner } = (stream as TransportStream).transport;
+  return owner instanceof Handshake ? owner : null;
+}

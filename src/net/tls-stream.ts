@@ -1,0 +1,304 @@
+import {
+  kLastWriteWasAsync,
+  kReadBytesOrError,
+  loadTlsWrap,
+  type ShutdownRequest,
+  type SocketAddress,
+  type SocketHandle,
+  streamBaseState,
+  type TcpHandle,
+  type TlsHandle,
+  UV_EALREADY,
+  UV_ECONNRESET,
+  UV_EOF,
+  type WriteRequest,
+  WriteWrap,
+} from './node-internals.ts';
+
+/** Bytes that wait for the write in flight before this counts as backpressure. */
+const MAX_HELD = 64 * 1024;
+
+/** Ciphertext that goes to the kernel at a time is ten buffers of 16 KiB; of a longer write a part waits here. */
+const MAX_AT_ONCE = 128 * 1024;
+
+/** ALPN (RFC 7301): the only protocol there is here, in wire format. */
+const HTTP_1_1 = Uint8Array.of(8, ...Buffer.from('http/1.1'));
+
+/** Events of a handshake. They come from inside OpenSSL: nothing may be written or closed in them. */
+export interface TlsEvents {
+  /** A context for the name the client asked for, or null for the first one. Called if names are in use. */
+  onServerName(stream: TlsStream, name: string): TlsChoice | null;
+  onSecure(stream: TlsStream): void;
+  /** The handshake failed, or a record of the peer is broken, or it wants to renegotiate. */
+  onTlsError(stream: TlsStream, reason: string): void;
+}
+
+/** What a handshake goes on with. */
+export interface TlsChoice {
+  /** OpenSSL's SSL_CTX. */
+  readonly handle: object;
+  /** The client is asked for a certificate. */
+  readonly requestsCertificate: boolean;
+}
+
+/**
+ * TlsStream: TLS over a TCP handle, in the shape of a plain handle, so that a Transport drives it like one.
+ *
+ * Node.js completes a TLS write in a later phase of the turn, even when the kernel took all of it at once, and
+ * must be given no other write before. Transports would take that for backpressure; so this says "written" of what
+ * the kernel took, holds what comes until the write is complete, and says "waits" only when something does.
+ */
+export class TlsStream implements SocketHandle {
+  /** Called with this stream as `this`, as a handle would. */
+  onread: () => void = ignore;
+  /** The name the client asked for (RFC 6066 §3), in lower case; '' without one. */
+  serverName = '';
+  /** The entry of the server names it matched, such as '*.example.com'; '' for none. */
+  domain = '';
+  readonly #tcp: TcpHandle;
+  readonly #tls: OwnedTlsHandle;
+  readonly #events: TlsEvents;
+  #isReading = false;
+  #isClosed = false;
+  #isSecure = false;
+  #isWriting = false;
+  /** Copies of what was written meanwhile. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  /** Whom to tell when all is written. */
+  #waiting: WriteRequest | null = null;
+  #shutdown: ShutdownRequest | null = null;
+
+  /** Takes the handle over. The handshake begins with `readStart`. */
+  constructor(tcp: TcpHandle, choice: TlsChoice, hasNames: boolean, events: TlsEvents) {
+    wrap ??= loadTlsWrap();
+    const tls = wrap(tcp, choice.handle, true, false) as OwnedTlsHandle;
+    this.#tcp = tcp;
+    this.#tls = tls;
+    this.#events = events;
+    tls.stream = this;
+    tls.onread = onTlsRead;
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the handle has nothing else
+    tls.onerror = onTlsError;
+    tls.onhandshakestart = onHandshakeStart;
+    tls.onhandshakedone = onHandshakeDone;
+    tls.oncertcb = onServerName;
+    tls.setALPNProtocols(HTTP_1_1);
+    if (choice.requestsCertificate) tls.setVerifyMode(true, false);
+    if (hasNames) tls.enableCertCb();
+  }
+
+  get fd(): number {
+    return this.#tcp.fd;
+  }
+
+  get writeQueueSize(): number {
+    return this.#isClosed ? 0 : this.#tls.writeQueueSize + this.#heldBytes;
+  }
+
+  /** The client came back with a session from before. */
+  get isResumed(): boolean {
+    return !this.#isClosed && this.#tls.isSessionReused();
+  }
+
+  /** The client's certificate (DER); null when it sent none. */
+  peerCertificate(): Uint8Array | null {
+    return this.#isClosed ? null : (this.#tls.getPeerCertificate(true)?.raw ?? null);
+  }
+
+  /** Why the client's certificate is not to be trusted; '' when it is. */
+  verifyError(): string {
+    const error = this.#isClosed ? null : this.#tls.verifyError();
+    return error === null ? '' : ((error as { code?: string }).code ?? error.message);
+  }
+
+  readStart(): number {
+    this.#isReading = true;
+    return this.#tls.readStart();
+  }
+
+  readStop(): number {
+    this.#isReading = false;
+    return this.#tls.readStop();
+  }
+
+  useUserBuffer(buffer: Uint8Array): void {
+    this.#tls.useUserBuffer(buffer);
+  }
+
+  getpeername(out: SocketAddress): number {
+    return this.#tcp.getpeername(out);
+  }
+
+  ref(): void {
+    this.#tcp.ref();
+  }
+
+  unref(): void {
+    this.#tcp.unref();
+  }
+
+  writeLatin1String(request: WriteRequest, text: string): number {
+    return this.writeBuffer(request, Buffer.from(text, 'latin1'));
+  }
+
+  writeBuffer(request: WriteRequest, view: Uint8Array): number {
+    let waits: boolean;
+    if (this.#isWriting) {
+      this.#held.push(new Uint8Array(view));
+      this.#heldBytes += view.length;
+      waits = this.#heldBytes > MAX_HELD;
+    } else {
+      const error = this.#write(view);
+      if (error !== 0) return error;
+      waits = this.#tcp.writeQueueSize > 0 || view.length > MAX_AT_ONCE;
+    }
+    if (waits) this.#waiting = request;
+    streamBaseState[kLastWriteWasAsync] = waits ? 1 : 0;
+    return 0;
+  }
+
+  /** Sends close_notify and FIN, once all is written. */
+  shutdown(request: ShutdownRequest): number {
+    if (!this.#isWriting) return this.#tls.shutdown(request);
+    this.#shutdown = request;
+    return 0;
+  }
+
+  close(callback?: () => void): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.onread = ignore;
+    this.#waiting = null;
+    this.#shutdown = null;
+    this.#held = [];
+    const tls = this.#tls;
+    this.#tcp.close(() => {
+      // What libuv still held of it is given up; it would keep the handle alive for ever.
+      tls.destroySSL();
+      callback?.();
+    });
+  }
+
+  // Events of the handle.
+
+  readCompleted(): void {
+    // The end of the stream is either close_notify or a FIN without one, which anybody on the way could have sent
+    // (RFC 8446 §6.1). libuv stops to read at a FIN, and only then.
+    if (this.#isClosed) return;
+    const isEnd = streamBaseState[kReadBytesOrError] === UV_EOF;
+    if (isEnd && this.#isReading && this.#tcp.readStart() !== UV_EALREADY) this.#failRead(UV_ECONNRESET);
+    else this.onread();
+  }
+
+  writeCompleted(status: number): void {
+    this.#isWriting = false;
+    if (this.#isClosed) return;
+    const error = status === 0 && this.#heldBytes > 0 ? this.#writeHeld() : status;
+    if (error !== 0) this.#failWrite(error);
+    else if (!this.#isWriting) this.#allWritten();
+  }
+
+  serverNameSeen(name: string): void {
+    if (this.#isClosed) return;
+    const choice = this.#events.onServerName(this, name);
+    if (choice !== null) {
+      this.#tls.sni_context = choice.handle;
+      this.#tls.setVerifyMode(choice.requestsCertificate, false);
+    }
+    // A handler of the user may have closed everything.
+    if (!this.#isClosed) this.#tls.certCbDone();
+  }
+
+  handshakeStarted(): void {
+    // CVE-2011-1473: a client that handshakes again and again makes the server work. None needs to.
+    if (this.#isSecure) this.failed('renegotiation');
+  }
+
+  handshakeDone(): void {
+    if (this.#isSecure || this.#isClosed) return;
+    this.#isSecure = true;
+    const name = this.#tls.getServername();
+    if (typeof name === 'string') this.serverName = name.toLowerCase();
+    this.#events.onSecure(this);
+  }
+
+  failed(reason: string): void {
+    if (!this.#isClosed) this.#events.onTlsError(this, reason);
+  }
+
+  #write(view: Uint8Array): number {
+    const request = new WriteWrap() as OwnedWrite;
+    request.stream = this;
+    request.oncomplete = onTlsWritten;
+    const error = this.#tls.writeBuffer(request, view);
+    if (error === 0) this.#isWriting = true;
+    return error;
+  }
+
+  #writeHeld(): number {
+    const held = this.#held;
+    const bytes = held.length === 1 ? held[0]! : Buffer.concat(held, this.#heldBytes);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return this.#write(bytes);
+  }
+
+  #allWritten(): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) complete(waiting, 0);
+    // Whoever waited may have written more.
+    if (this.#shutdown === null || this.#isWriting || this.#isClosed) return;
+    const request = this.#shutdown;
+    this.#shutdown = null;
+    const error = this.#tls.shutdown(request);
+    if (error !== 0) this.#failWrite(error);
+  }
+
+  #failWrite(error: number): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null) complete(waiting, error);
+    else this.#failRead(error);
+  }
+
+  /** Has the reader hear of an error. */
+  #failRead(error: number): void {
+    streamBaseState[kReadBytesOrError] = error;
+    this.onread();
+  }
+}
+
+let wrap: ReturnType<typeof loadTlsWrap> | undefined;
+
+interface OwnedTlsHandle extends TlsHandle {
+  stream: TlsStream;
+}
+interface OwnedWrite extends WriteRequest {
+  stream: TlsStream;
+}
+
+function complete(request: WriteRequest, status: number): void {
+  (request as { oncomplete(status: number): void }).oncomplete(status);
+}
+
+function onTlsRead(this: OwnedTlsHandle): void {
+  this.stream.readCompleted();
+}
+function onTlsWritten(this: OwnedWrite, status: number): void {
+  this.stream.writeCompleted(status);
+}
+function onServerName(this: OwnedTlsHandle, info: { servername?: string | false }): void {
+  this.stream.serverNameSeen(typeof info.servername === 'string' ? info.servername.toLowerCase() : '');
+}
+function onHandshakeStart(this: OwnedTlsHandle): void {
+  this.stream.handshakeStarted();
+}
+function onHandshakeDone(this: OwnedTlsHandle): void {
+  this.stream.handshakeDone();
+}
+function onTlsError(this: OwnedTlsHandle, error: Error): void {
+  this.stream.failed((error as { code?: string }).code ?? error.message);
+}
+function ignore(): void {}

@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { SSLApp, serve } from 'millrace';
+import { Agent, fetch, WebSocket as UndiciWebSocket } from 'undici';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeCertificate } from '../support/certificates.ts';
+import { Client } from '../support/clients.ts';
+import { until, within } from '../support/deadline.ts';
+import { pattern } from '../support/frame-bytes.ts';
+import { HOST, MODES, type Running } from '../support/server.ts';
+import { connectTls, SERVER_CERTIFICATE, startTls, tlsErrorOf, tlsOptions } from '../support/tls.ts';
+
+const TRUST = { ca: SERVER_CERTIFICATE.cert };
+
+describe.each(MODES)('TLS in %s', (mode) => {
+  let running: Running;
+  beforeAll(async () => {
+    running = await startTls(mode, 'main-app.js');
+  });
+  afterAll(() => running.stop());
+
+  test('messages of all sizes come back as they were', async () => {
+    const client = await Client.connect(running.ws('/echo'), TRUST);
+    for (const size of [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_535, 65_536, 262_144, 1_048_576]) {
+      const message = pattern(size, size + 1);
+      expect(Buffer.compare((await client.ask(message)) as Uint8Array, message), `${size} bytes`).toBe(0);
+    }
+    expect(await client.ask('größer €uro 😀')).toBe('größer €uro 😀');
+    expect(await client.close(4000)).toEqual({ code: 4000, reason: '' });
+  });
+
+  test('messages by the thousand come back in order', async () => {
+    const client = await Client.connect(running.ws('/echo'), TRUST);
+    const messages = Array.from({ length: 3000 }, (_, i) => `${i} ${'x'.repeat(i % 300)}`);
+    for (const message of messages) client.send(message);
+    expect(await client.messages.take(messages.length)).toEqual(messages);
+    await client.close();
+  });
+
+  test('undici fetches and opens a WebSocket', async () => {
+    const dispatcher = new Agent({ connect: TRUST });
+    const response = await fetch(running.http('/hello/Ada?greeting=hi'), { dispatcher });
+    expect([response.status, await response.text()]).toEqual([200, 'hello Ada, hi']);
+    const large = await fetch(running.http('/large'), { dispatcher });
+    expect((await large.text()).length).toBe(300_000);
+    const socket = new UndiciWebSocket(running.ws('/echo'), { dispatcher });
+    await within(once(socket, 'open'), 'the WebSocket');
+    socket.send('through undici');
+    const [{ data }] = (await within(once(socket, 'message'), 'the echo')) as [{ data: unknown }];
+    expect(data).toBe('through undici');
+    socket.close();
+    await dispatcher.close();
+  });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s is spoken, with http/1.1', async (version) => {
+    const socket = await connectTls(running.port, {
+      minVersion: version,
+      maxVersion: version,
+      ALPNProtocols: ['h2', 'http/1.1'],
+    });
+    expect([socket.getProtocol(), socket.alpnProtocol]).toEqual([version, 'http/1.1']);
+    socket.destroy();
+  });
+
+  test('older versions, and clients that speak other protocols only, get an alert', async () => {
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    expect(await tlsErrorOf(running.port, old)).toMatch(/PROTOCOL_VERSION/);
+    expect(await tlsErrorOf(running.port, { ALPNProtocols: ['h2'] })).toMatch(/NO_APPLICATION_PROTOCOL/);
+  });
+
+  test('plain text is closed without an answer', async () => {
+    const socket = connect(running.port, HOST);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
+    await within(once(socket, 'close'), 'the end of the connection');
+    expect(Buffer.concat(chunks).includes('HTTP')).toBe(false);
+  });
+});
+
+describe('TLS options', () => {
+  const other = makeCertificate('other.test');
+
+  test.each([
+    ['a key without its certificate', { key_file_name: other.key }, /cert_file_name is missing/],
+    ['a certificate without its key', { cert_file_name: other.cert }, /key_file_name is missing/],
+    ['a key of another certificate', { ...tlsOptions(), key_file_name: other.key }, /key values mismatch/],
+    ['a file that is not there', { ...tlsOptions(), key_file_name: '/none.pem' }, /'\/none.pem'.*ENOENT/],
+    [
+      'what is no certificate',
+      { ...tlsOptions(), cert_file_name: '-----BEGIN NOTHING-----' },
+      /cannot be used/,
+    ],
+    ['unknown ciphers', { ...tlsOptions(), ssl_ciphers: 'NONE-SUCH' }, /cannot be used: .*cipher/i],
+  ])('%s: is told before anything starts', async (_name, tls, message) => {
+    expect(() => SSLApp(tls)).toThrow(message);
+    expect(() => SSLApp(tls)).toThrow(expect.objectContaining({ code: 'MILLRACE_BAD_CERTIFICATE' }));
+    await expect(serve({ app: 'none.js', port: 0, tls })).rejects.toMatchObject({
+      code: 'MILLRACE_BAD_CERTIFICATE',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  test.each(['url', { header: 'x-user' }, { cookie: 'sid' }] as const)(
+    'sticky by %j is refused at the start, with what works',
+    async (sticky) => {
+      const options = { app: 'none.js', port: 0, tls: tlsOptions(), balance: { sticky } };
+      await expect(serve(options)).rejects.toMatchObject({
+        code: 'MILLRACE_INVALID_OPTION',
+        message: expect.stringMatching(/'balance' cannot be sticky.*sticky: 'ip'/) as string,
+      });
+    },
+  );
+
+  test('an encrypted key needs its passphrase', () => {
+    const locked = makeCertificate('locked.test', { passphrase: 'open sesame' });
+    expect(() => SSLApp(tlsOptions(locked))).toThrow(/cannot be used/);
+    expect(() => SSLApp({ ...tlsOptions(locked), passphrase: 'wrong' })).toThrow(/cannot be used/);
+    SSLApp({ ...tlsOptions(locked), passphrase: Buffer.from('open sesame') });
+  });
+
+  test('sticky by address, and the counters of handshakes', async () => {
+    const running = await startTls('two shards', 'main-app.js', { balance: { sticky: 'ip' } });
+    const shards = new Set<unknown>();
+    for (let i = 0; i < 4; i++) {
+      const client = await Client.connect(running.ws('/shard'), TRUST);
+      shards.add(await client.next());
+      await client.close();
+    }
+    expect(shards.size).toBe(1);
+    await tlsErrorOf(running.port, { ALPNProtocols: ['h2'] });
+    const total = (): object => running.server!.stats().total;
+    await until(() => running.server!.stats().total.tlsFailed === 1, 'the failure is counted');
+    expect(total()).toMatchObject({ tlsHandshakes: 4, tlsFailed: 1, tlsEvicted: 0, opened: 4 });
+    await running.stop();
+  });
+});

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type AppModule, type AppOptions, type ServeOptions, SSLApp, serve, type TlsOptions } from 'millrace';
+import { type Certificate, makeCertificate } from './certificates.ts';
+import { within } from './deadline.ts';
+import { HOST, type Mode, type Running, running } from './server.ts';
+
+/** The certificate of servers under test, for 127.0.0.1 and localhost. It signs itself: give it to clients as `ca`. */
+export const SERVER_CERTIFICATE: Certificate = makeCertificate('localhost', {
+  names: ['localhost', `IP:${HOST}`],
+  isAuthority: true,
+});
+
+export function tlsOptions({ key, cert }: Certificate = SERVER_CERTIFICATE): TlsOptions {
+  return { key_file_name: key, cert_file_name: cert };
+}
+
+/** Runs an app module of `fixtures/` with TLS, the same way in both modes. */
+export async function startTls(
+  mode: Mode,
+  fixture: string,
+  options: Partial<ServeOptions> = {},
+): Promise<Running> {
+  const url = new URL(`../integration/fixtures/${fixture}`, import.meta.url);
+  const { tls = tlsOptions(), data, ...limits } = options;
+  if (mode === 'two shards') {
+    const server = await serve({ app: url, port: 0, host: HOST, shards: 2, data, ...limits, tls });
+    return running(server.port, server, null, () => server.close({ drain: 0 }), 's');
+  }
+  const module = (await import(url.href)) as { default: AppModule };
+  const app = SSLApp({ ...(limits as AppOptions), ...tls });
+  await module.default(app, { index: 0, count: 1, data });
+  let port = -1;
+  app.listen(HOST, 0, (socket) => {
+    if (socket !== false) port = socket.port;
+  });
+  return running(
+    port,
+    null,
+    app,
+    () => {
+      app.close();
+      return Promise.resolve();
+    },
+    's',
+  );
+}
+
+/** A TLS connection after its handshake. Rejects when the handshake fails. */
+export async function connectTls(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({ port, host: HOST, ca: SERVER_CERTIFICATE.cert, ...options });
+  await within(once(socket, 'secureConnect'), 'a TLS handshake');
+  return socket;
+}
+
+/** The error that a handshake ends with: its code. */
+export async function tlsErrorOf(port: number, options: ConnectionOptions = {}): Promise<string> {
+  const socket = connect({ port, host: HOST, rejectUnauthorized: false, ...options });
+  const error = await within(
+    new Promise<NodeJS.ErrnoException>((resolve) => {
+      // A client of TLS 1.3 is done before the server has looked at its certificate.
+      socket.on('error', resolve).on('close', () => resolve(new Error('closed')));
+      socket.resume();
+    }),
+    'the end of a TLS handshake',
+  );
+  socket.destroy();
+  return error.code ?? error.message;
+}
+
+/** The fingerprint of the certificate that a client gets who asks for this name. */
+export async function fingerprintFor(port: number, servername: string): Promise<string> {
+  const socket = await connectTls(port, { servername, rejectUnauthorized: false });
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
