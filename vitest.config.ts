@@ -29,6 +29,7 @@ export default defineConfig({
       project('threads', 90_000),
       project('integration', 90_000),
       project('arch', 60_000),
+      project('contract', 90_000),
       project('browser', 120_000),
     ].map((p) => ({ extends: true as const, ...p })),
   },

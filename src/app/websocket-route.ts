@@ -1,5 +1,6 @@
 import { Counter } from '../net/counter.ts';
 import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
+import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { ConnectionContext, type ConnectionHandler, ConnectionState } from '../protocol/connection.ts';
@@ -170,6 +171,14 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   onPong(session: Session, bytes: Uint8Array, offset: number, length: number): void {
     const { pong } = this.behavior;
     if (pong !== undefined) this.#call(session, pong, session.socket, copyOf(bytes, offset, length));
+  }
+
+  /**
+   * Messages that came in the same read are dealt with before, to the last `await` and nextTick of their handlers,
+   * as in uWebSockets.js, where each handler is a callback of its own.
+   */
+  onPeerClosing(_session: Session): void {
+    runTicks();
   }
 
   onPeerClose(session: Session, code: number, bytes: Uint8Array, offset: number, length: number): void {

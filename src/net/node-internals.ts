@@ -114,6 +114,8 @@ interface Bindings {
   streamBaseState: Int32Array;
   kReadBytesOrError: number;
   kLastWriteWasAsync: number;
+  /** Runs what `process.nextTick` and promises have queued. */
+  tickCallback: () => void;
 }
 
 type Binding = Record<string, unknown>;
@@ -152,6 +154,7 @@ function loadInternals(): Bindings {
     streamBaseState: want(stream, 'stream_wrap', 'streamBaseState', 'object'),
     kReadBytesOrError: want(stream, 'stream_wrap', 'kReadBytesOrError', 'number'),
     kLastWriteWasAsync: want(stream, 'stream_wrap', 'kLastWriteWasAsync', 'number'),
+    tickCallback: want(process as unknown as Binding, 'process', '_tickCallback', 'function'),
   };
   if (missing.length === 0) missing.push(...missingMethods(found));
   if (missing.length > 0) {
@@ -173,6 +176,8 @@ function missingMethods(found: Bindings): string[] {
   );
 }
 
+const bindings = loadInternals();
+
 export const {
   TCP,
   TCP_SOCKET,
@@ -187,7 +192,21 @@ export const {
   streamBaseState,
   kReadBytesOrError,
   kLastWriteWasAsync,
-} = loadInternals();
+} = bindings;
+
+/**
+ * Runs now what `process.nextTick` and promises have queued, which Node.js does only when the whole callback of a
+ * read is over. What it throws is nobody's here: it becomes an uncaught exception of its own.
+ */
+export function runTicks(): void {
+  try {
+    bindings.tickCallback();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
+}
 
 const TLS_METHODS = [
   'enableCertCb',

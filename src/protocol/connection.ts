@@ -102,6 +102,8 @@ export interface ConnectionHandler {
   /** A ping, already answered, or to be answered when the output takes bytes again. */
   onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
   onPong(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
+  /** The peer's Close frame is there, and not answered yet: the last occasion to send something. */
+  onPeerClosing?(connection: Connection): void;
   /**
    * The peer's Close frame, already answered: `code` is 1005 when it had none; the rest of the payload is the
    * reason. Not called when the close was ours.
@@ -253,6 +255,8 @@ export class ConnectionContext implements MessageHandler<Connection> {
       this.onReceiveError(connection, error);
       return false;
     }
+    if (connection.state === ConnectionState.OPEN) this.#handler.onPeerClosing?.(connection);
+    if (connection.state === ConnectionState.DONE) return false;
     if (connection.state === ConnectionState.OPEN) {
       const code = closePayloadCode(bytes, offset, end);
       this.sendClose(connection, code, NO_BYTES);

@@ -1,7 +1,7 @@
 import { SendStatus, type WebSocket, type WebSocketBehavior } from 'millrace';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../support/deadline.ts';
-import { concat, ping, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
+import { close, concat, ping, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import { framesBytes } from '../support/frame-reader.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { closeText, Route } from '../support/route.ts';
@@ -314,4 +314,39 @@ test('a dropped handler that sends is not called for that again', async () => {
   expect(ws.send('x')).toBe(SendStatus.DROPPED);
   expect(drops).toBe(2);
   client.destroy();
+});
+
+describe('handlers that go on later, of messages that came in one packet with the Close frame', () => {
+  test('send what they have before the Close is answered, and before close is called', async () => {
+    using route = recording({
+      message: async (ws, message) => {
+        await Promise.resolve();
+        await new Promise<void>((resolve) => process.nextTick(resolve));
+        events.push('later');
+        ws.send(message);
+      },
+    });
+    const { client } = await route.pair();
+    client.write(framesBytes([text('a'), text('b'), close(1000)], SAMPLE_KEY));
+    expect([await client.text(), await client.text()]).toEqual(['a', 'b']);
+    expect(closeCodeOf(await client.frame())).toBe(1000);
+    expect(events).toEqual(['message a', 'message b', 'later', 'later', 'close 1000']);
+    expect(errors).toEqual([]);
+    client.destroy();
+  });
+
+  test.each(ENDS)('may be one that %s', async (_name, end, code) => {
+    using route = recording({
+      message: async (ws) => {
+        await Promise.resolve();
+        end(ws);
+      },
+    });
+    const { client } = await route.pair();
+    client.write(framesBytes([text('a'), close(1000)], SAMPLE_KEY));
+    await until(() => events.some((event) => event.startsWith('close')), 'close was called');
+    client.end();
+    await client.closed();
+    expect(events).toEqual(['message a', `close ${code}`]);
+  });
 });
