@@ -14,7 +14,7 @@ export interface Subscriber {
 export interface Topic<S> {
   readonly name: string;
   /** A hash of the name, whatever the tree's owner uses. */
-  readonly hash: number;
+  hash: number;
   readonly subscribers: Set<S>;
   /** Messages published in this turn and not yet delivered, as numbers that grow. Kept by the tree's owner. */
   pending: number[];
@@ -34,6 +34,16 @@ export class TopicTree<S extends Subscriber> {
   /** Topics that have a subscriber. */
   get size(): number {
     return this.#topics.size;
+  }
+
+  /** Every topic that has a subscriber. */
+  values(): IterableIterator<Topic<S>> {
+    return this.#topics.values();
+  }
+
+  /** The owner's hash is another one now. */
+  rehash(): void {
+    for (const topic of this.#topics.values()) topic.hash = this.#hash(topic.name);
   }
 
   /** The topic of this name, if it has a subscriber. */

@@ -82,16 +82,19 @@ export class SubscriberCounts {
   }
 
   /**
-   * Subscribers of a topic in all threads.
+   * Subscribers of a topic in all threads, or some.
    *
-   * @param except leave this thread out (none): a thread knows its own exactly
+   * @param low a bit for each of the threads 0 to 31 that is to be counted
+   * @param high the same for 32 to 63
    */
-  count(topic: string, except = -1): number {
+  count(topic: string, low = -1, high = -1): number {
+    if (low === 0 && high === 0) return 0;
     const first = hashTopic(topic, this.seed);
     const second = secondHashTopic(topic, this.seed);
     let sum = 0;
     for (let thread = 0; thread < this.threads; thread++) {
-      if (thread !== except) sum += this.#countIn(thread, first, second, topic.length);
+      const bits = thread < 32 ? low : high;
+      if ((bits & (1 << (thread & 31))) !== 0) sum += this.#countIn(thread, first, second, topic.length);
     }
     return sum;
   }

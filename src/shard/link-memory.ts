@@ -1,23 +1,27 @@
+import { MillraceError } from '../errors.ts';
 import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { createInterestTable } from '../ring/interest-table.ts';
-import { alignUp, DEFAULT_RING_CAPACITY, LINE_PAIR } from '../ring/layout.ts';
+import { alignUp, DEFAULT_RING_CAPACITY, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
 import { PairTable } from '../ring/pair-table.ts';
 import { createSubscriberCounts } from '../ring/subscriber-counts.ts';
 
 /**
- * The shared memory of a server's topics, posted to each of its threads. Threads 0 to shards - 1 are the
- * shards; the last one is the main thread, which publishes and does not subscribe.
+ * The shared memory of topics, posted to each of the threads that share them. Threads 0 to shards - 1 subscribe and
+ * publish; in a server there is one more, the main thread, which only publishes.
  *
- *     rings: from 0 to 0, from 0 to 1, … from main to the last shard
+ *     inbox of 0: ring from 0, ring from 1, … from main;  inbox of 1: …
  */
 export interface LinkMemory {
   readonly shards: number;
+  /** Threads that publish: the shards, and in a server the main thread behind them. */
+  readonly publishers: number;
   /** Bytes of a ring. */
   readonly capacity: number;
   /** Bytes that may wait for a ring with no room, for each pair of threads, with 128 more for each message. */
   readonly maxOverflow: number;
-  readonly rings: SharedArrayBuffer;
+  /** The rings to each shard. Undefined: no thread has had this number yet. Each thread has an array of its own. */
+  readonly inboxes: (SharedArrayBuffer | undefined)[];
   readonly doorbells: SharedArrayBuffer;
   readonly interest: SharedArrayBuffer;
   readonly counts: SharedArrayBuffer;
@@ -30,26 +34,49 @@ export const DEFAULT_MAX_OVERFLOW = 16 * 1024 * 1024;
 /** The longest frame that crosses threads. */
 export const MAX_CROSS_FRAME = 64 * 1024 * 1024;
 
+/** The memory of a server, whose shards are known from the start. */
 export function createLinkMemory(
   shards: number,
   seed: number,
   capacity: number = DEFAULT_RING_CAPACITY,
   maxOverflow: number = DEFAULT_MAX_OVERFLOW,
 ): LinkMemory {
-  const memory: LinkMemory = {
+  const memory = createTables(shards, shards + 1, seed, capacity, maxOverflow);
+  for (let shard = 0; shard < shards; shard++) memory.inboxes[shard] = createInbox(memory);
+  return memory;
+}
+
+/** The memory of Apps that join one by one. Each gets an inbox when it joins. */
+export function createGroupMemory(seed: number, capacity: number, maxOverflow: number): LinkMemory {
+  return createTables(MAX_THREADS, MAX_THREADS, seed, capacity, maxOverflow);
+}
+
+function createTables(
+  shards: number,
+  publishers: number,
+  seed: number,
+  capacity: number,
+  maxOverflow: number,
+): LinkMemory {
+  return {
     shards,
+    publishers,
     capacity,
     maxOverflow,
-    rings: new SharedArrayBuffer((shards + 1) * shards * ringStride(capacity)),
+    inboxes: new Array<SharedArrayBuffer | undefined>(shards).fill(undefined),
     doorbells: createDoorbells(shards),
     interest: createInterestTable(undefined, seed),
     counts: createSubscriberCounts(shards, undefined, seed),
-    pairs: PairTable.create(shards + 1, shards),
+    pairs: PairTable.create(publishers, shards),
   };
-  for (let from = 0; from <= shards; from++) {
-    for (let to = 0; to < shards; to++) formatRing(ringRegion(memory, from, to), capacity);
-  }
-  return memory;
+}
+
+/** The rings from every publisher to one shard. */
+export function createInbox({ publishers, capacity }: LinkMemory): SharedArrayBuffer {
+  const stride = ringStride(capacity);
+  const buffer = new SharedArrayBuffer(publishers * stride);
+  for (let from = 0; from < publishers; from++) formatRing({ buffer, byteOffset: from * stride }, capacity);
+  return buffer;
 }
 
 function ringStride(capacity: number): number {
@@ -58,6 +85,9 @@ function ringStride(capacity: number): number {
 
 /** Where the ring of a pair of threads lies. */
 export function ringRegion(memory: LinkMemory, from: number, to: number): RingRegion {
-  const index = from * memory.shards + to;
-  return { buffer: memory.rings, byteOffset: index * ringStride(memory.capacity) };
+  const buffer = memory.inboxes[to];
+  if (buffer === undefined) {
+    throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `No thread has had the number ${to} yet`);
+  }
+  return { buffer, byteOffset: from * ringStride(memory.capacity) };
 }

@@ -23,19 +23,23 @@ export class Links implements Sleeper {
   readonly #interest: InterestTable;
   readonly #counts: SubscriberCounts;
   readonly #pairs: PairTable;
-  /** To each shard; null: this thread itself. */
-  readonly #out: (OutLink | null)[];
+  /** To each shard; null: this thread itself; undefined: nobody has had that number yet. */
+  readonly #out: (OutLink | null | undefined)[];
   /** Links written to since the last flush. */
   readonly #written = new Set<OutLink>();
   readonly #onOverflow: OnOverflow;
   #retry: NodeJS.Timeout | null = null;
   #report: NodeJS.Timeout | null = null;
   #lastReport = Number.NEGATIVE_INFINITY;
+  /** Called when a thread wants messages that this one has not been told of: it must have been told by now. */
+  onUnknownThread: (() => void) | null = null;
 
   // Only in a thread that subscribes.
   #localInterest: LocalInterest | null = null;
   #localCounts: LocalCounts | null = null;
   #in: InLink[] = [];
+  #onPublish: ((record: PublishRecord) => void) | null = null;
+  readonly #topics = new TopicReader();
   #waiter: DoorbellWaiter | null = null;
 
   constructor(memory: LinkMemory, thread: number, onOverflow: OnOverflow) {
@@ -44,10 +48,37 @@ export class Links implements Sleeper {
     this.#onOverflow = onOverflow;
     this.#interest = new InterestTable(memory.interest);
     this.#counts = new SubscriberCounts(memory.counts);
-    this.#pairs = new PairTable(memory.pairs, memory.shards + 1, memory.shards);
-    this.#out = Array.from({ length: memory.shards }, (_, to) =>
-      to === thread ? null : new OutLink(memory, thread, to, this.#pairs.counters(thread, to)),
-    );
+    this.#pairs = new PairTable(memory.pairs, memory.publishers, memory.shards);
+    this.#out = memory.inboxes.map((inbox, to) => {
+      if (to === thread) return null;
+      return inbox === undefined ? undefined : this.#outLink(to);
+    });
+  }
+
+  /** A thread joins under this number, for the first time or after another that ended. */
+  addThread(thread: number, inbox: SharedArrayBuffer): void {
+    const { inboxes } = this.#memory;
+    if (thread === this.#thread || inboxes[thread] !== undefined) return;
+    inboxes[thread] = inbox;
+    this.#out[thread] = this.#outLink(thread);
+    if (this.#onPublish === null) return;
+    this.#in.push(this.#inLink(thread, this.#onPublish));
+    // It may have rung for what could not be found then. Not at once: a publish may be under way.
+    setImmediate(this.#drain);
+  }
+
+  /** This thread neither reads nor writes any more. */
+  close(): void {
+    this.flush();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    if (this.#report !== null) clearTimeout(this.#report);
+    for (const link of this.#written) link.reset();
+    this.#written.clear();
+    this.#waiter?.cancel();
+    this.#waiter = null;
+    this.#in = [];
+    this.#interest.clearThread(this.#thread);
+    this.#counts.clearThread(this.#thread);
   }
 
   // Publishing.
@@ -65,7 +96,10 @@ export class Links implements Sleeper {
 
   /** Subscribers of a topic on all other shards. */
   countElsewhere(topic: string): number {
-    return this.#counts.count(topic, this.#thread);
+    // Who counts a subscriber has set its bit before.
+    const slot = this.#interest.slotOf(this.#interest.hash(topic));
+    const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
+    return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32));
   }
 
   /** Writes a message for every shard that may have a subscriber; `flush` sends it off. */
@@ -106,23 +140,14 @@ export class Links implements Sleeper {
 
   /** Starts to take the publishes of other threads. */
   listen(onPublish: (record: PublishRecord) => void): void {
-    const { shards } = this.#memory;
-    const topics = new TopicReader();
+    const { shards, publishers, inboxes } = this.#memory;
+    this.#onPublish = onPublish;
     this.#localInterest = new LocalInterest(this.#interest, this.#thread);
     this.#localCounts = new LocalCounts(this.#counts, this.#thread);
-    this.#in = Array.from({ length: shards + 1 }, (_, from) => from)
-      .filter((from) => from !== this.#thread)
-      .map(
-        (from) =>
-          new InLink(
-            this.#memory,
-            from,
-            this.#thread,
-            this.#pairs.counters(from, this.#thread),
-            topics,
-            onPublish,
-          ),
-      );
+    for (let from = 0; from < publishers; from++) {
+      const isThere = from >= shards || inboxes[from] !== undefined;
+      if (isThere && from !== this.#thread) this.#in.push(this.#inLink(from, onPublish));
+    }
     this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.#thread, this);
     this.#drain();
   }
@@ -162,11 +187,27 @@ export class Links implements Sleeper {
     while (rest !== 0) {
       const lowest = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
-      const link = this.#out[base + lowest];
-      if (link === null || link === undefined) continue;
+      const link = this.#linkTo(base + lowest);
+      if (link === null) continue;
       link.write(topic, hash, opcode, frame, isStable);
       this.#written.add(link);
     }
+  }
+
+  #linkTo(thread: number): OutLink | null {
+    const link = this.#out[thread];
+    if (link !== undefined) return link;
+    this.onUnknownThread?.();
+    return this.#out[thread] ?? null;
+  }
+
+  #outLink(to: number): OutLink {
+    return new OutLink(this.#memory, this.#thread, to, this.#pairs.counters(this.#thread, to));
+  }
+
+  #inLink(from: number, onPublish: (record: PublishRecord) => void): InLink {
+    const counters = this.#pairs.counters(from, this.#thread);
+    return new InLink(this.#memory, from, this.#thread, counters, this.#topics, onPublish);
   }
 
   #retryLater(): void {
@@ -195,7 +236,7 @@ export class Links implements Sleeper {
   #reportNow(): void {
     this.#lastReport = performance.now();
     for (const [shard, link] of this.#out.entries()) {
-      if (link === null || link.unreported === 0) continue;
+      if (!link || link.unreported === 0) continue;
       const dropped = link.unreported;
       link.unreported = 0;
       this.#onOverflow(shard, dropped);

@@ -107,11 +107,12 @@ export function serverStats(control: ControlBlock, links: LinkMemory): ServerSta
 }
 
 /** The pairs of threads that anything was published between. */
-function ringStats(links: LinkMemory): RingStats[] {
-  const pairs = new PairTable(links.pairs, links.shards + 1, links.shards);
+export function ringStats(links: LinkMemory): RingStats[] {
+  const pairs = new PairTable(links.pairs, links.publishers, links.shards);
   const rings: RingStats[] = [];
-  for (let from = 0; from <= links.shards; from++) {
+  for (let from = 0; from < links.publishers; from++) {
     for (let to = 0; to < links.shards; to++) {
+      if (links.inboxes[to] === undefined) continue;
       const counters = pairs.counters(from, to);
       const stats: RingStats = {
         from,

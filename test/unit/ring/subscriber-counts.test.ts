@@ -16,7 +16,10 @@ describe('subscriber counts', () => {
     expect([counts.count('a'), counts.count('b'), counts.count('c'), counts.count('')]).toEqual([
       12, 1, 0, 0,
     ]);
-    expect([counts.count('a', 0), counts.count('a', 1), counts.count('a', 2)]).toEqual([7, 5, 12]);
+    expect([counts.count('a', 0b110), counts.count('a', 0b101), counts.count('a', 0b011)]).toEqual([
+      7, 5, 12,
+    ]);
+    expect([counts.count('a', 0), counts.count('a', 0, -1)]).toEqual([0, 0]);
     locals[1]!.set('a', 0, 7);
     expect(counts.count('a')).toBe(5);
   });

@@ -88,7 +88,7 @@ export function pairStats(
   from: number,
   to: number,
 ): Record<keyof typeof PairCounter, number> {
-  const counters = new PairTable(memory.pairs, memory.shards + 1, memory.shards).counters(from, to);
+  const counters = new PairTable(memory.pairs, memory.publishers, memory.shards).counters(from, to);
   const entries = Object.entries(PairCounter).map(([name, counter]) => [name, counters.get(counter)]);
   return Object.fromEntries(entries) as Record<keyof typeof PairCounter, number>;
 }
@@ -105,8 +105,9 @@ export async function quiet(memory: LinkMemory): Promise<void> {
 }
 
 function isQuiet(memory: LinkMemory): boolean {
-  for (let from = 0; from <= memory.shards; from++) {
+  for (let from = 0; from < memory.publishers; from++) {
     for (let to = 0; to < memory.shards; to++) {
+      if (memory.inboxes[to] === undefined) continue;
       if (ringDepth(ringRegion(memory, from, to)) > 0) return false;
       if (pairStats(memory, from, to).OVERFLOW_BYTES > 0) return false;
     }
