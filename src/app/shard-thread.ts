@@ -1,7 +1,8 @@
 import { Counter } from '../net/counter.ts';
+import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
-import { closeEnd, HandoffReceiver } from '../net/socket-handoff.ts';
+import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
 import type { Transport } from '../net/transport.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';

@@ -1,16 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { MillraceError } from '../errors.ts';
+import { CHANNEL_TIMEOUT, check, createChannel, handoffError, openEnd } from './handoff-channel.ts';
 import {
-  type ConnectRequest,
-  errorName,
   kLastWriteWasAsync,
   kReadBytesOrError,
-  PIPE_IPC,
-  PIPE_SERVER,
-  Pipe,
-  PipeConnectWrap,
   type PipeHandle,
   streamBaseState,
   TCP,
@@ -20,7 +11,7 @@ import {
   WriteWrap,
 } from './node-internals.ts';
 
-/**
+/*
  * Sockets from thread to thread, without native code.
  *
  *     acceptor thread                         shard thread
@@ -29,98 +20,16 @@ import {
  *
  * The kernel duplicates the descriptor on the way, so each side owns its own and closes its own; two handles
  * on one descriptor number would close strangers' sockets. A message is a 32-bit little-endian length and
- * that many bytes; handles come first-in first-out beside them.
- *
- * Both ends of a channel are made in the main thread and given away by descriptor *number*. The main thread's
- * wrappers stay idle and are never closed: when a thread dies its number is reused, and closing the wrapper
- * would close a stranger's socket. They cost two small objects a channel.
+ * that many bytes; handles come first-in first-out beside them, one with each message that does not say in the
+ * length's top bit that it has none. How channels are made: handoff-channel.ts.
  */
-export interface Channel {
-  /** Main thread's wrapper of the sending end; may be used there, or given away by `fd`. */
-  readonly sender: PipeHandle;
-  readonly senderFd: number;
-  /** To be given away by `fd`. */
-  readonly receiver: PipeHandle;
-  readonly receiverFd: number;
-}
-
-/** Wrappers of descriptors that other threads own now. */
-const abandoned = new Set<PipeHandle>();
-
-/** Longest time that making or testing a channel may take, in ms. */
-const CHANNEL_TIMEOUT = 2000;
-
-/** Makes a channel. Main thread only. */
-export async function createChannel(): Promise<Channel> {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-'));
-  const server = new Pipe(PIPE_SERVER);
-  const sender = new Pipe(PIPE_IPC);
-  let timeout: NodeJS.Timeout | undefined;
-  try {
-    const path = join(directory, 'handoff');
-    check(server.bind(path), 'bind a Unix socket');
-    const accepted = new Promise<PipeHandle>((resolve, reject) => {
-      server.onconnection = (status, client): void => {
-        if (client === undefined) reject(handoffError('accept on a Unix socket', status));
-        else resolve(client);
-      };
-      // libuv accepts and closes in silence when there are no descriptors left.
-      timeout = setTimeout(() => {
-        reject(handoffError('accept on a Unix socket', undefined));
-      }, CHANNEL_TIMEOUT);
-    });
-    check(server.listen(1), 'listen on a Unix socket');
-    const [receiver] = await Promise.all([accepted, connect(sender, path)]);
-    abandoned.add(sender).add(receiver);
-    return { sender, senderFd: sender.fd, receiver, receiverFd: receiver.fd };
-  } catch (error) {
-    sender.close();
-    throw error;
-  } finally {
-    clearTimeout(timeout);
-    server.close();
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-/** Closes an end of a channel that no thread has opened, and none will. */
-export function discardEnd(end: PipeHandle): void {
-  if (abandoned.delete(end)) end.close();
-}
-
-function connect(pipe: PipeHandle, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request: ConnectRequest = new PipeConnectWrap();
-    request.oncomplete = (status: number): void => {
-      if (status === 0) resolve();
-      else reject(handoffError('connect to a Unix socket', status));
-    };
-    check(pipe.connect(request, path), 'connect to a Unix socket');
-  });
-}
-
-/** Closes a channel that no thread has opened. */
-export function discardChannel({ sender, receiver }: Channel): void {
-  discardEnd(sender);
-  discardEnd(receiver);
-}
-
-/** Opens the descriptor of a channel's end in the thread that owns it from now on. */
-function openEnd(fd: number): PipeHandle {
-  const pipe = new Pipe(PIPE_IPC);
-  check(pipe.open(fd), 'open the end of a handoff channel');
-  return pipe;
-}
-
-/** Closes an end that was given to this thread, and is not needed. */
-export function closeEnd(fd: number): void {
-  openEnd(fd).close();
-}
 
 interface HandoffRequest extends WriteRequest {
   sender: HandoffSender;
   /** To be closed when the kernel has its duplicate. */
   handle: TcpHandle | null;
+  /** A socket goes with it, which the sender's owner closes. */
+  isDuplicate: boolean;
 }
 
 /** Messages a receiver may leave waiting in the sender before `isFull`. */
@@ -130,7 +39,11 @@ const MAX_PENDING = 1024;
 export class HandoffSender {
   readonly #pipe: PipeHandle;
   readonly #onLost: () => void;
+  /** Called when `duplicates` has grown. */
+  onDuplicated: () => void = ignore;
   #pending = 0;
+  #duplicates = 0;
+  #onSettled: (() => void) | null = null;
   #closed = false;
 
   /**
@@ -160,36 +73,84 @@ export class HandoffSender {
     return this.#write(message, handle, true);
   }
 
-  #write(message: string, handle: TcpHandle, isKept: boolean): boolean {
+  /** Sends a message without a socket. */
+  tell(message: string): boolean {
+    return this.#write(message, null, false);
+  }
+
+  /** Duplicates that the kernel has got, in the order they were sent: the sockets of these may be closed. */
+  get duplicates(): number {
+    return this.#duplicates;
+  }
+
+  /** Reads, only to notice the end of the receiver. Does not keep the thread alive. */
+  watch(): void {
+    const end = this.#pipe as WatchedEnd;
+    end.sender = this;
+    end.onread = onWatchedRead;
+    end.useUserBuffer(Buffer.allocUnsafeSlow(64));
+    end.unref();
+    if (end.readStart() !== 0) this.#lose();
+  }
+
+  #write(message: string, handle: TcpHandle | null, isKept: boolean): boolean {
     if (this.#closed) return false;
     const request = new WriteWrap() as HandoffRequest;
     request.oncomplete = onSent as WriteRequest['oncomplete'];
     request.sender = this;
-    const error = this.#pipe.writeLatin1String(request, lengthPrefix(message.length) + message, handle);
+    const text = lengthPrefix(message.length, handle !== null) + message;
+    const error =
+      handle === null
+        ? this.#pipe.writeLatin1String(request, text)
+        : this.#pipe.writeLatin1String(request, text, handle);
     if (error !== 0) {
       this.#lose();
       return false;
     }
     if (streamBaseState[kLastWriteWasAsync] === 0) {
-      if (!isKept) handle.close();
+      if (isKept) this.#countDuplicate();
+      else handle?.close();
     } else {
       // libuv aborts the process when a handle is closed while its write is pending.
       request.handle = isKept ? null : handle;
+      request.isDuplicate = isKept;
       this.#pending++;
     }
     return true;
   }
 
-  sent(handle: TcpHandle | null, status: number): void {
+  sent(handle: TcpHandle | null, isDuplicate: boolean, status: number): void {
     this.#pending--;
     handle?.close();
     if (status !== 0) this.#lose();
+    else if (isDuplicate) this.#countDuplicate();
+    if (this.#closed && this.#pending === 0) this.#settle();
   }
 
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#pipe.close();
+  received(count: number): void {
+    if (count < 0) this.#lose();
+  }
+
+  /** @param onSettled called once no write is under way any more: then every socket that was sent may be closed */
+  close(onSettled: (() => void) | null = null): void {
+    this.#onSettled ??= onSettled;
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#pipe.onread = ignore;
+      this.#pipe.close();
+    }
+    if (this.#pending === 0) this.#settle();
+  }
+
+  #countDuplicate(): void {
+    this.#duplicates++;
+    this.onDuplicated();
+  }
+
+  #settle(): void {
+    const onSettled = this.#onSettled;
+    this.#onSettled = null;
+    onSettled?.();
   }
 
   /** A message may be on its way in part: nothing can follow it. */
@@ -201,24 +162,35 @@ export class HandoffSender {
 }
 
 function onSent(this: HandoffRequest, status: number): void {
-  this.sender.sent(this.handle, status);
+  this.sender.sent(this.handle ?? null, this.isDuplicate, status);
 }
 
-function lengthPrefix(length: number): string {
-  return String.fromCharCode(length & 255, (length >>> 8) & 255, (length >>> 16) & 255, length >>> 24);
+interface WatchedEnd extends PipeHandle {
+  sender: HandoffSender;
+}
+
+function onWatchedRead(this: WatchedEnd): void {
+  this.sender.received(streamBaseState[kReadBytesOrError]!);
+}
+
+function lengthPrefix(length: number, hasSocket: boolean): string {
+  const bits = hasSocket ? length : length | NO_SOCKET;
+  return String.fromCharCode(bits & 255, (bits >>> 8) & 255, (bits >>> 16) & 255, bits >>> 24);
 }
 
 const PREFIX = 4;
+/** In a message's length: no socket comes with it. */
+const NO_SOCKET = 0x8000_0000;
 
 /**
- * Gets each socket with its message; the bytes are valid during the call. Null: the socket was lost, because
- * this process has no descriptor left for it.
+ * Gets each socket with its message; the bytes are valid during the call. Null: the message has none, or it was
+ * lost, because this process has no descriptor left for it.
  */
 export type OnHandoff = (handle: TcpHandle | null, bytes: Buffer) => void;
 
 /**
  * The receiving end of a channel. A descriptor comes with the first byte of its message, and a read ends behind
- * the piece that brought one: so at most one message begins in a read, and the descriptor, if any, is its own.
+ * the piece that brought one: so at most one message with a descriptor begins in a read, and that is its own.
  */
 export class HandoffReceiver {
   readonly #pipe: PipeHandle;
@@ -233,15 +205,15 @@ export class HandoffReceiver {
   #closed = false;
 
   /** @param onEnd the sender is gone, and all it sent was handed on; the receiver is closed then */
-  constructor(fd: number, onHandoff: OnHandoff, onEnd: () => void = ignore) {
-    this.#pipe = openEnd(fd);
+  constructor(end: number | PipeHandle, onHandoff: OnHandoff, onEnd: () => void = ignore) {
+    this.#pipe = typeof end === 'number' ? openEnd(end) : end;
     this.#onHandoff = onHandoff;
     this.#onEnd = onEnd;
-    const end = this.#pipe as OwnedEnd;
-    end.receiver = this;
-    end.onread = onHandoffRead;
-    end.useUserBuffer(this.#target);
-    check(end.readStart(), 'read from a handoff channel');
+    const owned = this.#pipe as OwnedEnd;
+    owned.receiver = this;
+    owned.onread = onHandoffRead;
+    owned.useUserBuffer(this.#target);
+    check(owned.readStart(), 'read from a handoff channel');
   }
 
   close(): void {
@@ -278,10 +250,14 @@ export class HandoffReceiver {
     this.#partialHandle = null;
     let position = 0;
     while (bytes.length - position >= PREFIX) {
-      const end = position + PREFIX + bytes.readUInt32LE(position);
+      const bits = bytes.readUInt32LE(position);
+      const hasSocket = (bits & NO_SOCKET) === 0;
+      const end = position + PREFIX + (hasSocket ? bits : (bits ^ NO_SOCKET) >>> 0);
       if (end > bytes.length) break;
-      this.#onHandoff(handle, bytes.subarray(position + PREFIX, end));
+      this.#onHandoff(hasSocket ? handle : null, bytes.subarray(position + PREFIX, end));
       position = end;
+      // What arrived is not that of a message without: it is that of the next one with.
+      if (!hasSocket && handle !== null) continue;
       handle = next;
       next = null;
     }
@@ -329,18 +305,6 @@ export async function testHandoff(): Promise<void> {
   } finally {
     sender.close();
   }
-}
-
-function check(status: number, step: string): void {
-  if (status !== 0) throw handoffError(step, status);
-}
-
-function handoffError(step: string, status: number | undefined): MillraceError {
-  const reason = status === undefined ? 'nothing arrived' : errorName(status);
-  return new MillraceError(
-    'MILLRACE_UNSUPPORTED_RUNTIME',
-    `Sockets cannot be passed between threads here: could not ${step} (${reason})`,
-  );
 }
 
 function ignore(): void {}

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
 import type { MillraceError } from '../errors.ts';
+import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import { createChannel, discardChannel, discardEnd, HandoffSender } from '../net/socket-handoff.ts';
+import { HandoffSender } from '../net/socket-handoff.ts';
 import type { ControlBlock } from '../ring/control-block.ts';
 import {
   type AcceptorData,

@@ -2,14 +2,9 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { MessageChannel, type Transferable } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
+import { type Channel, createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF } from '../net/listener.ts';
-import {
-  type Channel,
-  createChannel,
-  discardChannel,
-  discardEnd,
-  testHandoff,
-} from '../net/socket-handoff.ts';
+import { testHandoff } from '../net/socket-handoff.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';

@@ -1,0 +1,107 @@
+import { expect, it } from 'vitest';
+import { ChannelOffer, connectChannel, createChannel } from '../../src/net/handoff-channel.ts';
+import { bindAddress, boundPort } from '../../src/net/listener.ts';
+import { HandoffReceiver, HandoffSender } from '../../src/net/socket-handoff.ts';
+import { openDescriptors } from '../support/alive.ts';
+import { until } from '../support/deadline.ts';
+import { HOST } from '../support/server.ts';
+
+interface Arrived {
+  readonly text: string;
+  /** The port the socket is bound to; null: none came. */
+  readonly port: number | null;
+}
+
+/** Receives all, and closes the sockets. */
+function receive(end: ConstructorParameters<typeof HandoffReceiver>[0]): {
+  arrived: Arrived[];
+  ended: () => boolean;
+  receiver: HandoffReceiver;
+} {
+  const arrived: Arrived[] = [];
+  let isEnded = false;
+  const receiver = new HandoffReceiver(
+    end,
+    (handle, bytes) => {
+      arrived.push({ text: bytes.toString('latin1'), port: handle === null ? null : boundPort(handle) });
+      handle?.close();
+    },
+    () => {
+      isEnded = true;
+    },
+  );
+  return { arrived, ended: () => isEnded, receiver };
+}
+
+it('messages with and without a socket arrive in order, each with its own, however they are glued and cut', async () => {
+  const channel = await createChannel();
+  const sender = new HandoffSender(channel.sender);
+  const sent: Arrived[] = [];
+  let seed = 7;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * below);
+  };
+  for (let i = 0; i < 400; i++) {
+    // Some longer than a read.
+    const text = `${i}`.padEnd(random(20) === 0 ? 300_000 : random(40), '.');
+    if (random(2) === 0) {
+      sender.tell(text);
+      sent.push({ text, port: null });
+    } else {
+      const socket = bindAddress(HOST, 0);
+      sent.push({ text, port: boundPort(socket) });
+      sender.send(text, socket);
+    }
+  }
+  const { arrived, receiver } = receive(channel.receiverFd);
+  await until(() => arrived.length === sent.length, 'all have arrived');
+  expect(arrived).toEqual(sent);
+  sender.close();
+  receiver.close();
+});
+
+it('a duplicate is kept by its sender, which is told when the kernel has it', async () => {
+  const channel = await createChannel();
+  const sender = new HandoffSender(channel.sender);
+  const socket = bindAddress(HOST, 0);
+  sender.sendDuplicate('mine', socket);
+  await until(() => sender.duplicates === 1, 'the kernel has it');
+  const { arrived, receiver } = receive(channel.receiverFd);
+  await until(() => arrived.length === 1, 'it has arrived');
+  expect(arrived).toEqual([{ text: 'mine', port: boundPort(socket) }]);
+  socket.close();
+  sender.close();
+  receiver.close();
+});
+
+it('a sender that watches notices the end of the receiver, and says when its sockets may be closed', async () => {
+  const offer = new ChannelOffer(10_000);
+  const pipe = await connectChannel(offer.path);
+  const events: string[] = [];
+  const sender = new HandoffSender((await offer.accepted).fd, () => {
+    events.push('lost');
+    sender.close(() => events.push('settled'));
+  });
+  sender.watch();
+  const { receiver } = receive(pipe);
+  sender.tell('hello');
+  receiver.close();
+  await until(() => events.length === 2, 'both are told');
+  expect(events).toEqual(['lost', 'settled']);
+  expect(sender.tell('too late')).toBe(false);
+});
+
+it('an offer that nobody takes up lapses, or is withdrawn, and leaves nothing behind', async () => {
+  const descriptors = openDescriptors();
+  const lapsing = new ChannelOffer(50);
+  await expect(lapsing.accepted).rejects.toThrow(/could not accept on a Unix socket \(nothing arrived\)/);
+  const withdrawn = new ChannelOffer(10_000);
+  withdrawn.withdraw();
+  withdrawn.withdraw();
+  await expect(withdrawn.accepted).rejects.toThrow('nothing arrived');
+  for (const { path } of [lapsing, withdrawn]) {
+    await expect(connectChannel(path)).rejects.toThrow(/could not connect to a Unix socket \(ENOENT\)/);
+  }
+  await until(() => openDescriptors() === descriptors, 'no descriptor is left');
+});
