@@ -1,5 +1,5 @@
 /** The package's public door. */
-export type { AppOptions, ListenCallback, ListenSocket } from './app/app.ts';
+export type { AppOptions, ChildAppStats, ListenCallback, ListenSocket } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
 export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
 export {
@@ -37,3 +37,4 @@ export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
+export type { AppDescriptor } from './shard/app-descriptor.ts';

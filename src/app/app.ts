@@ -8,7 +8,11 @@ import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import type { Transport } from '../net/transport.ts';
 import { REFUSING } from '../shard/acceptor.ts';
+import { type AppDescriptor, checkDescriptor } from '../shard/app-descriptor.ts';
+import { AppGroup, type ChildStats, Dispatch } from '../shard/app-group.ts';
+import { AppMember } from '../shard/app-member.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
+import { type RingStats, ringStats } from '../shard/stats.ts';
 import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
 import type { HttpHandler } from './http-dispatcher.ts';
 import { HttpServer } from './http-server.ts';
@@ -53,6 +57,12 @@ export interface AppParts {
 /** The engine below an App, for the shard that wires it to the acceptor. */
 export let partsOf: (app: TemplatedApp) => AppParts;
 
+/** The children of an acceptor App, and the rings between all threads that are joined. */
+export interface ChildAppStats {
+  readonly children: readonly ChildStats[];
+  readonly rings: readonly RingStats[];
+}
+
 /**
  * TemplatedApp: routes and topics of one thread, in the names of uWebSockets.js. `App()` makes one that listens
  * itself; in a server each shard's module gets one whose connections come from the acceptor.
@@ -66,6 +76,10 @@ export class TemplatedApp implements Drainable {
   /** Null in a shard: the server listens. */
   readonly #listeners: Set<ListenSocket> | null;
   #isClosed = false;
+  /** The Apps of other threads that connections go to; null: none was joined. */
+  #group: AppGroup | null = null;
+  /** What makes this App one that can be joined; null: nobody asked for its descriptor. */
+  #member: AppMember | null = null;
 
   constructor(options: AppOptions = {}, shard?: Shard, names: ServerNames | null = null) {
     this.#limits = checkServerLimits('App', options);
@@ -161,9 +175,84 @@ export class TemplatedApp implements Drainable {
     return this.#shard.subscriberCount(topicName(topic));
   }
 
+  /**
+   * Names this App to an acceptor App in another thread of this process. Post it there. It keeps this thread alive
+   * until `close()`, as connections may come at any time.
+   *
+   * @throws MillraceError MILLRACE_APP_STATE in a shard of `serve()`, and after `close()`
+   */
+  getDescriptor(): AppDescriptor {
+    this.#checkJoinable('getDescriptor');
+    this.#member ??= new AppMember(
+      this.#shard,
+      (client) => {
+        this.#accept(client);
+      },
+      () => (this.#group === null ? '' : 'it has children of its own'),
+    );
+    return this.#member.descriptor;
+  }
+
+  /**
+   * Sends the connections that this App accepts to the App of another thread, in turn with all that were added, and
+   * unread: the other App serves HTTP and WebSocket as if it had accepted them. The Apps share their topics from the
+   * moment that the other one answers, a few ms later; connections wait so long. Adding it again changes nothing.
+   *
+   * @param descriptor what `getDescriptor()` of the other App returned
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is no descriptor, of another process, or this App's own;
+   *   MILLRACE_APP_STATE in a shard of `serve()`, after `close()`, in an App that was joined to another itself, and with
+   *   more than 63 children
+   */
+  addChildAppDescriptor(descriptor: AppDescriptor): this {
+    const where = 'addChildAppDescriptor';
+    this.#checkJoinable(where);
+    const checked = checkDescriptor(where, descriptor);
+    if (checked === this.#member?.descriptor) {
+      throw new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        `${where}: this is the App's own descriptor; add those of Apps in other threads`,
+      );
+    }
+    if (this.#member?.isJoined === true) {
+      throw new MillraceError(
+        'MILLRACE_APP_STATE',
+        `${where}: this App is the child of another one; add the descriptor to that one`,
+      );
+    }
+    const { ringSize, maxOverflow } = this.#limits;
+    this.#group ??= new AppGroup(
+      this.#shard,
+      { ringCapacity: 2 ** Math.ceil(Math.log2(ringSize)), maxOverflow },
+      (client, isExcess) => {
+        this.#accept(client, isExcess);
+      },
+    );
+    this.#group.add(checked);
+    return this;
+  }
+
+  /**
+   * Sends no more connections to a child. Those it has live on, and it goes on sharing topics until it is closed. With
+   * no child left this App serves its connections itself. A descriptor that was not added is ignored.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is no descriptor of this process
+   */
+  removeChildAppDescriptor(descriptor: AppDescriptor): this {
+    this.#group?.remove(checkDescriptor('removeChildAppDescriptor', descriptor));
+    return this;
+  }
+
+  /** The children of this App, and what was published between the threads that are joined with it. */
+  childAppStats(): ChildAppStats {
+    const memory = this.#group?.memory ?? this.#member?.memory ?? null;
+    return { children: this.#group?.stats() ?? [], rings: memory === null ? [] : ringStats(memory) };
+  }
+
   /** Stops listening and closes every connection at once. */
   close(): this {
     this.#isClosed = true;
+    this.#member?.close();
+    this.#group?.close();
     if (this.#listeners !== null) for (const socket of this.#listeners) socket.close();
     this.#shard.destroyAll();
     return this;
@@ -214,6 +303,16 @@ export class TemplatedApp implements Drainable {
     return this;
   }
 
+  #checkJoinable(where: string): void {
+    const state =
+      this.#listeners === null
+        ? 'serve() joins its shards itself; remove the call'
+        : this.#isClosed
+          ? 'this App is closed'
+          : '';
+    if (state !== '') throw new MillraceError('MILLRACE_APP_STATE', `${where}: ${state}`);
+  }
+
   #route(method: string, pattern: RecognizedString, handler: HttpHandler | null): this {
     const name = textOf(pattern);
     if (handler === null) {
@@ -237,7 +336,7 @@ export class TemplatedApp implements Drainable {
     const bound = boundPort(handle);
     const listener: Listener = new Listener(this.#limits.backlog, {
       onConnection: (client) => {
-        this.#accept(client);
+        this.#dispatch(client);
       },
       onAcceptError: () => {
         this.#shard.count(Counter.ACCEPT_ERRORS);
@@ -263,10 +362,17 @@ export class TemplatedApp implements Drainable {
     }, ACCEPT_BACKOFF);
   }
 
-  #accept(client: TcpHandle): void {
+  /** Gives a connection to the child whose turn it is, or serves it. */
+  #dispatch(client: TcpHandle): void {
+    const result = this.#group?.dispatch(client) ?? Dispatch.NONE;
+    if (result !== Dispatch.TAKEN) this.#accept(client, result === Dispatch.FULL);
+  }
+
+  /** @param isExcess it is to be told that there are too many */
+  #accept(client: TcpHandle, isExcess = false): void {
     const { maxConnections } = this.#limits;
     const excess = this.#shard.sockets.size - this.#http.refusing - maxConnections;
-    const isOver = maxConnections !== 0 && excess >= 0;
+    const isOver = isExcess || (maxConnections !== 0 && excess >= 0);
     if (isOver) this.#shard.count(Counter.OVER_LIMIT);
     // Who has not done the handshake cannot be told.
     if (isOver && (this.#tls !== null || this.#http.refusing >= REFUSING)) client.close();

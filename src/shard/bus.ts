@@ -29,7 +29,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly topics: TopicTree<S>;
   readonly #io: IoLoop;
   readonly #counters: Float64Array;
-  readonly #links: Links | null;
+  #links: Links | null;
   readonly #sender = new Sender('server', textPort);
   /** Takes what is published. */
   #batch: TurnBatch<S>;
@@ -48,11 +48,17 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     this.#io = io;
     this.#counters = io.counters;
     this.#links = links;
-    this.topics = new TopicTree<S>(links === null ? undefined : (name) => links.hash(name));
+    this.topics = new TopicTree<S>((name) => this.#links?.hash(name) ?? 0);
     this.#batch = new TurnBatch<S>(io.slabs);
     this.#batch.epoch = this.#epoch;
     this.#flushing = new TurnBatch<S>(io.slabs);
     io.addTurnListener(this);
+  }
+
+  /** From here on publishes go to the threads of these links too; null: to none. */
+  link(links: Links | null): void {
+    this.#links = links;
+    this.topics.rehash();
   }
 
   /** Whether anything published waits for the end of the turn. */

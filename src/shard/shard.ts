@@ -35,20 +35,36 @@ export class Shard {
   readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
-  readonly #links: Links | null;
+  #links: Links | null = null;
   #onEmpty: (() => void) | null = null;
   #draining = false;
 
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
     this.#control = control;
-    this.#links = links;
     this.counters = (control ?? new ControlBlock(1)).counters(index);
     this.io = new IoLoop(this.counters);
-    this.bus = new Bus(this.io, links);
-    links?.listen((record) => {
+    this.bus = new Bus(this.io, null);
+    if (links !== null) this.link(links);
+  }
+
+  /** Shares its topics with the threads of these links from here on. */
+  link(links: Links): void {
+    this.#links = links;
+    this.bus.link(links);
+    links.listen((record) => {
       this.bus.onRemotePublish(record);
     });
+    for (const { name, hash, subscribers } of this.bus.topics.values()) {
+      links.setCount(name, hash, subscribers.size, 0);
+    }
+  }
+
+  /** Shares its topics no more. */
+  unlink(): void {
+    this.#links?.close();
+    this.#links = null;
+    this.bus.link(null);
   }
 
   /** True from the moment the shard is to end; new connections are told so. */

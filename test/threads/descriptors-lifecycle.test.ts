@@ -1,0 +1,260 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openDescriptors } from '../support/alive.ts';
+import { Client } from '../support/clients.ts';
+import { sleep, until } from '../support/deadline.ts';
+import { frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
+import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
+import { HOST } from '../support/server.ts';
+import { Talker } from '../support/talker.ts';
+import { TopicClient } from '../support/topic-client.ts';
+import { ChildApp, JoinedApps } from './joined-apps.ts';
+
+let apps: JoinedApps;
+const uncaught: unknown[] = [];
+process.on('unhandledRejection', (error) => uncaught.push(error));
+afterEach(async () => {
+  for (const client of HostileClient.live) client.destroy();
+  await apps.stop();
+  expect(uncaught).toEqual([]);
+});
+
+/** Children that run the app of the hostile tests, whose '/control' talkers use. */
+async function startControl(children: number, options: object = {}): Promise<void> {
+  const data = { tally: new SharedArrayBuffer(64), channel: `descriptors ${process.pid}` };
+  apps = await JoinedApps.start(children, 'hostile-app.js', data, options);
+}
+
+const startTopics = async (children: number): Promise<void> => {
+  apps = await JoinedApps.start(children, 'topics-app.js');
+};
+
+/** So many connections that have said what they want, and got no answer yet. */
+async function openUnanswered(count: number): Promise<HostileClient[]> {
+  const clients: HostileClient[] = [];
+  await inParallel(Array.from({ length: count }), 50, async () => {
+    const client = await HostileClient.open(apps.port);
+    client.write(handshakeHead('/control'));
+    clients.push(client);
+  });
+  return clients;
+}
+
+/** The child that serves a connection, once it has answered. */
+async function childOf(client: HostileClient): Promise<string> {
+  const HEAD_AND_FRAME = 130;
+  await client.until(() => client.isOver || client.received >= HEAD_AND_FRAME, 'an answer');
+  expect(client.bytes.toString('latin1', 0, 12)).toBe('HTTP/1.1 101');
+  return client.bytes.toString('latin1').at(-1)!;
+}
+
+const waitingFor = (child: ChildApp): number => apps.statsOf(child)?.waiting ?? -1;
+
+describe('a child whose thread ends', () => {
+  it.each([
+    ['is terminated', (child: ChildApp) => void child.worker.terminate()],
+    ['exits', (child: ChildApp) => child.tell('exit', 0)],
+    ['throws', (child: ChildApp) => child.tell('throw')],
+  ])('%s: gets no more connections, counts no more, and costs the others nothing', async (_how, end) => {
+    await startControl(3);
+    const talkers: Talker[] = [];
+    for (let i = 0; i < 30; i++) talkers.push(await Talker.open(apps.port));
+    for (const talker of talkers) talker.start();
+    const clients = await Promise.all(
+      Array.from({ length: 6 }, () => Client.connect(`ws://${HOST}:${apps.port}/topics`)),
+    );
+    for (const client of clients) expect(await client.ask('t')).toBe('true');
+    expect(apps.acceptor.numSubscribers('t')).toBe(6);
+    end(apps.children[1]!);
+    await apps.joined(2);
+    expect(apps.acceptor.numSubscribers('t')).toBe(4);
+    for (let i = 0; i < 10; i++) {
+      const talker = await Talker.open(apps.port);
+      expect(talker.shard).not.toBe('1');
+      talker.client.destroy();
+    }
+    await delay(100);
+    for (const talker of talkers) await talker.stop();
+    const wrong = talkers.filter(({ problem, shard }) => problem !== '' && shard !== '1');
+    expect(wrong.map(({ problem }) => problem)).toEqual([]);
+    expect(talkers.filter(({ shard }) => shard === '1').every(({ client }) => client.isOver)).toBe(true);
+    for (const { socket } of clients) socket.terminate();
+  });
+
+  it('loses none of the connections on their way to it: the others serve them', async () => {
+    await startControl(3);
+    await apps.children[0]!.block();
+    const clients = await openUnanswered(300);
+    await until(() => waitingFor(apps.children[0]!) === 100, 'a hundred wait for the blocked child');
+    await apps.children[0]!.worker.terminate();
+    const served = await Promise.all(clients.map(childOf));
+    expect(served.filter((child) => child === '0')).toEqual([]);
+    expect(served).toHaveLength(300);
+  });
+
+  it('leaves its connections to the acceptor, when it was the last', async () => {
+    await startControl(1);
+    apps.acceptor.ws('/control', { open: (ws) => void ws.send('#') });
+    await apps.children[0]!.block();
+    const clients = await openUnanswered(20);
+    await until(() => waitingFor(apps.children[0]!) === 20, 'all wait');
+    await apps.children[0]!.worker.terminate();
+    expect(new Set(await Promise.all(clients.map(childOf)))).toEqual(new Set(['#']));
+  });
+
+  it('is replaced by another, 30 times under churn: nobody else is hurt, and no descriptor is left', async () => {
+    await startControl(3);
+    const talkers: Talker[] = [];
+    while (talkers.length < 20) {
+      const talker = await Talker.open(apps.port);
+      // Child 1 is the one that dies.
+      if (talker.shard === '1') talker.client.destroy();
+      else talkers.push(talker);
+    }
+    for (const talker of talkers) talker.start();
+    let isOn = true;
+    let served = 0;
+    const lane = async (): Promise<void> => {
+      while (isOn) {
+        const client = await HostileClient.open(apps.port);
+        client.write(handshakeHead('/control'));
+        await client.until(() => client.isOver || client.received > 129, 'a connection made during a crash');
+        if (!client.isOver) served++;
+        client.reset();
+      }
+    };
+    const lanes = Array.from({ length: 4 }, lane);
+    let before = 0;
+    for (let round = 0; round < 30; round++) {
+      const victim = apps.children[1]!;
+      if (round % 2 === 0) void victim.worker.terminate();
+      else victim.tell('exit', round);
+      await until(() => victim.exitCode !== null, 'the thread has ended');
+      await apps.joined(2);
+      await apps.add(1);
+      await apps.joined(3);
+      if (round === 4) before = openDescriptors();
+    }
+    isOn = false;
+    await Promise.all(lanes);
+    for (const talker of talkers) await talker.stop();
+    expect(talkers.map(({ problem }) => problem).filter((problem) => problem !== '')).toEqual([]);
+    expect(served).toBeGreaterThan(200);
+    await until(() => openDescriptors() <= before, `no more than ${before} descriptors are open`);
+  });
+});
+
+describe('a child that is blocked', () => {
+  it('gets its connections when it goes on; those of the others do not wait', async () => {
+    await startControl(2);
+    const wake = await apps.children[0]!.block();
+    const clients = await openUnanswered(100);
+    await until(() => clients.filter(({ received }) => received > 129).length === 50, 'half are served');
+    await until(() => waitingFor(apps.children[0]!) === 50, 'the other half waits');
+    await wake();
+    const served = await Promise.all(clients.map(childOf));
+    expect(served.filter((child) => child === '0')).toHaveLength(50);
+    await until(() => waitingFor(apps.children[0]!) === 0, 'all are taken');
+  });
+
+  it('has 1024 waiting at most; what is too much is answered 503, and everybody is served later', async () => {
+    await startControl(1);
+    const wake = await apps.children[0]!.block();
+    const clients = await openUnanswered(1024);
+    await until(() => waitingFor(apps.children[0]!) === 1024, 'as many wait as may');
+    const excess = await openUnanswered(5);
+    for (const client of excess) {
+      await client.untilOver();
+      expect(client.bytes.toString('latin1', 0, 12)).toBe('HTTP/1.1 503');
+    }
+    await wake();
+    expect(new Set(await Promise.all(clients.map(childOf)))).toEqual(new Set(['0']));
+  });
+});
+
+describe('closing', () => {
+  it('a child: its connections end, what was on its way goes to the others, and its thread can end', async () => {
+    await startTopics(2);
+    const [closing, staying] = apps.children as [ChildApp, ChildApp];
+    const clients = await TopicClient.connectAll(6, apps.port);
+    for (const client of clients) await client.subscribe('t');
+    expect(await closing.ask('close')).toBe(true);
+    await Promise.all(clients.filter(({ shard }) => shard === 0).map(({ closed }) => closed));
+    await until(() => closing.exitCode === 0, 'its thread has ended by itself');
+    await apps.joined(1);
+    expect(await staying.ask('count', 't')).toBe(3);
+    expect(clients.filter(({ isClosed }) => !isClosed).every(({ shard }) => shard === 1)).toBe(true);
+    const more = await TopicClient.connectAll(4, apps.port);
+    expect(more.map(({ shard }) => shard)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('the acceptor: nobody can connect any more; what is there goes on, topics too', async () => {
+    await startTopics(2);
+    const clients = await TopicClient.connectAll(2, apps.port);
+    for (const client of clients) await client.subscribe('t');
+    apps.acceptor.close();
+    await expect(TopicClient.connect(apps.port)).rejects.toThrow();
+    expect(await apps.children[0]!.ask('count', 't')).toBe(2);
+    await apps.children[0]!.ask('publish', { topic: 't', message: 'still' });
+    await until(() => clients.every(({ count }) => count === 1), 'both have it');
+    // It still notices who ends.
+    await apps.children[1]!.worker.terminate();
+    await until(() => clients.some(({ isClosed }) => isClosed), 'the connections of the other are over');
+    const count = async (): Promise<number> => (await apps.children[0]!.ask('count', 't')) as number;
+    while ((await count()) !== 1) await sleep(10);
+  });
+});
+
+describe('an acceptor App in a worker', () => {
+  it('has children in other workers, by way of a main thread that imports millrace', async () => {
+    await startControl(0);
+    const data = { tally: new SharedArrayBuffer(64), channel: `descriptors ${process.pid}` };
+    const acceptor = await ChildApp.start(9, 'hostile-app.js', data, {}, true);
+    apps.children.push(acceptor);
+    const first = await apps.add(1, false);
+    const second = await apps.add(2, false);
+    for (const child of [first, second]) await acceptor.ask('add', child.descriptor);
+    const seen = new Set<string>();
+    for (let i = 0; i < 8; i++) {
+      const talker = await Talker.open(acceptor.port);
+      seen.add(talker.shard);
+      talker.client.write(frameBytes(text('!'), SAMPLE_KEY));
+    }
+    expect(seen).toEqual(new Set(['1', '2']));
+    const descriptors = openDescriptors();
+    const client = await Client.connect(`ws://${HOST}:${acceptor.port}/topics`);
+    expect(await client.ask('t')).toBe('true');
+    expect(await acceptor.ask('count', 't')).toBe(1);
+    // It dies: its children live on, without it.
+    await acceptor.worker.terminate();
+    expect(await client.ask('t')).toBe('to t');
+    await client.close();
+    await until(() => openDescriptors() < descriptors, 'its descriptors are closed');
+    // One of them can be joined to another.
+    apps.acceptor.addChildAppDescriptor(first.descriptor);
+    await apps.joined(1);
+    const talker = await Talker.open(apps.port);
+    expect(talker.shard).toBe('1');
+  });
+
+  it('gets no child that belongs to another, and says so', async () => {
+    await startTopics(1);
+    const second = await JoinedApps.start(0, 'topics-app.js');
+    const said: string[] = [];
+    const { error } = console;
+    console.error = (...words: unknown[]): void => {
+      said.push(words.join(' '));
+    };
+    try {
+      second.acceptor.addChildAppDescriptor(apps.children[0]!.descriptor);
+      await until(() => said.length > 0, 'it is said');
+    } finally {
+      console.error = error;
+    }
+    expect(said.join('\n')).toMatch(/the App of thread \d+ cannot be joined: it is the child of another App/);
+    expect(second.stats.children).toEqual([]);
+    await second.stop();
+    const [client] = await TopicClient.connectAll(1, apps.port);
+    expect(client!.shard).toBe(0);
+  });
+});
