@@ -3,13 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors.ts';
 import { ClientThread } from './client-thread.ts';
 import { Counter } from './counters.ts';
-import { type BenchOptions, type BenchPlan, type BenchProgress, planOf, rateOf } from './options.ts';
+import {
+  type BenchOptions,
+  type BenchPlan,
+  type BenchProgress,
+  planOf,
+  rateOf,
+  threadShare,
+} from './options.ts';
 import { probe } from './probe.ts';
 import { residentMemory } from './process-memory.ts';
 import { type BenchResult, type Drained, type Measured, resultOf } from './result.ts';
 import { Sampler, totalsOf } from './sampler.ts';
 import { latencyHistogram } from './statistics.ts';
-import { shareOf, type ThreadShare } from './thread-message.ts';
 
 /** How long what is on its way is waited for when the run was interrupted, in ms. */
 const SHORT_DRAIN = 1000;
@@ -179,17 +185,6 @@ const NEVER = new Promise<never>(() => undefined);
 
 /** Counters that say how many there are now. */
 const LEVELS: ReadonlySet<number> = new Set([Counter.OPEN]);
-
-function threadShare(plan: BenchPlan, index: number): ThreadShare {
-  const { connections, workers, amount } = plan;
-  const { size, before } = shareOf(connections, workers, index);
-  return {
-    connections: size,
-    firstConnection: before,
-    amount: amount === 0 ? 0 : shareOf(amount, workers, index).size,
-    rate: (rateOf(plan) * size) / connections,
-  };
-}
 
 function differenceOf(after: Float64Array, before: Float64Array, levels?: ReadonlySet<number>): Float64Array {
   return after.map((value, i) => (levels?.has(i) === true ? value : value - before[i]!));

@@ -62,6 +62,12 @@ export function timeOf(bytes: Uint8Array, at: number): number {
   return readDigits(bytes, at + TIME_AT, 7);
 }
 
+/** From one time to another, both modulo {@link TIME_MODULO}; 0 when the clocks of two threads differ by a bit. */
+export function microsecondsSince(time: number, now: number): number {
+  const difference = (now - time + TIME_MODULO) % TIME_MODULO;
+  return difference < TIME_MODULO / 2 ? difference : 0;
+}
+
 function fillingOf(sequence: number): number {
   return ZERO + (sequence & 63);
 }

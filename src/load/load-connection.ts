@@ -47,7 +47,7 @@ export interface LoadListener {
   onOpen(connection: LoadConnection): void;
   /** Bytes of an open connection, to be given to `connection.receive`, or judged otherwise. */
   onBytes(connection: LoadConnection, bytes: Buffer, start: number, end: number): void;
-  /** It is over, once: `reason` says why, in words. */
+  /** It is over, once: `reason` says why, in words, or is '' when we have closed it. */
   onEnd(connection: LoadConnection, reason: string): void;
 }
 
@@ -68,6 +68,7 @@ export class LoadConnection implements SocketEvents, Output {
   #reason = '';
   #phase: (typeof Phase)[keyof typeof Phase] = Phase.CONNECTING;
   #wasOpen = false;
+  #isClosing = false;
   #head = '';
   #expected: ExpectedResponse | null = null;
   /** Output: the frame being written. */
@@ -121,8 +122,12 @@ export class LoadConnection implements SocketEvents, Output {
 
   /** Begins the closing handshake (RFC 6455 §7.1.2); the end is told when the server has closed. */
   close(): void {
-    if (this.#phase === Phase.OPEN) this.protocol.close(1000, NO_BYTES);
-    else this.destroy('');
+    if (this.#phase !== Phase.OPEN) {
+      this.destroy('');
+      return;
+    }
+    this.#isClosing = true;
+    this.protocol.close(1000, NO_BYTES);
   }
 
   /** Nothing more is to be said: closes, and reads until the server does. */
@@ -161,10 +166,9 @@ export class LoadConnection implements SocketEvents, Output {
     const inHandshake = error === null && this.#phase === Phase.HANDSHAKE ? ' during the handshake' : '';
     this.#phase = Phase.CLOSED;
     this.protocol.end();
-    this.#listener.onEnd(
-      this,
-      this.#reason || explainSocketError(error, this.#context.plan.target) + inHandshake,
-    );
+    const isWanted = this.#isClosing && error === null;
+    const reason = isWanted ? '' : explainSocketError(error, this.#context.plan.target) + inHandshake;
+    this.#listener.onEnd(this, this.#reason || reason);
   }
 
   reserve(_size: number): number {

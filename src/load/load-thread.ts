@@ -4,7 +4,7 @@ import { Counter, LoadCounters } from './counters.ts';
 import { LatencyRecorder } from './latency.ts';
 import { LoadConnection, LoadContext, type LoadListener } from './load-connection.ts';
 import { textPort, utf8Port } from './native-ports.ts';
-import type { BenchPlan } from './options.ts';
+import { type BenchPlan, rateOf, sendersOf } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { Reasons } from './reasons.ts';
 import { createScenario } from './scenarios/create.ts';
@@ -68,7 +68,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     this.counters = new LoadCounters(share.connections, memory);
     this.#latencies = new LatencyRecorder(this.counters.latencies);
     this.#context = new LoadContext(plan, address, protocolContext(this));
-    this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan, share);
+    this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan);
     this.#scenario = createScenario(this);
     this.slots = Array.from({ length: share.connections }, (_, index) => this.#scenario.createSlot(index));
   }
@@ -149,6 +149,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     }
     const isExpected = wasOpen && this.#scenario.onLost(slot, reason);
     if (!isExpected) this.#failed(slot, reason);
+    if (!wasOpen) this.#scenario.onFailed(slot);
     if (this.#phase === 'opening') this.#openMore(performance.now());
   }
 
@@ -286,7 +287,8 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     for (const { connection } of this.slots) {
       if (connection === null || connection.isOpen || now - connection.startedAt < limit) continue;
       this.counters.add(Counter.TIMEOUTS, 1);
-      connection.destroy(`no answer to the handshake within ${this.plan.timeout} s`);
+      const what = connection.wasOpen ? 'our Close frame' : 'the handshake';
+      connection.destroy(`no answer to ${what} within ${this.plan.timeout} s`);
     }
   }
 
@@ -331,6 +333,7 @@ function protocolContext(handler: ConnectionHandler): ConnectionContext {
 }
 
 /** A connection with p messages in flight sends in the place of each of them once in p intervals. */
-function intervalOf(plan: BenchPlan, share: ThreadShare): number {
-  return share.rate === 0 ? 0 : (1e6 * share.connections * plan.pipelining) / share.rate;
+function intervalOf(plan: BenchPlan): number {
+  const rate = rateOf(plan);
+  return rate === 0 ? 0 : (1e6 * sendersOf(plan) * plan.pipelining) / rate;
 }

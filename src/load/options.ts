@@ -4,7 +4,9 @@ import { clientRequest } from '../protocol/client-handshake.ts';
 import type { HeaderPair } from '../protocol/handshake.ts';
 import { MIN_BROADCAST_SIZE } from './broadcast-message.ts';
 import { handshakeKey } from './native-ports.ts';
+import { specialBefore } from './roles.ts';
 import { parseTarget, type Target } from './target.ts';
+import { shareOf, type ThreadShare } from './thread-message.ts';
 import { upgradeRequest } from './upgrade-request.ts';
 
 /** What the connections do. */
@@ -195,7 +197,9 @@ function checkBroadcast(plan: BenchPlan): void {
       `'size' must be at least ${MIN_BROADCAST_SIZE} bytes for the scenario broadcast; got ${plan.size}`,
     );
   }
-  if (plan.connections < 2) throw invalid("the scenario broadcast needs 'connections' of at least 2");
+  if (plan.connections < 2 * plan.workers) {
+    throw invalid("the scenario broadcast needs 'connections' of at least 2 for each client thread");
+  }
   if (plan.publishers > plan.connections) {
     throw invalid(`'publishers' must not exceed 'connections' (${plan.connections}); got ${plan.publishers}`);
   }
@@ -210,7 +214,33 @@ function headersOf(headers: Readonly<Record<string, string>>, target: Target): H
 
 /** Messages a second over all connections; 0: as many as possible. */
 export function rateOf(plan: BenchPlan): number {
-  return plan.connectionRate > 0 ? plan.connectionRate * plan.connections : plan.overallRate;
+  return plan.connectionRate > 0 ? plan.connectionRate * sendersOf(plan) : plan.overallRate;
+}
+
+/** Connections that send messages which are measured. */
+export function sendersOf({ scenario, connections, publishers, stalled }: BenchPlan): number {
+  if (scenario === 'broadcast') return publishers;
+  return scenario === 'slow' ? connections - stalled : connections;
+}
+
+/** How many of the connections before this one are such. */
+function sendersBefore(plan: BenchPlan, connection: number): number {
+  const { scenario, connections, publishers, stalled } = plan;
+  if (scenario === 'broadcast') return specialBefore(connection, publishers, connections);
+  return scenario === 'slow' ? connection - specialBefore(connection, stalled, connections) : connection;
+}
+
+/** The part of a thread in the load. */
+export function threadShare(plan: BenchPlan, index: number): ThreadShare {
+  const { connections, workers, amount } = plan;
+  const { size, before } = shareOf(connections, workers, index);
+  const senders = sendersBefore(plan, before + size) - sendersBefore(plan, before);
+  return {
+    connections: size,
+    firstConnection: before,
+    amount: amount === 0 ? 0 : shareOf(amount, workers, index).size,
+    rate: (rateOf(plan) * senders) / sendersOf(plan),
+  };
 }
 
 export function invalid(message: string): MillraceError {

@@ -65,6 +65,11 @@ export class EchoTraffic {
     return view;
   }
 
+  /** All requests there are, for who sends and does not care for replies: one period of messages at least. */
+  get burst(): Buffer {
+    return this.#requests;
+  }
+
   /** Whether the bytes are the next ones of the replies, from byte `offset` of the reply at place `first` on. */
   continuesReplies(first: number, offset: number, bytes: Uint8Array, start: number, end: number): boolean {
     const at = first * this.replyLength + offset;

@@ -1,5 +1,6 @@
 import { Opcode } from '../../protocol/opcode.ts';
 import { Counter } from '../counters.ts';
+import { rateOf, sendersOf } from '../options.ts';
 import { payloadsOf } from '../payloads.ts';
 import { SentTimes } from '../sent-times.ts';
 import { EchoTraffic } from '../traffic.ts';
@@ -39,7 +40,7 @@ export class EchoSlot extends Slot {
 export class EchoScenario implements Scenario<EchoSlot> {
   readonly keepsConnections = true;
   readonly #host: ScenarioHost<EchoSlot>;
-  readonly #traffic: EchoTraffic;
+  readonly traffic: EchoTraffic;
   readonly #inFlight: number;
   readonly #isPaced: boolean;
   readonly #maxOwed: number;
@@ -60,9 +61,9 @@ export class EchoScenario implements Scenario<EchoSlot> {
     this.#host = host;
     this.#inFlight = plan.pipelining;
     const payloads = plan.message === null ? payloadsOf(plan.size, plan.binary) : [plan.message];
-    this.#traffic = new EchoTraffic(payloads, plan.binary, plan.pipelining);
+    this.traffic = new EchoTraffic(payloads, plan.binary, plan.pipelining);
     this.#isPaced = share.rate > 0;
-    this.#maxOwed = Math.max(1, Math.ceil((share.rate / share.connections) * CATCH_UP));
+    this.#maxOwed = Math.max(1, Math.ceil((rateOf(plan) / sendersOf(plan)) * CATCH_UP));
     this.#left = share.amount > 0 ? share.amount : Number.POSITIVE_INFINITY;
     this.#canCompare = true;
   }
@@ -103,6 +104,7 @@ export class EchoScenario implements Scenario<EchoSlot> {
 
   sendDue(count: number, now: number): void {
     const { slots } = this.#host;
+    if (slots.length === 0) return;
     const each = Math.floor(count / slots.length);
     const more = count % slots.length;
     for (let i = 0; i < slots.length; i++) {
@@ -131,8 +133,8 @@ export class EchoScenario implements Scenario<EchoSlot> {
     if (slot.isComparing) {
       slot.isComparing = false;
       // The parser has not seen the start of this reply, which is known byte by byte.
-      const at = slot.receiving * this.#traffic.replyLength;
-      if (slot.partial > 0) connection.receive(this.#traffic.replies, at, at + slot.partial);
+      const at = slot.receiving * this.traffic.replyLength;
+      if (slot.partial > 0) connection.receive(this.traffic.replies, at, at + slot.partial);
       slot.partial = 0;
     }
     connection.receive(bytes, start, end);
@@ -142,11 +144,11 @@ export class EchoScenario implements Scenario<EchoSlot> {
   }
 
   onMessage(slot: EchoSlot, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
-    const { period, opcode } = this.#traffic;
+    const { period, opcode } = this.traffic;
     const isKind = isBinary === (opcode === Opcode.BINARY);
     const expected = slot.sent.outstanding - this.#completed;
     let skipped = 0;
-    if (expected === 0 || !isKind || !this.#traffic.isPayload(slot.receiving, bytes, offset, length)) {
+    if (expected === 0 || !isKind || !this.traffic.isPayload(slot.receiving, bytes, offset, length)) {
       this.#host.counters.add(Counter.MISMATCHES, 1);
       skipped = isKind ? this.#distance(slot, bytes, offset, length) : 0;
       // One that is not asked for, or comes again: it answers nothing. Else replies were left out, or one is damaged.
@@ -165,12 +167,16 @@ export class EchoScenario implements Scenario<EchoSlot> {
     return false;
   }
 
+  onFailed(): void {
+    // Nothing was sent.
+  }
+
   /** Takes the chunk if it continues the replies, none of which is more than asked for. */
   #compare(slot: EchoSlot, bytes: Buffer, start: number, end: number): boolean {
-    const { replyLength, period } = this.#traffic;
+    const { replyLength, period } = this.traffic;
     const arrived = slot.partial + end - start;
     if (arrived > slot.sent.outstanding * replyLength) return false;
-    if (!this.#traffic.continuesReplies(slot.receiving, slot.partial, bytes, start, end)) return false;
+    if (!this.traffic.continuesReplies(slot.receiving, slot.partial, bytes, start, end)) return false;
     const completed = arrived < replyLength ? 0 : Math.floor(arrived / replyLength);
     slot.partial = arrived - completed * replyLength;
     slot.receiving = (slot.receiving + completed) % period;
@@ -180,9 +186,9 @@ export class EchoScenario implements Scenario<EchoSlot> {
 
   /** How many replies behind the next one this one belongs; 0: nowhere, so it is the next one, damaged. */
   #distance(slot: EchoSlot, bytes: Uint8Array, offset: number, length: number): number {
-    const { period } = this.#traffic;
+    const { period } = this.traffic;
     for (let i = 1; i < period; i++) {
-      if (this.#traffic.isPayload((slot.receiving + i) % period, bytes, offset, length)) return i;
+      if (this.traffic.isPayload((slot.receiving + i) % period, bytes, offset, length)) return i;
     }
     return 0;
   }
@@ -191,7 +197,7 @@ export class EchoScenario implements Scenario<EchoSlot> {
   #skip(slot: EchoSlot, count: number): void {
     this.#settle(slot);
     this.#host.counters.add(Counter.LOST, count);
-    slot.receiving = (slot.receiving + count) % this.#traffic.period;
+    slot.receiving = (slot.receiving + count) % this.traffic.period;
     this.#outstanding -= count;
     for (let left = count; left > 0; ) {
       const part = Math.min(left, slot.sent.oldestCount);
@@ -247,7 +253,7 @@ export class EchoScenario implements Scenario<EchoSlot> {
 
   /** Sends messages, as far as their number in flight and the amount allow: in one write unless they are large. */
   #send(slot: EchoSlot, wanted: number, now: number): void {
-    const { batch, period } = this.#traffic;
+    const { batch, period } = this.traffic;
     const count = Math.min(wanted, this.#inFlight - slot.sent.outstanding, this.#left);
     if (count <= 0) return;
     this.#left -= count;
@@ -257,7 +263,7 @@ export class EchoScenario implements Scenario<EchoSlot> {
     this.#host.counters.add(Counter.SENT, count);
     for (let left = count; left > 0; ) {
       const part = Math.min(left, batch);
-      slot.connection!.send(this.#traffic.requests(slot.sending, part));
+      slot.connection!.send(this.traffic.requests(slot.sending, part));
       slot.sending = (slot.sending + part) % period;
       left -= part;
     }

@@ -62,4 +62,6 @@ export interface Scenario<S extends Slot> {
   onMessage(slot: S, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void;
   /** An open connection is gone. True: that is what this scenario expects, and no error. */
   onLost(slot: S, reason: string): boolean;
+  /** A connection could not be opened; it is an error and counted. */
+  onFailed(slot: S): void;
 }
