@@ -21,6 +21,7 @@ const REFUSED = {
   ENCODING_REPEATED: refusal(400, 'there is more than one Transfer-Encoding'),
   ENCODING_INVALID: refusal(400, 'the Transfer-Encoding is not exactly "chunked"'),
   ENCODING_UNKNOWN: refusal(501, 'the Transfer-Encoding is not known'),
+  EXPECTATION_UNKNOWN: refusal(417, 'the Expect is not "100-continue"'),
 } as const;
 
 /** Takes in a line that decides how the request is read; all other lines are plain data. */
@@ -31,8 +32,7 @@ export function takeField(head: RequestHead, line: number): Refusal | undefined 
     case 4:
       return equalsLowerCase(bytes, name, 'host') ? takeHost(head, line) : undefined;
     case 6:
-      if (equalsLowerCase(bytes, name, 'expect')) takeExpect(head, line);
-      return undefined;
+      return equalsLowerCase(bytes, name, 'expect') ? takeExpect(head, line) : undefined;
     case 10:
       if (equalsLowerCase(bytes, name, 'connection')) takeConnection(head, line);
       return undefined;
@@ -58,10 +58,12 @@ function takeHost(head: RequestHead, line: number): Refusal | undefined {
   return isHost(head.bytes, valueStart(head, line), valueEnd(head, line)) ? undefined : REFUSED.HOST_INVALID;
 }
 
-function takeExpect(head: RequestHead, line: number): void {
+function takeExpect(head: RequestHead, line: number): Refusal | undefined {
   const start = valueStart(head, line);
   const sized = valueEnd(head, line) - start === '100-continue'.length;
-  if (sized && equalsLowerCase(head.bytes, start, '100-continue')) head.expectContinue = true;
+  if (!sized || !equalsLowerCase(head.bytes, start, '100-continue')) return REFUSED.EXPECTATION_UNKNOWN;
+  head.expectContinue = true;
+  return undefined;
 }
 
 function takeConnection(head: RequestHead, line: number): void {

@@ -75,7 +75,8 @@ const FIRST_COPY = 1024;
  * Refused with 400: line ends other than CRLF, folded lines, space around a name, controls in a value, a target
  * that is neither a path, an absolute http(s) URL whose authority equals Host, nor `*` for OPTIONS, anything but
  * exactly one valid Host, a Content-Length that is repeated or not a plain number, and Content-Length beside
- * Transfer-Encoding. 501: a Transfer-Encoding other than `chunked`. 505: any version but HTTP/1.1.
+ * Transfer-Encoding. 417: an Expect other than `100-continue`. 501: a Transfer-Encoding other than `chunked`. 505: any
+ * version but HTTP/1.1.
  */
 export class RequestParser {
   /** The head; valid when `feed()` returned COMPLETE and until `reset()`. */

@@ -46,6 +46,9 @@ export function referenceHead(text: string): ReferenceHead | undefined {
     return undefined;
   if (encodings.some((value) => value.toLowerCase() !== 'chunked')) return undefined;
 
+  const expectations = valuesOf('expect');
+  if (expectations.some((value) => value.toLowerCase() !== '100-continue')) return undefined;
+
   const tokens = valuesOf('connection').flatMap((value) => value.toLowerCase().split(','));
   return {
     method: line[1]!,
@@ -55,7 +58,7 @@ export function referenceHead(text: string): ReferenceHead | undefined {
     contentLength: lengths.length === 0 ? -1 : Number(lengths[0]),
     chunked: encodings.length === 1,
     keepAlive: !tokens.some((token) => /^[ \t]*close[ \t]*$/.test(token)),
-    expectContinue: valuesOf('expect').some((value) => value.toLowerCase() === '100-continue'),
+    expectContinue: expectations.length > 0,
     raw: text.slice(start, end + 4),
     consumed: end + 4,
   };

@@ -138,7 +138,7 @@ describe('random heads', () => {
             expect(outcome).toEqual(expected(head));
           } else {
             refused++;
-            expect([ParseStatus.INCOMPLETE, 400, 501, 505]).toContain(outcome.status);
+            expect([ParseStatus.INCOMPLETE, 400, 417, 501, 505]).toContain(outcome.status);
           }
         },
       ),

@@ -1,0 +1,48 @@
+import { sleep } from './deadline.ts';
+import { HostileClient } from './hostile-client.ts';
+import { type Running, startApp } from './server.ts';
+
+/** An App that answers every method and path with the body it got, and remembers what it was asked. */
+export interface EchoServer {
+  readonly running: Running;
+  /** The paths of all requests that reached a handler. */
+  readonly paths: Set<string>;
+}
+
+export function startEcho(options?: Parameters<typeof startApp>[1]): EchoServer {
+  const paths = new Set<string>();
+  const running = startApp((app) => {
+    app.any('/*', (res, req) => {
+      paths.add(req.getUrl());
+      res.onAborted(() => {});
+      res.collectBody(1024 * 1024, (body) => {
+        if (body === null) res.writeStatus('413 Content Too Large').end();
+        else res.end(body);
+      });
+    });
+  }, options);
+  return { running, paths };
+}
+
+/** What came back until the server ended the connection, or stayed silent for `quiet` ms. */
+export interface Answers {
+  readonly text: string;
+  readonly hasFin: boolean;
+  readonly error: string;
+}
+
+/** Sends the pieces on one connection and keeps it open for as long as the server does. */
+export async function send(
+  port: number,
+  pieces: readonly Uint8Array[],
+  quiet = 0,
+  pause = 0,
+): Promise<Answers> {
+  const client = await HostileClient.open(port);
+  await client.writePieces(pieces, pause);
+  if (quiet > 0) await Promise.race([sleep(quiet), client.untilOver()]);
+  else await client.untilOver();
+  const answers = { text: client.bytes.toString('latin1'), hasFin: client.hasFin, error: client.error };
+  client.destroy();
+  return answers;
+}
