@@ -338,6 +338,12 @@ export class HttpResponse {
     return this.#transport.peerName().port;
   }
 
+  /** The client's certificate as PEM, which was checked; '' when it sent none. See `ca_file_name`. */
+  getX509Certificate(): string {
+    this.#assertOpen();
+    return this.#transport.tls?.peerCertificate() ?? '';
+  }
+
   #read(reader: BodyReader): this {
     this.#assertOpen();
     this.#reader = reader;

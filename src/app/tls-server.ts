@@ -123,7 +123,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const { transport } = handshake;
     if (transport.isClosed) return;
     const isTrusted =
-      !handshake.requestsCertificate || stream.peerCertificate() === null || stream.verifyError() === '';
+      !handshake.requestsCertificate || stream.peerCertificate() === '' || stream.verifyError() === '';
     if (!isTrusted) {
       this.onTlsError(stream, 'certificate');
       return;

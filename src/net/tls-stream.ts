@@ -101,9 +101,14 @@ export class TlsStream implements SocketHandle {
     return !this.#isClosed && this.#tls.isSessionReused();
   }
 
-  /** The client's certificate (DER); null when it sent none. */
-  peerCertificate(): Uint8Array | null {
-    return this.#isClosed ? null : (this.#tls.getPeerCertificate(true)?.raw ?? null);
+  /** The client's certificate as PEM (RFC 7468); '' when it sent none. */
+  peerCertificate(): string {
+    const der = this.#isClosed ? undefined : this.#tls.getPeerCertificate(true)?.raw;
+    if (der === undefined) return '';
+    const lines = Buffer.from(der)
+      .toString('base64')
+      .replaceAll(/.{1,64}/g, '$&\n');
+    return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
   }
 
   /** Why the client's certificate is not to be trusted; '' when it is. */

@@ -75,3 +75,25 @@ export async function fingerprintFor(port: number, servername: string): Promise<
   socket.destroy();
   return fingerprint256;
 }
+
+/** The body of the answer to a GET. Rejects when the connection ends before. */
+export async function requestOver(socket: TLSSocket, path: string): Promise<string> {
+  const answer = new Promise<string>((resolve, reject) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      const head = text.indexOf('\r\n\r\n') + 4;
+      const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN);
+      if (head > 3 && text.length === head + length) resolve(text.slice(head));
+    });
+    socket.on('error', reject).on('close', () => {
+      reject(new Error('the connection ended'));
+    });
+  });
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  try {
+    return await within(answer, `the answer to GET ${path}`);
+  } finally {
+    socket.removeAllListeners('data').resume();
+  }
+}
