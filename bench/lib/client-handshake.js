@@ -1,5 +1,6 @@
 // @ts-check
 import { connect, readCount, WriteWrap } from './stream-handles.js';
+import { secure } from './tls-handle.js';
 
 /** @typedef {import('./stream-handles.js').TcpHandle} TcpHandle */
 
@@ -19,15 +20,27 @@ const request = (path) =>
  * @param {number} port
  * @param {string} path
  * @param {Buffer} receiveBuffer where every read of the handle lands
+ * @param {boolean} isTls
  * @returns {Promise<TcpHandle>}
  */
-export function openWebSocket(port, path, receiveBuffer) {
+export function openWebSocket(port, path, receiveBuffer, isTls = false) {
   return new Promise((resolve, reject) => {
     connect('127.0.0.1', port, (error, handle) => {
-      if (error === 0) resolve(shakeHands(handle, path, receiveBuffer));
+      if (error === 0 && isTls) resolve(secureFirst(handle, path, receiveBuffer));
+      else if (error === 0) resolve(shakeHands(handle, path, receiveBuffer));
       else reject(new Error(`cannot connect to port ${port}: ${error}`));
     });
   });
+}
+
+/**
+ * @param {TcpHandle} handle
+ * @param {string} path
+ * @param {Buffer} receiveBuffer
+ */
+async function secureFirst(handle, path, receiveBuffer) {
+  handle.setNoDelay(true);
+  return shakeHands(await secure(handle, receiveBuffer), path, receiveBuffer);
 }
 
 /**

@@ -12,6 +12,7 @@ import { measureWindow } from './load-window.js';
  * @property {number} connections
  * @property {number} size payload of a message in bytes
  * @property {number} inFlight messages on their way on each connection
+ * @property {boolean} [tls] over TLS, for which one message may be in flight
  * @property {number} warmup seconds before the measurement
  *
  * @typedef {EchoWork & import('./load-window.js').WindowOptions} EchoOptions
@@ -42,7 +43,7 @@ async function drain(load) {
 /** @param {EchoOptions} options */
 async function run(options) {
   const load = new EchoLoad(echoTraffic(options.size, options.inFlight), fail);
-  const opening = Array.from({ length: options.connections }, () => load.open(options.port));
+  const opening = Array.from({ length: options.connections }, () => load.open(options.port, options.tls));
   for (const connection of await Promise.all(opening)) connection.start();
   await sleep(options.warmup * 1000);
   const result = await measureWindow(options, () => load.received);

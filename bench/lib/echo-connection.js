@@ -41,10 +41,11 @@ export class EchoLoad {
    * Opens a WebSocket.
    *
    * @param {number} port
+   * @param {boolean} isTls
    * @returns {Promise<EchoConnection>}
    */
-  async open(port) {
-    return new EchoConnection(this, await openWebSocket(port, '/', this.receiveBuffer));
+  async open(port, isTls = false) {
+    return new EchoConnection(this, await openWebSocket(port, '/', this.receiveBuffer, isTls));
   }
 }
 

@@ -66,4 +66,15 @@ export const ECHO_ROWS = [
       { peer: 'bun', metric: 'messagesPerSecond', aim: 1 },
     ],
   },
+  {
+    id: 'P12',
+    title: 'echo over TLS 1.3, 20 B, 1 in flight, messageView, 100 connections',
+    subject: 'tls-messageView',
+    peers: ['tls-ws', 'tls-bun', 'tls-uws'],
+    work: { connections: CONNECTIONS, size: SMALL, inFlight: 1, tls: true },
+    targets: [
+      { peer: 'tls-ws', metric: 'messagesPerSecond', must: 1.3 },
+      { peer: 'tls-bun', metric: 'messagesPerSecond', aim: 1 },
+    ],
+  },
 ];

@@ -1,7 +1,37 @@
 // @ts-check
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bunServer, isInstalled, nodeServer, root } from './server-process.js';
 
 /** @typedef {import('./server-process.js').ServerCommand} ServerCommand */
+
+/**
+ * Adds the same servers over TLS, as `tls-…`.
+ *
+ * @param {Map<string, ServerCommand>} servers
+ */
+function addTlsServers(servers) {
+  const env = tlsEnvironment();
+  if (env === undefined) return;
+  for (const name of ['ws', 'bun', 'uws', 'messageView', 'baseline-messageView']) {
+    const server = servers.get(name);
+    const secureName = name.startsWith('baseline-') ? 'baseline-tls-messageView' : `tls-${name}`;
+    if (server !== undefined) servers.set(secureName, { ...server, env });
+  }
+}
+
+/** A certificate for all servers of this run, gone with it; undefined where the program openssl is missing. */
+function tlsEnvironment() {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  process.on('exit', () => rmSync(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const what =
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost';
+  const made = spawnSync('openssl', [...what.split(' '), '-keyout', key, '-out', cert]);
+  return made.status === 0 ? { TLS_KEY_FILE: key, TLS_CERT_FILE: cert } : undefined;
+}
 
 /**
  * The candidates that can run here, by name.
@@ -25,5 +55,6 @@ export function echoServers({ build = root, baseline } = {}) {
     if (baseline === undefined) continue;
     servers.set(`baseline-${handler}`, nodeServer('millrace.js', handler, baseline));
   }
+  addTlsServers(servers);
   return servers;
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { SSLApp, type WebSocketBehavior } from 'millrace';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openDescriptors } from '../support/alive.ts';
@@ -74,7 +74,7 @@ function route(behavior: WebSocketBehavior = {}): { port: number; events: string
 }
 
 /** TLS and a WebSocket handshake, through a relay. */
-async function openThrough(relay: TlsRelay, options: object = {}): Promise<ReturnType<typeof connect>> {
+async function openThrough(relay: TlsRelay, options: object = {}): Promise<TLSSocket> {
   const socket = await connectTls(relay.port, options);
   socket.on('error', () => {});
   socket.write(handshakeText('/'));

@@ -1,6 +1,7 @@
 // @ts-check
 // Echo with Bun.serve; run by Bun.
-import { MAX_PAYLOAD, ready } from './ready.js';
+import { readFileSync } from 'node:fs';
+import { MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
 
 /**
  * The part of Bun's API that is used here.
@@ -13,6 +14,9 @@ const { Bun } = /** @type {{ Bun: BunApi }} */ (/** @type {unknown} */ (globalTh
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
+  ...(tlsFiles === undefined
+    ? {}
+    : { tls: { key: readFileSync(tlsFiles.key), cert: readFileSync(tlsFiles.cert) } }),
   /** @type {(request: Request, server: BunServer) => Response | undefined} */
   fetch: (request, bun) => (bun.upgrade(request) ? undefined : new Response('', { status: 426 })),
   websocket: {

@@ -32,3 +32,8 @@ export function collectGarbage() {
 
 /** The largest message and the largest backlog of a connection, the same for all servers. */
 export const MAX_PAYLOAD = 16 * 1024 * 1024;
+
+const [key = '', cert = ''] = [process.env['TLS_KEY_FILE'], process.env['TLS_CERT_FILE']];
+
+/** Paths of the key and the certificate to serve TLS with; undefined: serve without. */
+export const tlsFiles = key === '' ? undefined : { key, cert };

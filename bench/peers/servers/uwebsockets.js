@@ -1,15 +1,18 @@
 // @ts-check
 // Echo with uWebSockets.js, which is not on npm; it takes part when it is installed by hand.
 import { createRequire } from 'node:module';
-import { MAX_PAYLOAD, ready } from './ready.js';
+import { MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
 
 const load = createRequire(import.meta.url);
 // The API is the one that millrace has too.
 const uWS = /** @type {typeof import('../../../src/index.ts')} */ (load('uWebSockets.js'));
 const { version } = load('uWebSockets.js/package.json');
 
-uWS
-  .App()
+const app =
+  tlsFiles === undefined
+    ? uWS.App()
+    : uWS.SSLApp({ key_file_name: tlsFiles.key, cert_file_name: tlsFiles.cert });
+app
   .ws('/*', {
     maxPayloadLength: MAX_PAYLOAD,
     maxBackpressure: MAX_PAYLOAD,

@@ -1,13 +1,19 @@
 // @ts-check
 // Echo with `ws`. With WS_NO_BUFFER_UTIL=1 in the environment it masks in JavaScript.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createRequire } from 'node:module';
 import { WebSocketServer } from 'ws';
-import { MAX_PAYLOAD, ready } from './ready.js';
+import { MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
 
 const { version } = createRequire(import.meta.url)('ws/package.json');
+const http =
+  tlsFiles === undefined
+    ? createServer()
+    : createTlsServer({ key: readFileSync(tlsFiles.key), cert: readFileSync(tlsFiles.cert) });
 const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: 0,
+  server: http,
   maxPayload: MAX_PAYLOAD,
   perMessageDeflate: false,
 });
@@ -16,8 +22,8 @@ server.on('connection', (socket) => {
     socket.send(data, { binary: isBinary });
   });
 });
-server.on('listening', () => {
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+http.listen(0, '127.0.0.1', () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (http.address());
   const name = process.env['WS_NO_BUFFER_UTIL'] === undefined ? 'ws' : 'ws without bufferutil';
   ready({ name, version, port });
 });
