@@ -165,9 +165,13 @@ export class TemplatedApp implements Drainable {
     return this;
   }
 
-  /** Sends a message to every subscriber of a topic. Returns false when there is none. */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
-    return this.#shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, null);
+  /**
+   * Sends a message to every subscriber of a topic. Returns false when there is none.
+   *
+   * @param compress send it compressed, once for all, to subscribers that agreed on compression
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
+    return this.#shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, null, compress);
   }
 
   /** Subscribers of a topic, on all shards. */

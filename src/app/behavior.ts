@@ -1,5 +1,7 @@
 import { MillraceError } from '../errors.ts';
+import { isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
+import { COMPRESSION_THRESHOLD } from '../shard/deflate-forms.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
 import { checkLimit, type Limit } from './server-limits.ts';
@@ -31,8 +33,14 @@ export interface WebSocketBehavior<UserData = unknown> {
   sendPingsAutomatically?: boolean;
   /** Minutes a connection may live; it is then closed with 1000. 0: no limit, else 1 to 239. Default 0. */
   maxLifetime?: number;
-  /** Compression of messages, as a mask of the exported constants. DISABLED is what this version supports. */
+  /**
+   * permessage-deflate (RFC 7692): a compressor and a decompressor of the exported constants, put together with
+   * `|`, such as `SHARED_COMPRESSOR | SHARED_DECOMPRESSOR`. What is sent is compressed where `send` or `publish`
+   * say so. Default DISABLED. docs/compression.md has what each constant costs.
+   */
   compression?: number;
+  /** Bytes below which messages are sent as they are. 0: all but empty ones are compressed. Default 64. */
+  compressionThreshold?: number;
   /** Frames a message may have; more closes with 1008. Default 131,072. */
   maxFragments?: number;
   /** Pings a peer may send in a second; more closes with 1008. Default 100. */
@@ -98,6 +106,13 @@ export const BEHAVIOR_LIMITS = {
   maxLifetime: { default: 0, min: 1, max: 239, zero: 'no limit', unit: 'minutes' },
   maxFragments: { default: 131_072, min: 1, max: 2 ** 31, unit: 'frames' },
   maxPingsPerSecond: { default: 100, min: 1, max: 2 ** 31, unit: 'pings' },
+  compressionThreshold: {
+    default: COMPRESSION_THRESHOLD,
+    min: 1,
+    max: 2 ** 32,
+    zero: 'every message',
+    unit: 'bytes',
+  },
   closeTimeout: { default: 5, min: 1, max: 960, unit: 'seconds' },
 } as const satisfies Record<string, Limit>;
 
@@ -120,8 +135,8 @@ const HANDLERS = [
 const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
 
 /** A behavior with every limit filled in. */
-export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | (typeof FLAGS)[number]> &
-  Record<LimitName, number> &
+export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | 'compression' | (typeof FLAGS)[number]> &
+  Record<LimitName | 'compression', number> &
   Record<(typeof FLAGS)[number], boolean>;
 
 /**
@@ -152,9 +167,16 @@ export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never
   }
   validateOriginPolicy(given['origins']);
   checkProtocols(pattern, given['protocols']);
-  if (given['compression'] !== undefined && !Number.isInteger(given['compression'])) {
-    throw invalid(pattern, 'compression', 'must be DISABLED');
+  const compression = given['compression'] ?? 0;
+  if (!isCompression(compression)) {
+    throw invalid(
+      pattern,
+      'compression',
+      `must be DISABLED, or SHARED_COMPRESSOR or a DEDICATED_COMPRESSOR_…, put together by '|' with ` +
+        `SHARED_DECOMPRESSOR or a DEDICATED_DECOMPRESSOR_…; got ${JSON.stringify(compression)}`,
+    );
   }
+  checked['compression'] = compression;
   return checked as unknown as CheckedBehavior;
 }
 

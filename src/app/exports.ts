@@ -1,4 +1,5 @@
 import { DeclarativeResponse } from '../http/declarative-response.ts';
+import { Compression } from '../protocol/compression.ts';
 import { type AppOptions, createSslApp, type ListenSocket, TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import {
@@ -43,8 +44,29 @@ export interface SslAppConstructor {
  */
 export const SSLApp = createSslApp as unknown as SslAppConstructor;
 
-/** No compression. */
-export const DISABLED = 0;
+/** For `compression` of a WebSocket route: one of the compressors, `|` one of the decompressors; or DISABLED. */
+export const {
+  DISABLED,
+  SHARED_COMPRESSOR,
+  DEDICATED_COMPRESSOR_3KB,
+  DEDICATED_COMPRESSOR_4KB,
+  DEDICATED_COMPRESSOR_8KB,
+  DEDICATED_COMPRESSOR_16KB,
+  DEDICATED_COMPRESSOR_32KB,
+  DEDICATED_COMPRESSOR_64KB,
+  DEDICATED_COMPRESSOR_128KB,
+  DEDICATED_COMPRESSOR_256KB,
+  DEDICATED_COMPRESSOR,
+  SHARED_DECOMPRESSOR,
+  DEDICATED_DECOMPRESSOR_512B,
+  DEDICATED_DECOMPRESSOR_1KB,
+  DEDICATED_DECOMPRESSOR_2KB,
+  DEDICATED_DECOMPRESSOR_4KB,
+  DEDICATED_DECOMPRESSOR_8KB,
+  DEDICATED_DECOMPRESSOR_16KB,
+  DEDICATED_DECOMPRESSOR_32KB,
+  DEDICATED_DECOMPRESSOR,
+} = Compression;
 
 /** Stops listening; open connections live on. */
 export function us_listen_socket_close(socket: ListenSocket): void {
@@ -59,7 +81,7 @@ export function us_socket_local_port(socket: ListenSocket): number {
 export default {
   App,
   SSLApp,
-  DISABLED,
+  ...Compression,
   DeclarativeResponse,
   getParts,
   deleteInteger,

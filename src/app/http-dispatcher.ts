@@ -8,8 +8,16 @@ import { Counter } from '../net/counter.ts';
 import { latin1Port, sha1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
 import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
+import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { Shard } from '../shard/shard.ts';
-import { acceptUpgrade, chooseProtocol, refuseUpgrade } from '../shard/upgrade.ts';
+import {
+  acceptUpgrade,
+  agreeDeflate,
+  chooseDeflate,
+  chooseProtocol,
+  extensionsText,
+  refuseUpgrade,
+} from '../shard/upgrade.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { expire, HttpRequest, hasYielded } from './http-request.ts';
 import {
@@ -113,15 +121,20 @@ export class Dispatcher {
         "res.upgrade: secWebSocketKey must be the request's sec-websocket-key header",
       );
     }
+    const deflate =
+      route.rules.compression === 0
+        ? undefined
+        : chooseDeflate(upgrade.extensions, this.#userAgent(connection, route), route.rules);
     const lines = switchingProtocols({
       accept: acceptValue(upgrade.key, sha1Port),
       // uWebSockets.js answers with the first of the list it is given.
       protocol: upgrade.protocol.split(',', 1)[0]!.trim(),
+      extensions: extensionsText(deflate),
       extraHeaders: upgrade.headerLines,
     });
     markEnded(response);
     connection.response = null;
-    this.#open(connection, route, lines, upgrade.userData);
+    this.#open(connection, route, lines, upgrade.userData, deflate?.params);
   }
 
   /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
@@ -187,7 +200,9 @@ export class Dispatcher {
     const { upgrade } = route.behavior;
     let isTaken = true;
     if (upgrade === undefined) {
-      this.#open(connection, route, acceptUpgrade(head, chooseProtocol(head, route.rules)), undefined);
+      const deflate = agreeDeflate(head, route.rules);
+      const lines = acceptUpgrade(head, chooseProtocol(head, route.rules), deflate);
+      this.#open(connection, route, lines, undefined, deflate?.params);
       expire(request);
     } else {
       // A copy: slice() would be none, as what is read into is a Buffer.
@@ -252,7 +267,13 @@ export class Dispatcher {
     this.#refuser.refuse(connection, response);
   }
 
-  #open(connection: HttpConnection, route: WebSocketRoute, response: string, userData: unknown): void {
+  #open(
+    connection: HttpConnection,
+    route: WebSocketRoute,
+    response: string,
+    userData: unknown,
+    deflate: DeflateParams | undefined,
+  ): void {
     const { transport } = connection;
     const { rest, restAt, restEnd } = connection;
     connection.dropRest();
@@ -261,11 +282,16 @@ export class Dispatcher {
     writeLatin1(transport, response);
     this.#shard.io.timer.cancel(transport);
     const request = connection.request ?? this.#requestAgain(connection, route);
-    route.open(transport, request, userData);
+    route.open(transport, request, userData, deflate);
     if (request !== connection.request) expire(request);
     if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
     transport.endCork(previous);
     if (!transport.isClosed) transport.resume();
+  }
+
+  #userAgent(connection: HttpConnection, route: WebSocketRoute): string {
+    const request = connection.request ?? this.#requestAgain(connection, route);
+    return request.getHeader('user-agent');
   }
 
   /** The request as it was, for an upgrade after the handler returned. */

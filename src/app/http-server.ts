@@ -6,6 +6,7 @@ import { Counter } from '../net/counter.ts';
 import { writeLatin1 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
+import { agreeDeflate } from '../shard/upgrade.ts';
 import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
 import { Dispatcher, isHttp, type Refuser } from './http-dispatcher.ts';
 import { expire } from './http-request.ts';
@@ -90,7 +91,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(route, parser.head);
     transport.beginCork();
-    route.open(transport, request, undefined);
+    route.open(transport, request, undefined, agreeDeflate(parser.head, route.rules)?.params);
     expire(request);
     transport.endCork();
     parser.reset();

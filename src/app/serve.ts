@@ -107,9 +107,13 @@ export class Server {
     return this.#limits;
   }
 
-  /** Sends a message to every subscriber of a topic, on all shards. Returns false when there is none. */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary = false): boolean {
-    return this.#supervisor.publish(topicName(topic), bytesOf(message), isBinary);
+  /**
+   * Sends a message to every subscriber of a topic, on all shards. Returns false when there is none.
+   *
+   * @param compress send it compressed to subscribers that agreed on compression
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
+    return this.#supervisor.publish(topicName(topic), bytesOf(message), isBinary, compress);
   }
 
   /** Subscribers of a topic, on all shards. */

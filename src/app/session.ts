@@ -1,5 +1,5 @@
 import type { Transport } from '../net/transport.ts';
-import { Connection, ConnectionState } from '../protocol/connection.ts';
+import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 import type { BusSubscriber } from '../shard/bus-subscriber.ts';
 import { WebSocket } from './web-socket.ts';
@@ -33,9 +33,11 @@ export class Session extends Connection implements BusSubscriber {
   expiresAt = 0;
   /** Second a closing connection is cut off; 0: it is open. */
   cutOffAt = 0;
+  /** A message that is sent in fragments is under way, compressed. */
+  isDeflating = false;
 
-  constructor(route: WebSocketRoute, transport: Transport) {
-    super(route.protocol, transport, null);
+  constructor(route: WebSocketRoute, transport: Transport, context: ConnectionContext) {
+    super(context, transport, null);
     this.route = route;
     this.transport = transport;
     this.socket = new WebSocket(this);
@@ -47,6 +49,19 @@ export class Session extends Connection implements BusSubscriber {
 
   get isOverLimit(): boolean {
     return this.transport.blocked && this.route.isOverLimit(this);
+  }
+
+  /** It was agreed, and its route wants it: messages may be sent compressed. */
+  get canDeflate(): boolean {
+    return this.deflate !== null && this.route.compresses;
+  }
+
+  get deflateBits(): number {
+    return this.canDeflate ? this.deflate!.windowBits : 0;
+  }
+
+  noteForeign(): void {
+    this.deflate!.noteForeign();
   }
 
   drop(frame: Uint8Array, isBinary: boolean): void {

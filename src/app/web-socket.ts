@@ -5,6 +5,7 @@ import { ConnectionState } from '../protocol/connection.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
+import { sendDeflated } from './deflated-frames.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from './recognized-string.ts';
 import type { Session } from './session.ts';
 
@@ -36,24 +37,42 @@ export class WebSocket<UserData = unknown> {
    * Sends a message.
    *
    * @param isBinary default false: text, which must then be UTF-8
-   * @param _compress compress this message, when the route and the peer do
+   * @param compress compress this message, when the route has a compressor, the peer agreed on compression, the
+   *   message has `compressionThreshold` bytes, and it becomes shorter
    */
-  send(message: RecognizedString, isBinary = false, _compress = false): SendStatus {
-    return sendFrame(this.#live(), FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message, isBinary);
+  send(message: RecognizedString, isBinary = false, compress = false): SendStatus {
+    return sendFrame(
+      this.#live(),
+      FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT),
+      message,
+      isBinary,
+      compress,
+    );
   }
 
-  /** Starts a message that is sent in fragments. */
-  sendFirstFragment(message: RecognizedString, isBinary = false, _compress = false): SendStatus {
-    return sendFrame(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary);
+  /**
+   * Starts a message that is sent in fragments.
+   *
+   * @param compress compress the whole message, when the route has a compressor and the peer agreed
+   */
+  sendFirstFragment(message: RecognizedString, isBinary = false, compress = false): SendStatus {
+    return sendFrame(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
   }
 
+  /** @param _compress has no effect: all fragments are compressed, or none, as the first one says (RFC 7692 §6.1) */
   sendFragment(message: RecognizedString, _compress = false): SendStatus {
-    return sendFrame(this.#live(), Opcode.CONTINUATION, message, true);
+    const session = this.#live();
+    return sendFrame(session, Opcode.CONTINUATION, message, true, session.isDeflating);
   }
 
-  /** Ends a message that is sent in fragments. */
+  /**
+   * Ends a message that is sent in fragments.
+   *
+   * @param _compress has no effect, see sendFragment
+   */
   sendLastFragment(message: RecognizedString, _compress = false): SendStatus {
-    return sendFrame(this.#live(), FIN | Opcode.CONTINUATION, message, true);
+    const session = this.#live();
+    return sendFrame(session, FIN | Opcode.CONTINUATION, message, true, session.isDeflating);
   }
 
   /** Sends a ping of at most 125 bytes. */
@@ -115,11 +134,19 @@ export class WebSocket<UserData = unknown> {
   /**
    * Sends a message to every other subscriber of the topic, never to itself. Returns false when there is none,
    * or when this socket has no subscription at all.
+   *
+   * @param compress send it compressed, once for all, to subscribers that agreed on compression
    */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, _compress = false): boolean {
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
     const session = this.#live();
     if (session.subscriptions === null) return false;
-    return session.route.shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, session);
+    return session.route.shard.bus.publish(
+      topicName(topic),
+      textOrBytes(message),
+      isBinary,
+      session,
+      compress,
+    );
   }
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
@@ -177,6 +204,7 @@ function sendFrame(
   firstByte: number,
   message: RecognizedString,
   isBinary: boolean,
+  compress = false,
 ): SendStatus {
   if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
   const { transport, route } = session;
@@ -191,7 +219,8 @@ function sendFrame(
     return SendStatus.DROPPED;
   }
   const { sender } = route.protocol;
-  if (typeof message === 'string') sender.text(transport, firstByte, message);
+  if (compress && session.canDeflate) sendDeflated(session, firstByte, message);
+  else if (typeof message === 'string') sender.text(transport, firstByte, message);
   else sender.bytes(transport, firstByte, bytesOf(message));
   transport.io.counters[Counter.MESSAGES_OUT]!++;
   return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;

@@ -3,9 +3,11 @@ import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import { CloseCode } from '../protocol/close-code.ts';
+import { compressionSettings } from '../protocol/compression.ts';
 import { ConnectionContext, type ConnectionHandler, ConnectionState } from '../protocol/connection.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
+import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
 import type { CheckedBehavior } from './behavior.ts';
@@ -27,6 +29,7 @@ const FAILURE_TEXT: Readonly<Record<number, string>> = {
   [CloseCode.POLICY_VIOLATION]: 'Received too many fragments or pings',
   [CloseCode.MESSAGE_TOO_BIG]: 'Received too big message',
 };
+const INFLATION_FAILURE = 'Received too big message, or other inflation error';
 const TIMED_OUT = 'WebSocket timed out from inactivity';
 const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
 
@@ -42,28 +45,39 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   readonly rules: UpgradeRules;
   readonly shard: Shard;
   readonly protocol: ConnectionContext;
+  /** What it sends may be compressed. */
+  readonly compresses: boolean;
   readonly #pingMargin: number;
+  /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
+  readonly #deflating = new Map<string, ConnectionContext>();
 
   constructor(pattern: string, behavior: CheckedBehavior, shard: Shard) {
     this.pattern = pattern;
     this.behavior = behavior;
-    this.rules = { origins: behavior.origins, protocols: behavior.protocols };
+    this.rules = {
+      origins: behavior.origins,
+      protocols: behavior.protocols,
+      compression: behavior.compression,
+    };
+    this.compresses = compressionSettings(behavior.compression)?.compresses ?? false;
     this.shard = shard;
-    const { timer } = shard.io;
-    this.protocol = new ConnectionContext({ role: 'server', ...behavior }, this, {
-      utf8: utf8Port,
-      text: textPort,
-      pool: shard.messagePool,
-      seconds: () => timer.now,
-      maskKey: randomMaskKey,
-    });
+    this.protocol = this.#newContext(undefined);
+    // Says now, and not to the first client, if this runtime cannot.
+    if (behavior.compression !== 0) shard.deflate.sharedInflater();
+    if (this.compresses) this.#enableForms();
     this.#pingMargin = pingMargin(behavior.idleTimeout);
   }
 
   /** A handshake is done: the socket is a WebSocket from here on. The 101 was sent or is corked. */
-  open(transport: Transport, request: HttpRequest, userData: unknown): void {
+  open(
+    transport: Transport,
+    request: HttpRequest,
+    userData: unknown,
+    deflate: DeflateParams | undefined,
+  ): void {
     const { timer } = this.shard.io;
-    const session = new Session(this, transport);
+    const session = new Session(this, transport, this.#contextFor(deflate));
+    if (session.canDeflate) this.shard.bus.forms!.add(session.deflateBits);
     transport.context = this;
     transport.owner = session;
     transport.lastActive = timer.now;
@@ -185,15 +199,51 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.#close(session, code, copyOf(bytes, offset, length));
   }
 
-  onFailure(session: Session, code: number): void {
+  onFailure(session: Session, code: number, isInflation: boolean): void {
     this.shard.count(Counter.PROTOCOL_ERRORS);
-    this.#close(session, CloseCode.ABNORMAL, FAILURE_TEXT[code] ?? '');
+    const text = isInflation ? INFLATION_FAILURE : FAILURE_TEXT[code];
+    this.#close(session, CloseCode.ABNORMAL, text ?? '');
   }
 
   /** RFC 6455 §7.1.1: the server ends the TCP connection first, and the peer has some time to follow. */
   onDone(session: Session): void {
     this.#startCutOff(session);
     session.transport.end();
+  }
+
+  #newContext(deflate: DeflateParams | undefined): ConnectionContext {
+    const { timer } = this.shard.io;
+    const { memLevel } = compressionSettings(this.behavior.compression) ?? {};
+    const options = { role: 'server', ...this.behavior, deflate, deflateMemLevel: memLevel } as const;
+    return new ConnectionContext(options, this, {
+      utf8: utf8Port,
+      text: textPort,
+      pool: this.shard.messagePool,
+      seconds: () => timer.now,
+      maskKey: randomMaskKey,
+      deflate: this.shard.deflate,
+    });
+  }
+
+  #contextFor(deflate: DeflateParams | undefined): ConnectionContext {
+    if (deflate === undefined) return this.protocol;
+    const key = Object.values(deflate).join();
+    let context = this.#deflating.get(key);
+    if (context === undefined) {
+      context = this.#newContext(deflate);
+      this.#deflating.set(key, context);
+    }
+    return context;
+  }
+
+  /** Published messages are worth compressing. */
+  #enableForms(): void {
+    const { forms } = this.shard.bus;
+    const { compressionThreshold } = this.behavior;
+    forms!.threshold = forms!.isEnabled
+      ? Math.min(forms!.threshold, compressionThreshold)
+      : compressionThreshold;
+    forms!.isEnabled = true;
   }
 
   // What a WebSocket asks for.
@@ -261,6 +311,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     if (session.isClosed) return;
     session.isClosed = true;
     this.shard.count(Counter.CLOSED);
+    if (session.canDeflate) this.shard.bus.forms!.remove(session.deflateBits);
     if (session.subscriptions !== null) {
       for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
     }

@@ -58,6 +58,9 @@ const GROWTH = 4;
 /** The first size of a buffer that joins a message. */
 const FIRST_JOIN_SIZE = 1024;
 
+/** Bytes that a fragment adds to a compressed message: what is left of two blocks, and the flush. */
+const MAX_FLUSH = 16;
+
 export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   readonly #limits: ReceiverLimits;
   readonly #handler: MessageHandler<S>;
@@ -82,7 +85,8 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     // Subtraction, not addition: the sum of a declared length cannot wrap or lose precision.
     if (length > this.#limits.maxPayloadLength - state.messageLength) {
       const isCompressed = isStart ? (firstByte & RSV1) !== 0 : state.messageRsv1;
-      if (!isCompressed || length > this.#maxCompressed - state.messageLength) return 1009;
+      const most = this.#maxCompressed + state.fragments * MAX_FLUSH;
+      if (!isCompressed || length > most - state.messageLength) return 1009;
     }
     return state.fragments >= this.#limits.maxFragments ? 1008 : 0;
   }

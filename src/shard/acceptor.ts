@@ -16,7 +16,7 @@ import { Balancer } from './balancer.ts';
 import type { AcceptorLimits, Balance, RouteEntry } from './control-message.ts';
 import { HandoffKind, handoffPrefix } from './handoff-message.ts';
 import { NO_ADDRESS } from './shard.ts';
-import { acceptUpgrade, chooseProtocol, refuseUpgrade } from './upgrade.ts';
+import { acceptUpgrade, agreeDeflate, chooseProtocol, refuseUpgrade } from './upgrade.ts';
 
 /** Seconds a peer that was refused has to follow our FIN. */
 const LINGER = 5;
@@ -201,7 +201,7 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, refusal);
       return;
     }
-    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, rules)));
+    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, rules), agreeDeflate(head, rules)));
     transport.flushCork();
     const pending = transport.owner as Pending;
     const message = handoffPrefix(HandoffKind.WEBSOCKET, route, pending.address) + request;

@@ -15,6 +15,10 @@ export interface BusSubscriber extends Subscriber {
   batchCursor: number;
   /** The batch it published into last. */
   sentEpoch: number;
+  /** It takes compressed messages that refer back by at most 2^deflateBits bytes; 0: it takes none. */
+  readonly deflateBits: number;
+  /** It was sent messages that others get in the same compressed form: its own must not refer back behind them. */
+  noteForeign(): void;
   /** Tells that a frame is not sent to it. Calls handlers of the user, which may do anything. */
   drop(frame: Uint8Array, isBinary: boolean): void;
 }

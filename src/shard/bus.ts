@@ -4,11 +4,13 @@ import { textPort } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
+import type { DeflatePort } from '../protocol/message-deflate.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { Sender } from '../protocol/sender.ts';
 import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { PublishRecord } from '../ring/record.ts';
 import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
+import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
 import type { Links } from './links.ts';
 import { TurnBatch } from './turn-batch.ts';
 
@@ -27,6 +29,8 @@ const MAX_HEADER = 10;
  */
 export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly topics: TopicTree<S>;
+  /** Null: nothing is compressed here. */
+  readonly forms: DeflateForms | null;
   readonly #io: IoLoop;
   readonly #counters: Float64Array;
   #links: Links | null;
@@ -44,8 +48,10 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   /** Numbers batches and flushes. */
   #epoch = 1;
 
-  constructor(io: IoLoop, links: Links | null) {
+  /** @param deflate compresses what is published so */
+  constructor(io: IoLoop, links: Links | null, deflate: DeflatePort | null = null) {
     this.#io = io;
+    this.forms = deflate === null ? null : new DeflateForms(deflate);
     this.#counters = io.counters;
     this.#links = links;
     this.topics = new TopicTree<S>((name) => this.#links?.hash(name) ?? 0);
@@ -66,8 +72,18 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     return this.#batch.count > 0 || this.#isFlushing;
   }
 
-  /** Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard. */
-  publish(name: string, message: Uint8Array | string, isBinary: boolean, except: S | null): boolean {
+  /**
+   * Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard.
+   *
+   * @param compress in compressed form to those that take it
+   */
+  publish(
+    name: string,
+    message: Uint8Array | string,
+    isBinary: boolean,
+    except: S | null,
+    compress = false,
+  ): boolean {
     const size = longestFrame(message);
     const isLarge = this.#prepare(size);
     const topic = this.topics.get(name);
@@ -79,17 +95,20 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     this.#counters[Counter.PUBLISHED]!++;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
     const target = others === 0 ? undefined : topic;
+    const forms = compress ? this.#formsFor(isWanted) : null;
     if (isLarge) {
-      this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted);
+      this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted, forms);
     } else {
-      this.#publishBatched(target, name, hash, message, opcode, except, isWanted);
+      this.#publishBatched(target, name, hash, message, opcode, except, isWanted, forms);
     }
     return others > 0 || links!.countElsewhere(name) > 0;
   }
 
   /** A publish of another thread arrived. */
   onRemotePublish(record: PublishRecord): void {
-    const { frameLength, frameOffset } = record;
+    const { frameOffset } = record;
+    // Behind the plain frame there is the same compressed.
+    const frameLength = record.compressed ? frameLengthAt(record.bytes, frameOffset) : record.frameLength;
     const isLarge = this.#prepare(frameLength);
     const topic = this.topics.get(record.topic());
     // Another topic of the same slot was wanted.
@@ -97,8 +116,9 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const isBinary = record.opcode === Opcode.BINARY;
     if (isLarge) {
       // Ring memory is the producer's again after this call; a message that came in pieces has its own.
-      const frame = record.owned ? record.frame() : new Uint8Array(record.frame());
-      this.#deliverLarge(topic, frame, isBinary, null);
+      const joined = record.owned ? record.frame() : new Uint8Array(record.frame());
+      const forms = record.compressed ? this.forms : null;
+      this.#deliverLarge(topic, joined, frameLength, forms, record.opcode, null);
       return;
     }
     const message = this.#begin(topic, null, isBinary);
@@ -107,6 +127,10 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     batch.bytes.set(record.bytes.subarray(frameOffset, frameOffset + frameLength), at);
     batch.commit(frameLength);
     topic.pending.push(message);
+    if (record.compressed && this.forms !== null && this.forms.used.length > 0) {
+      const compressed = record.bytes.subarray(frameOffset + frameLength, frameOffset + record.frameLength);
+      this.#addForms(this.forms, compressed, record.opcode);
+    }
   }
 
   /**
@@ -173,15 +197,37 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     opcode: number,
     except: S | null,
     isWanted: boolean,
+    forms: DeflateForms | null,
   ): void {
     const batch = this.#batch;
     const number = this.#begin(topic, except, opcode === Opcode.BINARY);
     if (typeof message === 'string') this.#sender.text(batch, FIN | opcode, message);
     else this.#sender.bytes(batch, FIN | opcode, message);
     if (topic !== undefined) topic.pending.push(number);
-    if (isWanted) {
-      const frame = batch.bytes.subarray(batch.start(number), batch.length);
-      this.#links!.write(name, hash, opcode, frame, false);
+    if (!isWanted && forms === null) return;
+    const frame = batch.bytes.subarray(batch.start(number), batch.length);
+    const joined = forms === null ? null : join(forms, frame, opcode, false);
+    if (joined !== null && topic !== undefined) {
+      this.#addForms(forms!, joined.subarray(frame.length), opcode);
+    }
+    if (isWanted) this.#links!.write(name, hash, opcode, joined ?? frame, false, joined !== null);
+  }
+
+  /** Compression that is of use: to a socket here, or to one on the other shards. */
+  #formsFor(isWanted: boolean): DeflateForms | null {
+    const { forms } = this;
+    if (forms === null || !(isWanted ? forms.isEnabled : forms.used.length > 0)) return null;
+    return forms;
+  }
+
+  /** Gives the message begun last its compressed forms. `frame` is the one that refers to nothing but itself. */
+  #addForms(forms: DeflateForms, frame: Uint8Array, opcode: number): void {
+    const batch = this.#batch;
+    const start = batch.start(batch.count - 1);
+    const payload = batch.bytes.subarray(start + frameHeaderLength(batch.bytes, start), batch.length);
+    for (const bits of forms.used) {
+      const own = fits(payload.length, bits) ? frame : forms.frameFor(bits, payload, opcode);
+      if (own !== null) batch.addForm(bits, own);
     }
   }
 
@@ -193,32 +239,47 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     opcode: number,
     except: S | null,
     isWanted: boolean,
+    forms: DeflateForms | null,
   ): void {
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
+    const joined = forms === null ? null : join(forms, frame, opcode, true);
     if (isWanted) {
-      this.#links!.write(name, hash, opcode, frame, true);
+      this.#links!.write(name, hash, opcode, joined ?? frame, true, joined !== null);
       this.#io.requestTurnEnd();
     }
-    if (topic !== undefined) this.#deliverLarge(topic, frame, opcode === Opcode.BINARY, except);
+    if (topic === undefined) return;
+    this.#deliverLarge(topic, joined ?? frame, frame.length, joined === null ? null : forms, opcode, except);
   }
 
-  #deliverLarge(topic: Topic<S>, frame: Uint8Array, isBinary: boolean, except: S | null): void {
+  /** @param joined the frame, `length` bytes, and unless `forms` is null the same compressed behind it */
+  #deliverLarge(
+    topic: Topic<S>,
+    joined: Uint8Array,
+    length: number,
+    forms: DeflateForms | null,
+    opcode: number,
+    except: S | null,
+  ): void {
+    const frame = joined.length === length ? joined : joined.subarray(0, length);
+    const compressed = forms === null ? null : largeForms(forms, frame, joined.subarray(length), opcode);
     let refused: S[] | null = null;
     for (const subscriber of topic.subscribers) {
       if (subscriber === except || !subscriber.isOpen) continue;
       if (subscriber.isOverLimit) {
         refused ??= [];
         refused.push(subscriber);
-      } else {
-        subscriber.transport.writeShared(frame, null);
-        this.#count(1);
+        continue;
       }
+      const form = compressed?.[subscriber.deflateBits] ?? null;
+      if (form !== null) subscriber.noteForeign();
+      subscriber.transport.writeShared(form ?? frame, null);
+      this.#count(1);
     }
     // Their handlers come when all others have it, so that nothing these send can overtake it.
     if (refused === null) return;
     for (const subscriber of refused) {
-      if (subscriber.isOpen) subscriber.drop(frame, isBinary);
+      if (subscriber.isOpen) subscriber.drop(frame, opcode === Opcode.BINARY);
     }
   }
 
@@ -261,16 +322,23 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const last = messages[length - 1]!;
     const { transport } = subscriber;
     const isWhole = cursor === 0 && subscriber.sentEpoch !== batch.epoch;
+    const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
     if (isWhole && !transport.blocked && last - first === length - 1) {
-      transport.writeShared(batch.view(batch.start(first), batch.end(last)), batch.slab);
+      transport.writeShared(form.view(form.start(first), form.end(last)), form.slab);
       this.#count(length);
     } else {
-      this.#deliverSome(subscriber, batch, messages, cursor);
+      this.#deliverSome(subscriber, batch, form, messages, cursor);
     }
   }
 
   /** Without those it sent itself or has got already; neighbours are copied together. */
-  #deliverSome(subscriber: S, batch: TurnBatch<S>, messages: readonly number[], cursor: number): void {
+  #deliverSome(
+    subscriber: S,
+    batch: TurnBatch<S>,
+    form: TurnBatch<S>,
+    messages: readonly number[],
+    cursor: number,
+  ): void {
     const { transport } = subscriber;
     const previous = transport.io.corked;
     transport.beginCork();
@@ -282,7 +350,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
       const message = messages[i]!;
       if (batch.senderOf(message) === subscriber) continue;
       if (transport.blocked) {
-        copyRange(transport, batch, start, end);
+        copyRange(transport, form, start, end);
         start = end = -1;
         if (subscriber.isOverLimit) {
           const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
@@ -291,14 +359,14 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
           continue;
         }
       }
-      if (batch.start(message) !== end) {
-        copyRange(transport, batch, start, end);
-        start = batch.start(message);
+      if (form.start(message) !== end) {
+        copyRange(transport, form, start, end);
+        start = form.start(message);
       }
-      end = batch.end(message);
+      end = form.end(message);
       count++;
     }
-    copyRange(transport, batch, start, end);
+    copyRange(transport, form, start, end);
     this.#count(count);
     transport.endCork(previous);
   }
@@ -307,6 +375,34 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     this.#counters[Counter.DELIVERED]! += messages;
     this.#counters[Counter.MESSAGES_OUT]! += messages;
   }
+}
+
+/** What a socket that takes compressed messages is sent of a batch. */
+function formOf<S extends BusSubscriber>(subscriber: S, batch: TurnBatch<S>): TurnBatch<S> {
+  const form = batch.formFor(subscriber.deflateBits);
+  if (form !== batch) subscriber.noteForeign();
+  return form;
+}
+
+/** The frame with the same compressed behind it, or null: it is too short, or becomes no shorter. */
+function join(forms: DeflateForms, frame: Uint8Array, opcode: number, isStable: boolean): Uint8Array | null {
+  const payload = frame.subarray(frameHeaderLength(frame, 0));
+  return payload.length < forms.threshold ? null : forms.join(frame, payload, opcode, isStable);
+}
+
+/** Compressed frames of a large message by window bits. */
+function largeForms(
+  forms: DeflateForms,
+  frame: Uint8Array,
+  compressed: Uint8Array,
+  opcode: number,
+): (Uint8Array | null)[] {
+  const payload = frame.subarray(frameHeaderLength(frame, 0));
+  const found: (Uint8Array | null)[] = [];
+  for (const bits of forms.used) {
+    found[bits] = fits(payload.length, bits) ? compressed : forms.frameFor(bits, payload, opcode);
+  }
+  return found;
 }
 
 function copyRange<S>(transport: Transport, batch: TurnBatch<S>, start: number, end: number): void {

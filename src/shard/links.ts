@@ -102,12 +102,23 @@ export class Links implements Sleeper {
     return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32));
   }
 
-  /** Writes a message for every shard that may have a subscriber; `flush` sends it off. */
-  write(topic: string, hash: number, opcode: number, frame: Uint8Array, isStable: boolean): void {
+  /**
+   * Writes a message for every shard that may have a subscriber; `flush` sends it off.
+   *
+   * @param compressed behind the frame there is the same in compressed form
+   */
+  write(
+    topic: string,
+    hash: number,
+    opcode: number,
+    frame: Uint8Array,
+    isStable: boolean,
+    compressed = false,
+  ): void {
     const slot = this.#interest.slotOf(hash);
-    this.#writeTo(this.#interest.targetsLow(slot), 0, topic, hash, opcode, frame, isStable);
+    this.#writeTo(this.#interest.targetsLow(slot), 0, topic, hash, opcode, frame, isStable, compressed);
     if (this.#memory.shards > 32) {
-      this.#writeTo(this.#interest.targetsHigh(slot), 32, topic, hash, opcode, frame, isStable);
+      this.#writeTo(this.#interest.targetsHigh(slot), 32, topic, hash, opcode, frame, isStable, compressed);
     }
   }
 
@@ -182,6 +193,7 @@ export class Links implements Sleeper {
     opcode: number,
     frame: Uint8Array,
     isStable: boolean,
+    compressed: boolean,
   ): void {
     let rest = targets & ~bitOf(this.#thread, base);
     while (rest !== 0) {
@@ -189,7 +201,7 @@ export class Links implements Sleeper {
       rest &= rest - 1;
       const link = this.#linkTo(base + lowest);
       if (link === null) continue;
-      link.write(topic, hash, opcode, frame, isStable);
+      link.write(topic, hash, opcode, frame, isStable, compressed);
       this.#written.add(link);
     }
   }

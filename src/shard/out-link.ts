@@ -11,6 +11,7 @@ interface Waiting {
   readonly hash: number;
   readonly opcode: number;
   readonly frame: Uint8Array;
+  readonly compressed: boolean;
   readonly sequence: number;
 }
 
@@ -67,13 +68,23 @@ export class OutLink {
     return this.#waitingBytes > 0;
   }
 
-  /** @param isStable the frame's bytes never change, so it need not be copied to wait */
-  write(topic: string, hash: number, opcode: number, frame: Uint8Array, isStable: boolean): void {
+  /**
+   * @param isStable the frame's bytes never change, so it need not be copied to wait
+   * @param compressed behind the frame there is the same in compressed form
+   */
+  write(
+    topic: string,
+    hash: number,
+    opcode: number,
+    frame: Uint8Array,
+    isStable: boolean,
+    compressed = false,
+  ): void {
     const sequence = this.#sequence++;
     const cost = costOf(topic, frame);
     // The reader goes on while this turn lasts.
     if (this.isOverflowing && (sequence % LOOK_EVERY === 0 || this.#isOverLimit(cost))) this.flush();
-    if (!this.isOverflowing && this.#tryWrite(topic, hash, opcode, frame, sequence)) {
+    if (!this.isOverflowing && this.#tryWrite(topic, hash, opcode, frame, compressed, sequence)) {
       if (this.#partialCost > 0 && !isStable) this.#writer.detach();
       return;
     }
@@ -85,7 +96,7 @@ export class OutLink {
     this.#counters.add(PairCounter.OVERFLOWED, 1);
     // A copy: slice() would be none, as batches lie in Buffers.
     const kept = isStable ? frame : new Uint8Array(frame);
-    this.#enqueue({ topic, hash, opcode, frame: kept, sequence });
+    this.#enqueue({ topic, hash, opcode, frame: kept, compressed, sequence });
   }
 
   /** Publishes what was written, and as much of what waits as there is room for. */
@@ -110,11 +121,19 @@ export class OutLink {
   }
 
   /** Returns whether the message needs no place in the queue. */
-  #tryWrite(topic: string, hash: number, opcode: number, frame: Uint8Array, sequence: number): boolean {
+  #tryWrite(
+    topic: string,
+    hash: number,
+    opcode: number,
+    frame: Uint8Array,
+    compressed: boolean,
+    sequence: number,
+  ): boolean {
     const message = this.#message;
     message.topic = topic;
     message.topicHash = hash;
     message.opcode = opcode;
+    message.compressed = compressed;
     message.sequence = sequence;
     message.frame = frame;
     const status = this.#writer.write(message);
@@ -150,8 +169,8 @@ export class OutLink {
     this.#waitingBytes -= this.#partialCost;
     this.#partialCost = 0;
     while (this.#next < this.#waiting.length) {
-      const { topic, hash, opcode, frame, sequence } = this.#waiting[this.#next]!;
-      if (!this.#tryWrite(topic, hash, opcode, frame, sequence)) break;
+      const { topic, hash, opcode, frame, compressed, sequence } = this.#waiting[this.#next]!;
+      if (!this.#tryWrite(topic, hash, opcode, frame, compressed, sequence)) break;
       this.#waitingBytes -= costOf(topic, frame);
       this.#next++;
     }

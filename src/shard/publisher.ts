@@ -1,25 +1,39 @@
 import { allocate } from '../net/write-memory.ts';
+import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
+import { DeflateForms } from './deflate-forms.ts';
 import type { Links } from './links.ts';
+
+/** Nobody reads the counters of this thread. */
+const COUNTERS = 64;
 
 /** Publishes from a thread that has no sockets of its own. */
 export class Publisher {
   readonly #links: Links;
+  readonly #forms = new DeflateForms(new ZlibDeflatePort(new Float64Array(COUNTERS)));
   #isScheduled = false;
 
   constructor(links: Links) {
     this.#links = links;
   }
 
-  /** Returns whether the topic has a subscriber on any shard. */
-  publish(topic: string, payload: Uint8Array, isBinary: boolean): boolean {
+  /**
+   * Returns whether the topic has a subscriber on any shard.
+   *
+   * @param compress in compressed form to those that take it
+   */
+  publish(topic: string, payload: Uint8Array, isBinary: boolean, compress = false): boolean {
     const hash = this.#links.hash(topic);
     if (!this.#links.isWanted(hash)) return false;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
-    this.#links.write(topic, hash, opcode, frame, true);
+    const joined =
+      compress && payload.length >= this.#forms.threshold
+        ? this.#forms.join(frame, payload, opcode, true)
+        : null;
+    this.#links.write(topic, hash, opcode, joined ?? frame, true, joined !== null);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(this.#flush);

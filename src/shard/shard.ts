@@ -3,6 +3,7 @@ import { IoLoop } from '../net/io-loop.ts';
 import type { SocketHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
+import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
 import { Bus } from './bus.ts';
@@ -31,6 +32,8 @@ export class Shard {
   readonly io: IoLoop;
   readonly bus: Bus<BusSubscriber>;
   readonly counters: Float64Array;
+  /** Contexts of compression. */
+  readonly deflate: ZlibDeflatePort;
   /** Memory to join messages in. */
   readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
@@ -44,7 +47,8 @@ export class Shard {
     this.#control = control;
     this.counters = (control ?? new ControlBlock(1)).counters(index);
     this.io = new IoLoop(this.counters);
-    this.bus = new Bus(this.io, null);
+    this.deflate = new ZlibDeflatePort(this.counters);
+    this.bus = new Bus(this.io, null, this.deflate);
     if (links !== null) this.link(links);
   }
 

@@ -42,6 +42,15 @@ export interface ShardStats extends ThreadStats {
   /** TLS handshakes that failed in any way, and those of them that gave way because of `maxHandshakes`. */
   readonly tlsFailed: number;
   readonly tlsEvicted: number;
+  /** Messages compressed, published ones once for all, their bytes before and after, and the ms it took. */
+  readonly deflated: number;
+  readonly deflateBytesIn: number;
+  readonly deflateBytesOut: number;
+  readonly deflateTime: number;
+  /** Bytes of compressed messages as they came and decompressed, and the ms it took. */
+  readonly inflateBytesIn: number;
+  readonly inflateBytesOut: number;
+  readonly inflateTime: number;
 }
 
 export interface AcceptorStats extends ThreadStats {
@@ -170,6 +179,13 @@ function shardStats(control: ControlBlock, index: number): ShardStats {
     tlsResumed: counters[Counter.TLS_RESUMED]!,
     tlsFailed: counters[Counter.TLS_FAILED]!,
     tlsEvicted: counters[Counter.TLS_EVICTED]!,
+    deflated: counters[Counter.DEFLATED]!,
+    deflateBytesIn: counters[Counter.DEFLATE_BYTES_IN]!,
+    deflateBytesOut: counters[Counter.DEFLATE_BYTES_OUT]!,
+    deflateTime: counters[Counter.DEFLATE_TIME]!,
+    inflateBytesIn: counters[Counter.INFLATE_BYTES_IN]!,
+    inflateBytesOut: counters[Counter.INFLATE_BYTES_OUT]!,
+    inflateTime: counters[Counter.INFLATE_TIME]!,
   };
 }
 

@@ -153,8 +153,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Publishes from the main thread. Returns whether the topic has a subscriber. */
-  publish(topic: string, message: Uint8Array, isBinary: boolean): boolean {
-    return this.#publisher.publish(topic, message, isBinary);
+  publish(topic: string, message: Uint8Array, isBinary: boolean, compress: boolean): boolean {
+    return this.#publisher.publish(topic, message, isBinary, compress);
   }
 
   /** Has all shards use these credentials; resolves with what was wrong with those of their server names. */

@@ -10,6 +10,9 @@ import type { Output } from '../protocol/sender.ts';
  *     starts    0          27         58        the end of a frame is the start of the next
  *
  * As the Output of a Sender it takes one frame after each `begin`.
+ *
+ * Once a message is to go out compressed there is a form of the batch for each kind of socket that takes it so: the
+ * same messages, some of them compressed. Forms take over what they lack when they are asked for.
  */
 export class TurnBatch<S> implements Output {
   readonly blocked = false;
@@ -25,6 +28,9 @@ export class TurnBatch<S> implements Output {
   readonly #starts: number[] = [];
   readonly #senders: (S | null)[] = [];
   readonly #binary: boolean[] = [];
+  /** By window bits; null: there are none. */
+  #forms: (TurnBatch<S> | undefined)[] | null = null;
+  readonly #spareForms: TurnBatch<S>[] = [];
   #view: Uint8Array | null = null;
   #viewStart = 0;
   #viewEnd = 0;
@@ -72,6 +78,43 @@ export class TurnBatch<S> implements Output {
     return this.#binary[message]!;
   }
 
+  /** Whether some of its messages have compressed forms. */
+  get hasForms(): boolean {
+    return this.#forms !== null;
+  }
+
+  /** What a socket that takes compressed messages with this window is sent. */
+  formFor(bits: number): TurnBatch<S> {
+    const form = this.#forms?.[bits];
+    if (form === undefined) return this;
+    form.#takeOver(this, this.count);
+    return form;
+  }
+
+  /** The message begun last is `frame` in this form. */
+  addForm(bits: number, frame: Uint8Array): void {
+    this.#forms ??= [];
+    const form = (this.#forms[bits] ??= this.#spareForms.pop() ?? new TurnBatch<S>(this.#slabs));
+    const number = this.count - 1;
+    form.#takeOver(this, number);
+    form.begin(null, this.isBinary(number));
+    form.bytes.set(frame, form.reserve(frame.length));
+    form.commit(frame.length);
+  }
+
+  /** Makes the messages from its own count up to `end` those of `batch`. */
+  #takeOver(batch: TurnBatch<S>, end: number): void {
+    const { count } = this;
+    if (count >= end) return;
+    const from = batch.start(count);
+    const size = batch.end(end - 1) - from;
+    const at = this.reserve(size);
+    this.bytes.set(batch.bytes.subarray(from, from + size), at);
+    for (let i = count; i < end; i++) this.#starts[i] = at + batch.start(i) - from;
+    this.count = end;
+    this.commit(size);
+  }
+
   /** A view of some of the bytes. The one made last is kept: most subscribers want the same. */
   view(start: number, end: number): Uint8Array {
     if (this.#view === null || start !== this.#viewStart || end !== this.#viewEnd) {
@@ -89,7 +132,17 @@ export class TurnBatch<S> implements Output {
     this.#view = null;
     // Senders must not be kept alive by a quiet shard.
     this.#senders.length = 0;
+    if (this.#forms !== null) this.#resetForms(this.#forms);
     if (this.slab.pins > 0 || this.bytes.length > SLAB_SIZE) this.#replaceSlab(this.#slabs.take());
+  }
+
+  #resetForms(forms: readonly (TurnBatch<S> | undefined)[]): void {
+    this.#forms = null;
+    for (const form of forms) {
+      if (form === undefined) continue;
+      form.reset();
+      this.#spareForms.push(form);
+    }
   }
 
   #grow(size: number): void {

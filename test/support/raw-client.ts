@@ -8,6 +8,8 @@ import { HOST } from './server.ts';
 export interface ServerFrame {
   readonly fin: boolean;
   readonly opcode: number;
+  /** RSV1, of a compressed message; otherwise left out. */
+  readonly rsv?: number;
   readonly payload: Buffer;
 }
 
@@ -45,6 +47,8 @@ export function handshakeText(path = '/', headers: Record<string, string | null>
 /** A TCP connection, byte by byte: for what proper clients never do. */
 export class RawClient {
   readonly socket: Socket;
+  /** permessage-deflate was agreed: messages may have RSV1. */
+  allowsRsv1 = false;
   #joined: Buffer = Buffer.alloc(0);
   #at = 0;
   #parts: Buffer[] = [];
@@ -94,7 +98,8 @@ export class RawClient {
   ): Promise<RawClient> {
     const client = await RawClient.connect(port, options);
     client.write(handshakeText(path, headers));
-    const { status, body } = await client.response();
+    const { status, body, headers: answer } = await client.response();
+    client.allowsRsv1 = answer.has('sec-websocket-extensions');
     if (status !== 101) throw new Error(`the handshake was refused: ${status} ${body}`);
     return client;
   }
@@ -298,12 +303,14 @@ export class RawClient {
     if (bytes.length < headSize) return null;
     const { fin, opcode, rsv, key, length } = readHead(bytes, 0);
     if (key !== null) throw new Error('the server masked a frame');
-    if (rsv !== 0) throw new Error('the server set a reserved bit');
+    const isCompressed = rsv === 4 && this.allowsRsv1 && (opcode === 1 || opcode === 2);
+    if (rsv !== 0 && !isCompressed) throw new Error('the server set a reserved bit');
     const size = headSize + Number(length);
     this.#frameSize = size;
     if (bytes.length < size) return null;
     this.#frameSize = 2;
-    return { fin, opcode, payload: this.#take(size).subarray(headSize) };
+    const payload = this.#take(size).subarray(headSize);
+    return isCompressed ? { fin, opcode, rsv, payload } : { fin, opcode, payload };
   }
 }
 

@@ -91,6 +91,9 @@ export class BusReader implements BusSubscriber {
   batchEpoch = 0;
   batchCursor = 0;
   sentEpoch = 0;
+  deflateBits = 0;
+  /** Times it was told that others get what it gets. */
+  foreign = 0;
   readonly transport: Transport;
   /** Payloads of what was dropped, in order. */
   readonly dropped: Uint8Array[] = [];
@@ -106,6 +109,10 @@ export class BusReader implements BusSubscriber {
     this.#shard = shard;
     const handle = this.#handle as unknown as TcpHandle;
     this.transport = new Transport(shard.io, handle, context, this);
+  }
+
+  noteForeign(): void {
+    this.foreign++;
   }
 
   get io(): IoLoop {
