@@ -23,6 +23,8 @@ export const ERRORS = {
   MILLRACE_BAD_CERTIFICATE: 'The TLS options cannot be used',
   /** The key-value store has no room for a value. */
   MILLRACE_STORE_FULL: 'The key-value store is full',
+  /** Something of uWebSockets.js that this package does not have. */
+  MILLRACE_NOT_SUPPORTED: 'This is not supported',
   /** A shard ended unexpectedly; the supervisor starts it anew. */
   MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
   /** The server to be measured cannot be reached, or refuses the handshake. */

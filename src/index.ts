@@ -1,8 +1,10 @@
 /** The package's public door. */
 export type { AppOptions, ChildAppStats, ListenCallback, ListenSocket } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
+export type { RouteHandler } from './app/app-routes.ts';
 export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
 export {
+  _cfg,
   App,
   DEDICATED_COMPRESSOR,
   DEDICATED_COMPRESSOR_3KB,
@@ -23,6 +25,8 @@ export {
   DEDICATED_DECOMPRESSOR_512B,
   DISABLED,
   default,
+  H3App,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
   SHARED_COMPRESSOR,
   SHARED_DECOMPRESSOR,
   SSLApp,
@@ -33,6 +37,7 @@ export { getParts } from './app/get-parts.ts';
 export type { HttpHandler } from './app/http-dispatcher.ts';
 export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
+export type { ConnectionFilter, ParsingErrorHandler } from './app/http-server.ts';
 export {
   deleteInteger,
   deleteIntegerCollection,
@@ -48,6 +53,7 @@ export {
   setString,
   unlock,
 } from './app/key-value-store.ts';
+export { ListenOptions } from './app/listen-arguments.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
 export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';

@@ -1,26 +1,27 @@
 import { lookup } from 'node:dns';
+import { fstatSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { MillraceError } from '../errors.ts';
-import { ANY_METHOD } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
-import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
+import { loadTlsWrap, TCP, TCP_SOCKET, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import type { Transport } from '../net/transport.ts';
+import { bindPath, removeStaleSocket } from '../net/unix-listener.ts';
 import { REFUSING } from '../shard/acceptor.ts';
 import { type AppDescriptor, checkDescriptor } from '../shard/app-descriptor.ts';
 import { AppGroup, type ChildStats, Dispatch } from '../shard/app-group.ts';
 import { AppMember } from '../shard/app-member.ts';
 import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../shard/stats.ts';
-import { type CheckedBehavior, checkBehavior, type WebSocketBehavior } from './behavior.ts';
-import type { HttpHandler } from './http-dispatcher.ts';
+import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { HttpServer } from './http-server.ts';
+import { type ListenOptions, listenArguments } from './listen-arguments.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from './recognized-string.ts';
-import { checkPort, checkServerLimits, type ServerLimits } from './server-limits.ts';
+import { checkFlag, checkServerLimits, type ServerLimits } from './server-limits.ts';
 import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
 import { TlsServer } from './tls-server.ts';
-import { WebSocketRoute } from './websocket-route.ts';
+import type { WebSocketRoute } from './websocket-route.ts';
 
 /** What `listen` gives: pass it to `us_listen_socket_close` or `us_socket_local_port`. */
 export class ListenSocket {
@@ -42,15 +43,21 @@ export class ListenSocket {
 
 export type ListenCallback = (socket: ListenSocket | false) => void;
 
-/** Limits of an App that listens itself. */
-export type AppOptions = Partial<ServerLimits> & TlsOptions;
+/** Options of an App that listens itself. */
+export interface AppOptions extends Partial<ServerLimits>, TlsOptions {
+  /**
+   * Every connection starts with a header of the PROXY protocol, version 2, as load balancers send it; one without is
+   * refused. The App must be reached by them alone: they are believed. See `res.getProxiedRemoteAddress`. Default false.
+   */
+  proxyProtocol?: boolean;
+}
 
 export interface AppParts {
   readonly shard: Shard;
   readonly http: HttpServer;
   /** Null: connections are plain. */
   readonly tls: TlsServer | null;
-  /** In the order of the calls to `ws()`. */
+  /** Those an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
   readonly webSockets: readonly WebSocketRoute[];
 }
 
@@ -67,12 +74,11 @@ export interface ChildAppStats {
  * TemplatedApp: routes and topics of one thread, in the names of uWebSockets.js. `App()` makes one that listens
  * itself; in a server each shard's module gets one whose connections come from the acceptor.
  */
-export class TemplatedApp implements Drainable {
+export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #shard: Shard;
   readonly #http: HttpServer;
   readonly #tls: TlsServer | null;
   readonly #limits: ServerLimits;
-  readonly #webSockets: WebSocketRoute[] = [];
   /** Null in a shard: the server listens. */
   readonly #listeners: Set<ListenSocket> | null;
   #isClosed = false;
@@ -82,86 +88,76 @@ export class TemplatedApp implements Drainable {
   #member: AppMember | null = null;
 
   constructor(options: AppOptions = {}, shard?: Shard, names: ServerNames | null = null) {
-    this.#limits = checkServerLimits('App', options);
-    this.#shard = shard ?? new Shard();
-    this.#http = new HttpServer(this.#shard, this.#limits);
-    this.#tls = names === null ? null : new TlsServer(this.#shard, this.#http, this.#limits, names);
+    const limits = checkServerLimits('App', options);
+    const ownShard = shard ?? new Shard();
+    const http = new HttpServer(ownShard, limits);
+    super(ownShard, http);
+    http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol);
+    this.#limits = limits;
+    this.#shard = ownShard;
+    this.#http = http;
+    this.#tls = names === null ? null : new TlsServer(ownShard, http, limits, names);
     this.#listeners = shard === undefined ? new Set() : null;
   }
 
-  /** Routes a WebSocket endpoint. */
-  ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
-    const name = textOf(pattern);
-    const checked: CheckedBehavior = checkBehavior(name, behavior);
-    const route = new WebSocketRoute(name, checked, this.#shard);
-    this.#http.dispatcher.routes.webSockets.add(ANY_METHOD, name, route);
-    this.#webSockets.push(route);
+  /**
+   * Listens on an address, by default `::`, all of IPv6 and IPv4; port 0: any free one. The callback gets false when the
+   * address cannot be had. It is called before `listen` returns, unless the host is a name other than 'localhost', which
+   * takes a look-up.
+   *
+   * @throws MillraceError MILLRACE_INVALID_OPTION, MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
+   */
+  listen(port: number, callback: ListenCallback): this;
+  listen(port: number, options: ListenOptions, callback: ListenCallback): this;
+  listen(host: RecognizedString, port: number, callback: ListenCallback): this;
+  listen(host: RecognizedString, port: number, options: ListenOptions, callback: ListenCallback): this;
+  listen(...args: unknown[]): this {
+    const { host, port, isExclusive, callback } = listenArguments(args);
+    this.#checkCanListen('listen');
+    if (isIP(host) !== 0 || host === 'localhost') {
+      callback(this.#listen(host, port, isExclusive));
+    } else {
+      lookup(host, (error, address) => {
+        callback(error !== null || this.#isClosed ? false : this.#listen(address, port, isExclusive));
+      });
+    }
     return this;
   }
 
-  get(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('GET', pattern, handler);
-  }
-
-  post(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('POST', pattern, handler);
-  }
-
-  options(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('OPTIONS', pattern, handler);
-  }
-
-  del(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('DELETE', pattern, handler);
-  }
-
-  patch(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('PATCH', pattern, handler);
-  }
-
-  put(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('PUT', pattern, handler);
-  }
-
-  head(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('HEAD', pattern, handler);
-  }
-
-  trace(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route('TRACE', pattern, handler);
-  }
-
-  /** Routes every method that has no route of its own for the path. */
-  any(pattern: RecognizedString, handler: HttpHandler | null): this {
-    return this.#route(ANY_METHOD, pattern, handler);
+  /**
+   * Listens on a Unix socket. A file that a program left which was killed is removed; that takes a moment, otherwise the
+   * callback is called before this returns. It gets false when the path cannot be had.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
+   */
+  listen_unix(callback: ListenCallback, path: RecognizedString): this {
+    if (typeof callback !== 'function') {
+      throw new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        'listen_unix: the first argument must be a callback',
+      );
+    }
+    this.#checkCanListen('listen_unix');
+    const name = textOf(path);
+    const socket = this.#listenUnix(name);
+    if (socket !== null) {
+      callback(socket);
+    } else {
+      removeStaleSocket(name, (isRemoved) => {
+        callback((isRemoved && !this.#isClosed && this.#listenUnix(name)) || false);
+      });
+    }
+    return this;
   }
 
   /**
-   * Listens. The callback gets false when the address cannot be had. It is called before `listen` returns,
-   * unless the host is a name other than 'localhost', which takes a look-up.
+   * Takes over a connected stream socket by its descriptor, which nobody else may close afterwards.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is none, MILLRACE_APP_STATE
    */
-  listen(port: number, callback: ListenCallback): this;
-  listen(host: RecognizedString, port: number, callback: ListenCallback): this;
-  listen(first: number | RecognizedString, second: number | ListenCallback, third?: ListenCallback): this {
-    const hasHost = typeof second === 'number';
-    const host = hasHost ? textOf(first as RecognizedString) : '::';
-    const port = hasHost ? second : (first as number);
-    const callback = hasHost ? third : second;
-    if (typeof callback !== 'function') {
-      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', 'listen: the last argument must be a callback');
-    }
-    checkPort('listen', port);
-    if (this.#listeners === null) {
-      throw new MillraceError('MILLRACE_APP_STATE', 'listen: serve() listens for this App; remove the call');
-    }
-    if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', 'listen: this App is closed');
-    if (isIP(host) !== 0 || host === 'localhost') {
-      callback(this.#listen(host, port));
-    } else {
-      lookup(host, (error, address) => {
-        callback(error !== null || this.#isClosed ? false : this.#listen(address, port));
-      });
-    }
+  adoptSocket(fd: number): this {
+    this.#checkCanListen('adoptSocket');
+    this.#accept(openSocket(fd));
     return this;
   }
 
@@ -317,26 +313,37 @@ export class TemplatedApp implements Drainable {
     if (state !== '') throw new MillraceError('MILLRACE_APP_STATE', `${where}: ${state}`);
   }
 
-  #route(method: string, pattern: RecognizedString, handler: HttpHandler | null): this {
-    const name = textOf(pattern);
-    if (handler === null) {
-      this.#http.dispatcher.routes.http.remove(method, name);
-    } else if (typeof handler === 'function') {
-      this.#http.dispatcher.routes.http.add(method, name, handler);
-    } else {
-      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `The handler of '${name}' must be a function`);
+  #checkCanListen(where: string): void {
+    if (this.#listeners === null) {
+      throw new MillraceError(
+        'MILLRACE_APP_STATE',
+        `${where}: serve() listens for this App; remove the call`,
+      );
     }
-    return this;
+    if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', `${where}: this App is closed`);
   }
 
-  #listen(host: string, port: number): ListenSocket | false {
-    let handle: TcpHandle;
-    try {
-      handle = bindAddress(host, port);
-    } catch (error) {
-      if (error instanceof MillraceError) return false;
-      throw error;
-    }
+  #listen(host: string, port: number, isExclusive: boolean): ListenSocket | false {
+    const bind = (on: number) => orNull(() => bindAddress(host, on, !isExclusive));
+    return this.#start(bind(port), bind) ?? false;
+  }
+
+  /** Null: the file is there. */
+  #listenUnix(path: string): ListenSocket | false | null {
+    let isTaken = false;
+    const bind = () =>
+      orNull(() => {
+        const handle = bindPath(path);
+        isTaken = handle === null;
+        return handle as TcpHandle | null;
+      });
+    const socket = this.#start(bind(), bind);
+    return isTaken ? null : (socket ?? false);
+  }
+
+  /** @param bind makes another handle when the first one failed for want of descriptors */
+  #start(handle: TcpHandle | null, bind: (port: number) => TcpHandle | null): ListenSocket | null {
+    if (handle === null) return null;
     const bound = boundPort(handle);
     const listener: Listener = new Listener(this.#limits.backlog, {
       onConnection: (client) => {
@@ -344,26 +351,13 @@ export class TemplatedApp implements Drainable {
       },
       onAcceptError: () => {
         this.#shard.count(Counter.ACCEPT_ERRORS);
-        this.#listenAgain(socket, listener, host);
+        listenAgain(socket, listener, bind);
       },
     });
     const socket = new ListenSocket(listener, bound);
-    if (listener.start(handle) !== 0) return false;
+    if (listener.start(handle) !== 0) return null;
     this.#listeners!.add(socket);
     return socket;
-  }
-
-  /** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */
-  #listenAgain(socket: ListenSocket, listener: Listener, host: string): void {
-    setTimeout(() => {
-      if (socket.isClosed) return;
-      try {
-        if (listener.start(bindAddress(host, socket.port)) === 0) return;
-      } catch (error) {
-        if (!(error instanceof MillraceError)) throw error;
-      }
-      this.#listenAgain(socket, listener, host);
-    }, ACCEPT_BACKOFF);
   }
 
   /** Gives a connection to the child whose turn it is, or serves it. */
@@ -385,13 +379,58 @@ export class TemplatedApp implements Drainable {
   }
 
   static {
-    partsOf = (app) => ({ shard: app.#shard, http: app.#http, tls: app.#tls, webSockets: app.#webSockets });
+    partsOf = (app) => ({ shard: app.#shard, http: app.#http, tls: app.#tls, webSockets: webSocketsOf(app) });
   }
 }
 
 /** An App whose connections are TLS. */
 export function createSslApp(options: AppOptions = {}): TemplatedApp {
   loadTlsWrap();
+  if (options.proxyProtocol === true) {
+    throw new MillraceError(
+      'MILLRACE_NOT_SUPPORTED',
+      "SSLApp: 'proxyProtocol' works without TLS only; let the proxy end TLS, and use App()",
+    );
+  }
   const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
   return new TemplatedApp(options, undefined, names);
+}
+
+/** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */
+function listenAgain(
+  socket: ListenSocket,
+  listener: Listener,
+  bind: (port: number) => TcpHandle | null,
+): void {
+  setTimeout(() => {
+    if (socket.isClosed) return;
+    const handle = bind(socket.port);
+    if (handle === null || listener.start(handle) !== 0) listenAgain(socket, listener, bind);
+  }, ACCEPT_BACKOFF);
+}
+
+/** What cannot be listened on is told to the callback of `listen` as false. */
+function orNull(bind: () => TcpHandle | null): TcpHandle | null {
+  try {
+    return bind();
+  } catch (error) {
+    if (error instanceof MillraceError) return null;
+    throw error;
+  }
+}
+
+function openSocket(fd: number): TcpHandle {
+  let isSocket = false;
+  try {
+    isSocket = Number.isInteger(fd) && fstatSync(fd).isSocket();
+  } catch {
+    // No descriptor of this process.
+  }
+  const handle = new TCP(TCP_SOCKET);
+  if (isSocket && handle.open(fd) === 0) return handle;
+  handle.close();
+  throw new MillraceError(
+    'MILLRACE_INVALID_ARGUMENT',
+    `adoptSocket: ${String(fd)} is not the descriptor of a connected stream socket`,
+  );
 }

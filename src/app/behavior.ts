@@ -132,7 +132,17 @@ const HANDLERS = [
   'onError',
 ] as const;
 
+/** Those checked by rules of their own. */
+const OTHERS = ['compression', 'origins', 'protocols'] as const;
+
 const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
+
+const NAMES: ReadonlySet<string> = new Set([
+  ...Object.keys(BEHAVIOR_LIMITS),
+  ...FLAGS,
+  ...OTHERS,
+  ...HANDLERS,
+]);
 
 /** A behavior with every limit filled in. */
 export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | 'compression' | (typeof FLAGS)[number]> &
@@ -150,6 +160,10 @@ export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never
   }
   const given = behavior as Record<string, unknown>;
   const checked: Record<string, unknown> = { ...given };
+  for (const name of Object.keys(given)) {
+    if (!NAMES.has(name))
+      throw invalid(pattern, name, `is no option or handler; there are ${[...NAMES].join(', ')}`);
+  }
   for (const [name, limit] of Object.entries(BEHAVIOR_LIMITS)) {
     checked[name] = checkLimit(`ws('${pattern}')`, name, given[name], limit);
   }

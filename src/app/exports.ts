@@ -1,6 +1,7 @@
+import { MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
-import { type AppOptions, createSslApp, type ListenSocket, TemplatedApp } from './app.ts';
+import { type AppOptions, createSslApp, ListenSocket, TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import {
   deleteInteger,
@@ -17,6 +18,8 @@ import {
   setString,
   unlock,
 } from './key-value-store.ts';
+import { ListenOptions } from './listen-arguments.ts';
+import type { RecognizedString } from './recognized-string.ts';
 
 /** Makes an App of one thread, with or without `new`. */
 export interface AppConstructor {
@@ -68,20 +71,47 @@ export const {
   DEDICATED_DECOMPRESSOR,
 } = Compression;
 
-/** Stops listening; open connections live on. */
-export function us_listen_socket_close(socket: ListenSocket): void {
-  socket.close();
+/**
+ * There is no HTTP/3 here.
+ *
+ * @throws MillraceError MILLRACE_NOT_SUPPORTED, always
+ */
+export function H3App(_options?: AppOptions): never {
+  throw new MillraceError('MILLRACE_NOT_SUPPORTED', 'H3App: there is no HTTP/3 here; use App() or SSLApp()');
 }
 
-/** The port a listen socket is bound to. */
+/** An option of `listen`: no other listener of the port is let in. */
+export const { LIBUS_LISTEN_EXCLUSIVE_PORT } = ListenOptions;
+
+/** Stops listening; open connections live on. */
+export function us_listen_socket_close(socket: ListenSocket): void {
+  checked('us_listen_socket_close', socket).close();
+}
+
+/** The port a listen socket is bound to; -1 for a Unix socket. */
 export function us_socket_local_port(socket: ListenSocket): number {
-  return socket.port;
+  return checked('us_socket_local_port', socket).port;
+}
+
+/** Takes what programs for uWebSockets.js set there, and does nothing: there is no banner to silence. */
+export function _cfg(_key?: RecognizedString): void {}
+
+function checked(where: string, socket: ListenSocket): ListenSocket {
+  if (socket instanceof ListenSocket) return socket;
+  throw new MillraceError(
+    'MILLRACE_INVALID_ARGUMENT',
+    `${where}: the argument must be what the callback of listen() got, when that is not false`,
+  );
 }
 
 export default {
   App,
   SSLApp,
   ...Compression,
+  H3App,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
+  ListenOptions,
+  _cfg,
   DeclarativeResponse,
   getParts,
   deleteInteger,

@@ -1,4 +1,5 @@
 import type { BodyDecoder } from '../http/body-decoder.ts';
+import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
 import type { Transport } from '../net/transport.ts';
 import type { HttpRequest } from './http-request.ts';
@@ -12,6 +13,13 @@ const MAX_REST = 16 * 1024;
 export const MAX_FORGOTTEN = 256 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
+
+/** The peer of a proxy. */
+export interface ProxiedAddress {
+  /** 4 or 16 bytes; none when the proxy speaks for itself. */
+  readonly address: Uint8Array<ArrayBuffer>;
+  readonly port: number;
+}
 
 /** What connections ask of the server they belong to. */
 export interface ConnectionServer {
@@ -46,6 +54,10 @@ export class HttpConnection implements ResponseOwner {
   isLingering = false;
   /** It is one too many: its first request is refused. */
   readonly isExcess: boolean;
+  /** Reads what a proxy sends first; null: it is read, or there is none. */
+  proxyHeader: ProxyHeaderParser | null = null;
+  /** The client that the proxy speaks for. */
+  proxied: ProxiedAddress | null = null;
   /** Second at which a head, or the peer's FIN, is late. */
   deadline: number;
   /** Second at which the last 16 KiB of a body had arrived, and how much of it that was. */

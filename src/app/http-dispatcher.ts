@@ -18,13 +18,15 @@ import {
   extensionsText,
   refuseUpgrade,
 } from '../shard/upgrade.ts';
+import { Domains, hostName } from './domains.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { expire, HttpRequest, hasYielded } from './http-request.ts';
+import { expire, HttpRequest, hasYielded, keep } from './http-request.ts';
 import {
   canAnswerLater,
   HttpResponse,
   hasBegun,
   isOpen,
+  keepWith,
   markEnded,
   type UpgradeFields,
 } from './http-response.ts';
@@ -49,7 +51,9 @@ const NO_BYTES = new Uint8Array(0);
 
 /** Dispatcher: from request heads to the user's handlers, and from handshakes to WebSockets. */
 export class Dispatcher {
+  /** Those of hosts that have none of their own. */
   readonly routes = new Routes();
+  readonly #domains = new Domains<Routes>();
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
   readonly #refuser: Refuser;
@@ -65,6 +69,11 @@ export class Dispatcher {
     this.#shard = shard;
     this.#limits = limits;
     this.#refuser = refuser;
+  }
+
+  /** The routes of a host name, or of `*.` and a name. */
+  domain(name: string): Routes {
+    return this.#domains.take(name, () => new Routes());
   }
 
   newParser(): RequestParser {
@@ -159,8 +168,11 @@ export class Dispatcher {
     console.error('millrace: an HTTP handler threw:', error);
   }
 
-  #routesFor(_connection: HttpConnection, _head: RequestHead): Routes {
-    return this.routes;
+  #routesFor(connection: HttpConnection, head: RequestHead): Routes {
+    if (this.#domains.isEmpty) return this.routes;
+    const { tls } = connection.transport;
+    const name = tls === null ? hostName(head.header('host')) : tls.serverName;
+    return this.#domains.find(name) ?? this.routes;
   }
 
   /** One response for all routes a request is offered to: what one wrote before it passed it on is kept. */
@@ -223,34 +235,49 @@ export class Dispatcher {
     handler: HttpHandler,
     route: WebSocketRoute | null,
   ): boolean {
+    let isAsync = false;
     try {
       const result: unknown = handler(response, request);
-      if (result !== undefined) this.#watch(connection, response, route, result);
+      if (result !== undefined) isAsync = this.#watch(connection, response, route, result);
     } catch (error) {
       expire(request);
       this.failed(connection, response, route, error);
       return true;
     }
-    expire(request);
-    if (!isOpen(response)) return true;
-    if (hasYielded(request)) {
-      connection.response = null;
-      return false;
+    const isTaken = !isOpen(response) || !hasYielded(request);
+    if (isTaken && isAsync && canAnswerLater(response)) this.#keep(request, response);
+    else expire(request);
+    if (!isTaken) connection.response = null;
+    else if (isOpen(response) && !canAnswerLater(response)) {
+      this.failed(connection, response, route, forgotten());
     }
-    if (!canAnswerLater(response)) this.failed(connection, response, route, forgotten());
-    return true;
+    return isTaken;
   }
 
+  /** An async handler may go on to read the request until it has answered. */
+  #keep(request: HttpRequest, response: HttpResponse): void {
+    if (!isOpen(response)) {
+      expire(request);
+      return;
+    }
+    const head = this.#head!;
+    const bytes = new Uint8Array(head.bytes.subarray(head.headStart, head.headEnd));
+    keep(request, () => this.#parse(bytes));
+    keepWith(response, request);
+  }
+
+  /** Returns whether the result is a promise. */
   #watch(
     connection: HttpConnection,
     response: HttpResponse,
     route: WebSocketRoute | null,
     result: unknown,
-  ): void {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
+  ): boolean {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return false;
     (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
       this.failed(connection, response, route, error);
     });
+    return true;
   }
 
   #notTaken(connection: HttpConnection): void {
@@ -296,10 +323,14 @@ export class Dispatcher {
 
   /** The request as it was, for an upgrade after the handler returned. */
   #requestAgain(connection: HttpConnection, route: WebSocketRoute): HttpRequest {
+    return this.requestFor(route, this.#parse(connection.headBytes ?? NO_BYTES));
+  }
+
+  /** Reads a head that was read before. */
+  #parse(bytes: Uint8Array): RequestHead {
     const parser = this.newParser();
-    const bytes = connection.headBytes ?? NO_BYTES;
     parser.feed(bytes, 0, bytes.length);
-    return this.requestFor(route, parser.head);
+    return parser.head;
   }
 }
 

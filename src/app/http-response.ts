@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.ts';
+import { addressText } from '../http/proxy-protocol.ts';
 import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
 import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
@@ -14,7 +15,9 @@ import {
   type DataHandlerV2,
   SizedChunkReader,
 } from './body-reader.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import type { ProxiedAddress } from './http-connection.ts';
+import { expire, type HttpRequest } from './http-request.ts';
+import { bytesOf, ownCopy, type RecognizedString, textOf } from './recognized-string.ts';
 
 /** Whom a response tells what its user wants. */
 export interface ResponseOwner {
@@ -22,6 +25,8 @@ export interface ResponseOwner {
   readonly keepAlive: boolean;
   /** The request asks for a WebSocket, and may be answered with `upgrade`. */
   readonly isHandshake: boolean;
+  /** The client that a proxy speaks for. */
+  readonly proxied: ProxiedAddress | null;
   responseEnded(response: HttpResponse, close: boolean): void;
   responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void;
   /** The response has a reader for the request's body now. */
@@ -57,6 +62,8 @@ export let hasBegun: (response: HttpResponse) => boolean;
 export let canAnswerLater: (response: HttpResponse) => boolean;
 /** The reader of the request's body, if there is one. */
 export let readerOf: (response: HttpResponse) => BodyReader | null;
+/** The request lives as long as the response. */
+export let keepWith: (response: HttpResponse, request: HttpRequest) => void;
 export let markEnded: (response: HttpResponse) => void;
 /** The peer is gone: calls `onAborted` once. */
 export let abort: (response: HttpResponse) => void;
@@ -85,6 +92,8 @@ export class HttpResponse {
   #onAborted: (() => void) | null = null;
   #onWritable: ((offset: number) => boolean) | null = null;
   #reader: BodyReader | null = null;
+  /** The request of an async handler. */
+  #request: HttpRequest | null = null;
   /** Fields of the user. */
   // As in uWebSockets.js, whose users keep what belongs to a request on its response.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -344,6 +353,27 @@ export class HttpResponse {
     return this.#transport.tls?.peerCertificate() ?? '';
   }
 
+  /**
+   * The address of the client that a proxy speaks for, 4 or 16 bytes; none without the option `proxyProtocol`, and when
+   * the proxy names no client.
+   */
+  getProxiedRemoteAddress(): ArrayBuffer {
+    this.#assertOpen();
+    return ownCopy(this.#owner.proxied?.address ?? NO_BYTES);
+  }
+
+  /** The same as text, in bytes. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer {
+    this.#assertOpen();
+    return new TextEncoder().encode(addressText(this.#owner.proxied?.address ?? NO_BYTES)).buffer;
+  }
+
+  /** The port of that client; 0 when there is none. */
+  getProxiedRemotePort(): number {
+    this.#assertOpen();
+    return this.#owner.proxied?.port ?? 0;
+  }
+
   #read(reader: BodyReader): this {
     this.#assertOpen();
     this.#reader = reader;
@@ -413,6 +443,10 @@ export class HttpResponse {
     this.#onWritable = null;
     this.#reader = null;
     this.#headerLines = null;
+    if (this.#request !== null) {
+      expire(this.#request);
+      this.#request = null;
+    }
     this.#returnHead();
   }
 
@@ -454,6 +488,9 @@ export class HttpResponse {
     hasBegun = (response) => response.#framing !== Framing.NONE;
     canAnswerLater = (response) => response.#onAborted !== null;
     readerOf = (response) => response.#reader;
+    keepWith = (response, request) => {
+      response.#request = request;
+    };
     markEnded = (response) => {
       response.#state = 'ended';
       response.#release();

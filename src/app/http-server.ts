@@ -1,4 +1,5 @@
 import { BodyDecoder, BodyStatus } from '../http/body-decoder.ts';
+import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
 import { CONTINUE, errorResponse } from '../http/response-writer.ts';
@@ -9,17 +10,17 @@ import type { Drainable, Shard } from '../shard/shard.ts';
 import { agreeDeflate } from '../shard/upgrade.ts';
 import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
 import { Dispatcher, isHttp, type Refuser } from './http-dispatcher.ts';
-import { expire } from './http-request.ts';
-import {
-  abort,
-  type HttpResponse,
-  hasBegun,
-  readerOf,
-  type UpgradeFields,
-  writable,
-} from './http-response.ts';
+import { expire, type HttpRequest } from './http-request.ts';
+import { abort, HttpResponse, hasBegun, readerOf, type UpgradeFields, writable } from './http-response.ts';
+import { ownCopy } from './recognized-string.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
+
+/** Told of each connection: 1 when it is made, -1 when it is over. */
+export type ConnectionFilter = (res: HttpResponse, count: 1 | -1) => void;
+
+/** Told of a request that cannot be read, and of the answer to it. */
+export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
 
 /** Seconds a peer has to follow our FIN. */
 const LINGER = 5;
@@ -43,10 +44,16 @@ const NO_BYTES = new Uint8Array(0);
  */
 export class HttpServer implements TransportContext, Drainable, ConnectionServer, Refuser {
   readonly dispatcher: Dispatcher;
+  onParsingError: ParsingErrorHandler | null = null;
+  /** Every connection starts with a header of the PROXY protocol, version 2. */
+  isProxied = false;
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
   readonly #parsers: RequestParser[] = [];
   readonly #decoders: BodyDecoder[] = [];
+  readonly #filters: ConnectionFilter[] = [];
+  /** What the filters are given for each connection. */
+  readonly #filtered = new Map<Transport, HttpResponse>();
   #refusing = 0;
 
   constructor(shard: Shard, limits: ServerLimits) {
@@ -60,12 +67,21 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     return this.#refusing;
   }
 
+  addFilter(filter: ConnectionFilter): void {
+    this.#filters.push(filter);
+    this.#shard.onRelease ??= (transport) => {
+      this.#filter(transport, -1);
+    };
+  }
+
   /** Takes over a socket whose next bytes are a request. `isExcess`: to be refused, as there are too many. */
   start(transport: Transport, isExcess = false): void {
     const connection = new HttpConnection(this, transport, isExcess, this.#headDeadline());
     if (isExcess) this.#refusing++;
+    if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
     this.#shard.io.timer.schedule(transport, connection.deadline);
+    if (this.#filters.length > 0) this.#filter(transport, 1);
     transport.startReading();
   }
 
@@ -90,6 +106,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const rest = parser.consumed;
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(route, parser.head);
+    if (this.#filters.length > 0) {
+      transport.owner = new HttpConnection(this, transport, false, 0);
+      this.#filter(transport, 1);
+      if (transport.isClosed) return;
+    }
     transport.beginCork();
     route.open(transport, request, undefined, agreeDeflate(parser.head, route.rules)?.params);
     expire(request);
@@ -105,8 +126,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
     const connection = transport.owner as HttpConnection;
     if (connection.isLingering) return;
-    if (connection.restAt < connection.restEnd) this.#keepRest(connection, bytes, start, end);
-    else this.#feed(connection, bytes, start, end, false);
+    const from =
+      connection.proxyHeader === null ? start : this.#readProxyHeader(connection, bytes, start, end);
+    if (connection.restAt < connection.restEnd) this.#keepRest(connection, bytes, from, end);
+    else if (from < end) this.#feed(connection, bytes, from, end, false);
   }
 
   onWritable(transport: Transport): void {
@@ -259,6 +282,21 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     }
   }
 
+  /** Returns the position behind it; `end` when it is not complete, or refused. */
+  #readProxyHeader(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
+    const header = connection.proxyHeader!;
+    const status = header.feed(bytes, start, end);
+    if (status === ProxyStatus.INCOMPLETE) return end;
+    connection.proxyHeader = null;
+    if (status === ProxyStatus.COMPLETE) {
+      connection.proxied = { address: header.sourceAddress, port: header.sourcePort };
+      return header.consumed;
+    }
+    this.#shard.count(Counter.REFUSED);
+    this.refuse(connection, errorResponse(400));
+    return end;
+  }
+
   /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
   #request(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
     const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.newParser());
@@ -269,6 +307,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.#dispatch(connection, parser.head);
     } else {
       this.#shard.count(Counter.REFUSED);
+      this.#tellParsingError(status);
       this.refuse(connection, errorResponse(status));
     }
     this.#returnParser(connection);
@@ -277,6 +316,29 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     // The first frames may have come with the handshake.
     if (position < end) transport.context.onChunk(transport, bytes, position, end);
     return end;
+  }
+
+  #tellParsingError(status: number): void {
+    const { onParsingError } = this;
+    if (onParsingError === null) return;
+    const text = errorResponse(status);
+    const body = ownCopy(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1'));
+    this.#guard(() => {
+      onParsingError(undefined, status, body);
+    });
+  }
+
+  #filter(transport: Transport, count: 1 | -1): void {
+    let response = this.#filtered.get(transport);
+    if (response === undefined) {
+      // It was there before the first filter.
+      if (count === -1) return;
+      response = new HttpResponse(transport, transport.owner as HttpConnection, 'GET');
+      this.#filtered.set(transport, response);
+    }
+    const res = response;
+    if (count === -1) this.#filtered.delete(transport);
+    for (const filter of this.#filters) this.#guard(() => filter(res, count));
   }
 
   #dispatch(connection: HttpConnection, head: RequestHead): void {

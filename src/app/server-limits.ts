@@ -64,6 +64,12 @@ export function checkLimit(where: string, name: string, value: unknown, limit: L
   );
 }
 
+/** Checks an option that is true or false, false by default. */
+export function checkFlag(where: string, name: string, value: unknown): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false;
+  throw new MillraceError('MILLRACE_INVALID_OPTION', `${where}: '${name}' must be true or false`);
+}
+
 /** Checks the limits among the options and fills in the defaults. */
 export function checkServerLimits(where: string, options: object): ServerLimits {
   const given = options as Record<string, unknown>;

@@ -2,7 +2,14 @@ import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { MillraceError } from '../errors.ts';
 import { hasDescriptors } from './descriptor-limit.ts';
-import { errorName, type SocketAddress, TCP, TCP_SERVER, type TcpHandle } from './node-internals.ts';
+import {
+  errorName,
+  type SocketAddress,
+  TCP,
+  TCP_SERVER,
+  type TcpHandle,
+  UV_TCP_REUSEPORT,
+} from './node-internals.ts';
 
 /** How long no connection is accepted after `accept` failed, in ms (out of descriptors, mostly). */
 export const ACCEPT_BACKOFF = 100;
@@ -54,8 +61,8 @@ export class Listener {
       handle.close();
       return error;
     }
-    // Accepted sockets inherit it on Linux, which saves a system call for each.
-    handle.setNoDelay(true);
+    // Accepted sockets inherit it on Linux, which saves a system call for each. A Unix socket has none.
+    if (typeof handle.setNoDelay === 'function') handle.setNoDelay(true);
     this.#handle = handle;
     this.#probe = setInterval(() => {
       if (!hasDescriptors(MIN_DESCRIPTORS)) this.#fail(EMFILE);
@@ -84,17 +91,32 @@ export class Listener {
 /**
  * A handle bound to an address. `localhost` is 127.0.0.1; other names must be resolved by the caller.
  *
+ * @param isShared other listeners of the port are let in (SO_REUSEPORT), where the system and Node.js can
  * @throws MillraceError MILLRACE_LISTEN_FAILED
  */
-export function bindAddress(host: string, port: number): TcpHandle {
+export function bindAddress(host: string, port: number, isShared = false): TcpHandle {
+  try {
+    return bindWith(host, port, isShared ? UV_TCP_REUSEPORT : 0);
+  } catch (error) {
+    // macOS and Windows know the flag, and refuse it.
+    if (!isShared || UV_TCP_REUSEPORT === 0 || !isNotSupported(error)) throw error;
+    return bindWith(host, port, 0);
+  }
+}
+
+function isNotSupported(error: unknown): boolean {
+  return /\((ENOTSUP|EINVAL|EOPNOTSUPP)\)/.test((error as Error).message);
+}
+
+function bindWith(host: string, port: number, flags: number): TcpHandle {
   const address = host === 'localhost' ? '127.0.0.1' : host;
   const version = isIP(address);
   const handle = new TCP(TCP_SERVER);
-  let error = version === 6 ? handle.bind6(address, port, 0) : handle.bind(address, port);
+  let error = version === 6 ? handle.bind6(address, port, flags) : handle.bind(address, port, flags);
   // A machine without IPv6: the unspecified address means "any", and any is then IPv4.
   const name = error === 0 ? '' : errorName(error);
   if (address === '::' && (name === 'EAFNOSUPPORT' || name === 'EINVAL')) {
-    error = handle.bind('0.0.0.0', port);
+    error = handle.bind('0.0.0.0', port, flags);
   }
   // libuv keeps EADDRINUSE until the first call that needs the address.
   if (error === 0) error = handle.getsockname({});
@@ -108,6 +130,8 @@ export function bindAddress(host: string, port: number): TcpHandle {
 /** The port a handle is bound to, or -1. */
 export function boundPort(handle: TcpHandle): number {
   const name: SocketAddress = {};
+  // A Unix socket has none.
+  if (typeof handle.getsockname !== 'function') return -1;
   return handle.getsockname(name) === 0 ? (name.port ?? -1) : -1;
 }
 

@@ -39,7 +39,7 @@ export interface SocketHandle extends StreamHandle {
 export interface TcpHandle extends SocketHandle {
   onconnection: ((this: never, status: number, client: TcpHandle | undefined) => void) | null;
   open(fd: number): number;
-  bind(address: string, port: number): number;
+  bind(address: string, port: number, flags?: number): number;
   bind6(address: string, port: number, flags: number): number;
   listen(backlog: number): number;
   getsockname(out: SocketAddress): number;
@@ -104,7 +104,10 @@ interface Bindings {
   TCP_SOCKET: number;
   TCP_SERVER: number;
   UV_TCP_IPV6ONLY: number;
+  /** 0 where a port cannot be shared: before Node.js 22.12. */
+  UV_TCP_REUSEPORT: number;
   Pipe: new (type: number) => PipeHandle;
+  PIPE_SOCKET: number;
   PIPE_SERVER: number;
   PIPE_IPC: number;
   PipeConnectWrap: new () => ConnectRequest;
@@ -145,7 +148,9 @@ function loadInternals(): Bindings {
     TCP_SOCKET: want(tcpConstants, 'tcp_wrap.constants', 'SOCKET', 'number'),
     TCP_SERVER: want(tcpConstants, 'tcp_wrap.constants', 'SERVER', 'number'),
     UV_TCP_IPV6ONLY: want(tcpConstants, 'tcp_wrap.constants', 'UV_TCP_IPV6ONLY', 'number'),
+    UV_TCP_REUSEPORT: Number(tcpConstants['UV_TCP_REUSEPORT'] ?? 0),
     Pipe: want(pipe, 'pipe_wrap', 'Pipe', 'function'),
+    PIPE_SOCKET: want(pipeConstants, 'pipe_wrap.constants', 'SOCKET', 'number'),
     PIPE_SERVER: want(pipeConstants, 'pipe_wrap.constants', 'SERVER', 'number'),
     PIPE_IPC: want(pipeConstants, 'pipe_wrap.constants', 'IPC', 'number'),
     PipeConnectWrap: want(pipe, 'pipe_wrap', 'PipeConnectWrap', 'function'),
@@ -183,7 +188,9 @@ export const {
   TCP_SOCKET,
   TCP_SERVER,
   UV_TCP_IPV6ONLY,
+  UV_TCP_REUSEPORT,
   Pipe,
+  PIPE_SOCKET,
   PIPE_SERVER,
   PIPE_IPC,
   PipeConnectWrap,

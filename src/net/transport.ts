@@ -292,7 +292,9 @@ export class Transport implements Output, TimerNode {
   /** Address of the peer: '' when the kernel no longer knows it. */
   peerName(): { address: string; port: number } {
     const name: { address?: string; port?: number } = {};
-    const failed = this.#phase === Phase.CLOSED || this.handle.getpeername(name) !== 0;
+    // A Unix socket has no such name.
+    const isNamed = this.#phase !== Phase.CLOSED && typeof this.handle.getpeername === 'function';
+    const failed = !isNamed || this.handle.getpeername(name) !== 0;
     return failed ? { address: '', port: 0 } : { address: name.address ?? '', port: name.port ?? 0 };
   }
 

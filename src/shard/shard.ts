@@ -39,6 +39,8 @@ export class Shard {
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
   #links: Links | null = null;
+  /** Told of each socket that is gone. */
+  onRelease: ((transport: Transport) => void) | null = null;
   #onEmpty: (() => void) | null = null;
   #draining = false;
 
@@ -87,6 +89,7 @@ export class Shard {
   /** A context reports that a socket is gone. */
   release(transport: Transport): void {
     if (!this.sockets.delete(transport)) return;
+    this.onRelease?.(transport);
     if (this.#control !== null) {
       this.#control.addGauge(this.index, Gauge.LIVE, -1);
       if (transport.tag !== NO_ADDRESS) this.#control.addAddress(transport.tag, this.index, -1);
