@@ -55,7 +55,7 @@ export {
 } from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
-export { type CloseOptions, type ServeOptions, Server, serve } from './app/serve.ts';
+export { type CloseOptions, type ProfileOptions, type ServeOptions, Server, serve } from './app/serve.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';
 export type { TlsOptions } from './app/tls-options.ts';
 export { SendStatus, type WebSocket } from './app/web-socket.ts';
@@ -63,3 +63,4 @@ export { type ErrorCode, MillraceError } from './errors.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
 export type { AppDescriptor } from './shard/app-descriptor.ts';
+export type { ThreadProfile } from './shard/thread-profiler.ts';

@@ -10,6 +10,7 @@ import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../sha
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { Links } from '../shard/links.ts';
 import { Shard } from '../shard/shard.ts';
+import { recordThread } from '../shard/thread-profiler.ts';
 import { type AppParts, partsOf, TemplatedApp } from './app.ts';
 
 /** What the app module of `serve()` gets beside its App. */
@@ -140,6 +141,9 @@ class ShardThread {
       }
       case 'drain':
         void this.#drain(message.code, message.deadline);
+        break;
+      case 'profile':
+        recordThread(message);
         break;
     }
   }

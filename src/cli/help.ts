@@ -8,8 +8,9 @@ export const MAIN_HELP = `Usage: millrace COMMAND [flags]
 millrace is a WebSocket server engine for Node.js that uses all cores.
 
 Commands
-  serve MODULE   Serve an app over all cores
-  bench URL      Put a load on a WebSocket server and measure it
+  serve MODULE    Serve an app over all cores
+  bench URL       Put a load on a WebSocket server and measure it
+  profile MODULE  Serve an app under load, and draw a flamegraph of each of its threads
 
 Flags
   -h, --help     Print this, or the help of a command: millrace serve --help

@@ -8,6 +8,7 @@ import { MAIN_HELP } from './help.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<(argv: readonly string[]) => Promise<number>>>> = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand,
   bench: async () => (await import('./commands/bench.ts')).benchCommand,
+  profile: async () => (await import('./commands/profile.ts')).profileCommand,
 };
 
 const FLAGS: Flags = {

@@ -12,6 +12,7 @@ import { AddressTable } from './address-table.ts';
 import { Balancer } from './balancer.ts';
 import { type AcceptorData, type FromAcceptor, HandoffMode, type ToAcceptor } from './control-message.ts';
 import { NO_ADDRESS } from './shard.ts';
+import { recordThread } from './thread-profiler.ts';
 
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
 export function runAcceptor(data: AcceptorData, port: MessagePort): void {
@@ -57,6 +58,8 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
       listener.close();
       sockets.close();
       tell({ type: 'stopped' });
+    } else if (message.type === 'profile') {
+      recordThread(message);
     }
   });
 }
@@ -77,6 +80,8 @@ function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: Me
     } else if (message.type === 'stop') {
       acceptor.stop();
       tell({ type: 'stopped' });
+    } else if (message.type === 'profile') {
+      recordThread(message);
     }
   });
 }

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { LinkMemory } from './link-memory.ts';
+import type { ProfileMessage } from './thread-profiler.ts';
 import type { UpgradeRules } from './upgrade.ts';
 
 /**
@@ -63,6 +64,7 @@ export interface AcceptorData {
 }
 
 export type ToAcceptor =
+  | ProfileMessage
   /** The shard takes connections, through the channel or port given. */
   | {
       readonly type: 'shard-up';
@@ -111,6 +113,7 @@ export interface ShardData {
 }
 
 export type ToShard =
+  | ProfileMessage
   /** Take sockets from this channel, once all is taken from the one before. */
   | { readonly type: 'channel'; readonly fd: number }
   | { readonly type: 'transfer-port'; readonly port: MessagePort }

@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromShard, ShardData, ToShard } from './control-message.ts';
 
@@ -7,7 +7,7 @@ const SHARD_ENTRY = new URL('../../workers/shard.cjs', import.meta.url);
 
 /** One life of a shard: from the start of its task until it was drained or crashed. */
 export interface ShardLife {
-  post(message: ToShard, transfer?: readonly MessagePort[]): void;
+  post(message: ToShard, transfer?: readonly Transferable[]): void;
   /** Resolves when the shard was drained, rejects when its thread ended otherwise. */
   readonly ended: Promise<void>;
 }

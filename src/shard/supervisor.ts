@@ -26,6 +26,7 @@ import { Publisher } from './publisher.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { type ShardLife, ShardPool } from './shard-pool.ts';
 import { settleCounters } from './stats.ts';
+import { type ProfiledThread, profileThreads, recordThread, type ThreadProfile } from './thread-profiler.ts';
 
 export interface SupervisorOptions {
   readonly module: string;
@@ -172,6 +173,30 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A shard whose event loop hangs does so later.
     await within(Promise.all(all), GRACE);
     return [...errors];
+  }
+
+  /** Records all threads for as long as `recorded` takes. */
+  profile(interval: number, recorded: () => Promise<void>): Promise<ThreadProfile[]> {
+    const acceptor = this.#acceptor;
+    const threads: ProfiledThread[] = [{ thread: 'main', post: recordThread }];
+    if (acceptor !== null && acceptor.current !== null) {
+      threads.push({
+        thread: 'acceptor',
+        post: (message, transfer) => {
+          acceptor.tell(message, transfer);
+        },
+      });
+    }
+    for (const { index, life } of this.#slots) {
+      if (life === null) continue;
+      threads.push({
+        thread: `shard ${index}`,
+        post: (message, transfer) => {
+          life.post(message, transfer);
+        },
+      });
+    }
+    return profileThreads(threads, interval, recorded);
   }
 
   /** Accepts no more, ends all connections with `code`, and ends the threads; after `deadline` ms by force. */

@@ -24,6 +24,9 @@ const BREACHES: [file: string, source: string][] = [
   ['src/load/planted.ts', "import '../net/transport.ts';"],
   ['src/load/planted.ts', "import '../shard/shard.ts';"],
   ['src/load/scenarios/planted.ts', "import '../../app/app.ts';"],
+  ['src/profile/planted.ts', "import '../app/serve.ts';"],
+  ['src/profile/planted.ts', "import '../shard/thread-profiler.ts';"],
+  ['src/profile/planted.ts', "import 'piscina';"],
   ['src/cli/planted.ts', "import '../shard/shard.ts';"],
   ['src/cli/commands/planted.ts', "import '../../net/transport.ts';"],
   ['workers/planted.ts', "import '../src/net/transport.ts';"],
@@ -35,7 +38,11 @@ const ALLOWED: [file: string, source: string][] = [
   ['src/shard/planted.ts', "import '../net/transport.ts';\nimport '../ring/byte-ring.ts';"],
   ['src/app/planted.ts', "import '../shard/shard.ts';"],
   ['src/load/planted.ts', "import 'node:net';\nimport '../protocol/opcode.ts';\nimport 'hdr-histogram-js';"],
-  ['src/cli/planted.ts', "import '../app/serve.ts';\nimport '../load/index.ts';"],
+  ['src/profile/planted.ts', "import 'node:fs';\nimport '../errors.ts';"],
+  [
+    'src/cli/planted.ts',
+    "import '../app/serve.ts';\nimport '../load/index.ts';\nimport '../profile/flamegraph.ts';",
+  ],
   ['workers/planted.ts', "import '../src/app/shard-thread.ts';"],
 ];
 

@@ -24,8 +24,10 @@ export class MillraceProcess {
   stderr = '';
   readonly #exit: Promise<Exit>;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  /** @param cwd its working folder; this process's if not given */
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = process.cwd()) {
     this.child = spawn(process.execPath, [MAIN, ...args], {
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -86,8 +88,8 @@ export class MillraceProcess {
   }
 
   /** How the process ended. */
-  exit(): Promise<Exit> {
-    return within(this.#exit, 'the end of the process');
+  exit(patience?: number): Promise<Exit> {
+    return within(this.#exit, 'the end of the process', patience);
   }
 
   /** Ends it in any case. */

@@ -102,6 +102,10 @@ ${columns([
   ['SIGINT, SIGTERM', 'Drain: no new connections, clients get a Close frame with 1001 and time to leave.'],
   ['SIGHUP', 'With --cert: read the files again, for new connections. Bad ones are reported, and not used.'],
   ['a second one', 'End at once: the connections that are left are cut off.'],
+  [
+    'SIGUSR2',
+    'Record a CPU profile of each thread for 10 s, and write it, with flamegraphs, to a new folder.',
+  ],
 ])}
 
 Exit codes

@@ -1,6 +1,7 @@
 import type { Server } from '../../app/serve.ts';
 import { banner, plural } from '../banner.ts';
 import { explain, locateSyntaxError } from '../explain.ts';
+import { profileOnSignal } from '../live-profile.ts';
 import { moduleUrl } from '../module-url.ts';
 import { Signals } from '../signals.ts';
 import { styleOf } from '../terminal.ts';
@@ -46,6 +47,7 @@ async function start(app: URL, { options, module }: ServeArgs): Promise<Server> 
 async function run(server: Server, args: ServeArgs, signals: Signals): Promise<number> {
   process.stdout.write(banner(server, args, styleOf(process.stdout)));
   if (server.isTls) signals.onHangUp(() => void reloadTls(server));
+  profileOnSignal(server);
   const signal = await signals.first;
   const startedAt = performance.now();
   const left = (): string => plural(server.stats().total.sockets, 'connection');

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import type { Server } from '../app/serve.ts';
+import { find0x } from '../profile/flamegraph.ts';
+import { writeProfiles } from '../profile/write-profiles.ts';
+
+/** Seconds that a signal records. */
+export const LIVE_SECONDS = 10;
+
+/** What to do when there is no 0x. */
+export const INSTALL_0X = 'npm install --save-dev 0x';
+
+/** Profiles a server that runs, each time the process gets SIGUSR2. Not on Windows, which has no such signal. */
+export function profileOnSignal(server: Server): void {
+  if (process.platform === 'win32') return;
+  let isRecording = false;
+  process.on('SIGUSR2', () => {
+    if (isRecording) {
+      process.stderr.write('millrace: a profile is being recorded already\n');
+      return;
+    }
+    isRecording = true;
+    void profileLive(server)
+      .catch((error: unknown) => {
+        process.stderr.write(
+          `millrace: no profile: ${error instanceof Error ? error.message : String(error)}\n`,
+        );
+      })
+      .finally(() => {
+        isRecording = false;
+      });
+  });
+}
+
+async function profileLive(server: Server): Promise<void> {
+  process.stderr.write(`millrace: SIGUSR2: recording a CPU profile of each thread for ${LIVE_SECONDS} s\n`);
+  const startedAt = new Date();
+  const threads = await server.profile(LIVE_SECONDS);
+  const command = find0x(process.cwd());
+  const page = await writeProfiles(threads, {
+    directory: join(process.cwd(), `millrace-profile-${stamp(startedAt)}`),
+    command,
+    title: 'Profile of a running server',
+    about: [
+      `Process ${process.pid}, ${startedAt.toISOString()}, ${LIVE_SECONDS} s, Node.js ${process.version}`,
+    ],
+  });
+  const hint = command === null ? ` (flamegraphs need 0x: ${INSTALL_0X})` : '';
+  process.stderr.write(`millrace: profile written: ${page}${hint}\n`);
+}
+
+/** 20261121-121530, in UTC. */
+function stamp(date: Date): string {
+  return date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+}
