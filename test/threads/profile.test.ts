@@ -61,11 +61,13 @@ describe('server.profile', () => {
       Array.from({ length: 4 }, async () => {
         const client = new WebSocket(`ws://127.0.0.1:${port}/`);
         client.on('error', () => {});
-        const shard = await new Promise((resolve) =>
+        const shard = await new Promise((resolve) => {
           client.once('message', (data) => {
             resolve((data as Buffer).toString());
-          }),
-        );
+          });
+          // It came to shard 0 when another one had ended that.
+          client.once('close', resolve);
+        });
         if (shard === '0') client.send('!die');
         return client;
       }),
