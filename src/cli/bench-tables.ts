@@ -1,5 +1,12 @@
 import Table from 'cli-table3';
-import { type BenchResult, PERCENTILES, type PercentileName, type Spread } from '../load/index.ts';
+import {
+  type BenchResult,
+  formatBytes,
+  formatMilliseconds,
+  PERCENTILES,
+  type PercentileName,
+  type Spread,
+} from '../load/index.ts';
 import { plural } from './banner.ts';
 import type { Style } from './terminal.ts';
 
@@ -27,14 +34,14 @@ function latencyTable({ latency }: BenchResult, style: Style): string {
   const head = ['Stat', '2.5%', '50%', '97.5%', '99%', '99.9%', 'Avg', 'Stdev', 'Max'];
   const { p2_5, p50, p97_5, p99, p99_9, average, stddev, max } = latency;
   const values = [p2_5, p50, p97_5, p99, p99_9, average, stddev, max];
-  return table(head, [['Latency', ...values.map(milliseconds)]], style);
+  return table(head, [['Latency', ...values.map(formatMilliseconds)]], style);
 }
 
 function rateTable({ scenario, messages, throughput }: BenchResult, style: Style): string {
   const head = ['Stat', '1%', '2.5%', '50%', '97.5%', 'Avg', 'Stdev', 'Min'];
   const rows = [
     [COUNTED[scenario]![1], ...ratesOf(messages).map((value) => count(Math.round(value)))],
-    ['Bytes/Sec', ...ratesOf(throughput).map(bytes)],
+    ['Bytes/Sec', ...ratesOf(throughput).map(formatBytes)],
   ];
   return table(head, rows, style);
 }
@@ -46,7 +53,7 @@ function ratesOf({ p1, p2_5, p50, p97_5, average, stddev, min }: Spread): number
 function percentileTable({ latency }: BenchResult, style: Style): string {
   const rows = PERCENTILES.map((percentile) => [
     `${percentile}%`,
-    milliseconds(latency[`p${percentile}`.replace('.', '_') as PercentileName]),
+    formatMilliseconds(latency[`p${percentile}`.replace('.', '_') as PercentileName]),
   ]);
   return table(['Percentile', 'Latency'], rows, style);
 }
@@ -64,7 +71,7 @@ function summary(result: BenchResult): string {
   const [noun] = COUNTED[scenario]!;
   const lines: string[] = [];
   if (scenario !== 'idle') {
-    lines.push(`${counted(messages.total, noun)} in ${duration} s, ${bytes(throughput.total)} read`);
+    lines.push(`${counted(messages.total, noun)} in ${duration} s, ${formatBytes(throughput.total)} read`);
     lines.push(`Rates are counted once a second: ${plural(result.samples, 'sample')}.`);
   }
   if (scenario !== 'connect') {
@@ -78,14 +85,14 @@ function summary(result: BenchResult): string {
     );
   if (stalled !== undefined) {
     lines.push(
-      `${plural(stalled.connections, 'connection')} did not read: they could send ${bytes(stalled.sent)}, ` +
+      `${plural(stalled.connections, 'connection')} did not read: they could send ${formatBytes(stalled.sent)}, ` +
         `and the server ended ${count(stalled.ended)} of them.`,
     );
   }
   if (server !== undefined) {
     lines.push(
-      `The server's memory: ${bytes(server.before)} before, ${bytes(server.after)} at the end, ` +
-        `${bytes(server.perConnection)} for each connection.`,
+      `The server's memory: ${formatBytes(server.before)} before, ${formatBytes(server.after)} at the end, ` +
+        `${formatBytes(server.perConnection)} for each connection.`,
     );
   }
   return lines.join('\n');
@@ -125,22 +132,4 @@ function counted(value: number, noun: string): string {
 
 function count(value: number): string {
   return value.toLocaleString('en');
-}
-
-/** Three digits are what a histogram keeps. */
-export function milliseconds(value: number): string {
-  return `${Number(value.toPrecision(3))} ms`;
-}
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
-
-/** In steps of 1000. */
-export function bytes(value: number): string {
-  let rest = Math.abs(value);
-  let unit = 0;
-  while (rest >= 999.5 && unit < UNITS.length - 1) {
-    rest /= 1000;
-    unit++;
-  }
-  return `${Number((Math.sign(value) * rest).toPrecision(3))} ${UNITS[unit]}`;
 }

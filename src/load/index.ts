@@ -8,5 +8,7 @@ export {
   SCENARIOS,
   type ScenarioName,
 } from './options.ts';
+export { bytes as formatBytes, milliseconds as formatMilliseconds } from './report/format.ts';
+export { benchReport } from './report/report.ts';
 export type { BenchResult, BenchSample } from './result.ts';
 export { PERCENTILES, type PercentileName, type Spread } from './statistics.ts';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { MillraceError } from '../../errors.ts';
-import { BENCH_LIMITS, type BenchResult, bench } from '../../load/index.ts';
+import { BENCH_LIMITS, type BenchResult, bench, benchReport } from '../../load/index.ts';
 import { UsageError } from '../args.ts';
 import { plural } from '../banner.ts';
 import { BenchProgressBar } from '../bench-progress.ts';
@@ -67,7 +67,8 @@ function announcement({ options }: BenchArgs): string {
   return `Running ${length} of ${scenario} @ ${String(url)}\n${plural(connections, 'connection')}${inFlight}${threads}`;
 }
 
-function show(result: BenchResult, { json, latency }: BenchArgs): void {
+function show(result: BenchResult, { json, html, latency }: BenchArgs): void {
+  if (html !== '') writeFileSync(html, benchReport(result));
   const { perConnection: _, ...printed } = result;
   process.stdout.write(
     json ? `${JSON.stringify(printed)}\n` : benchTables(result, styleOf(process.stdout), latency),
