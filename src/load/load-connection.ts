@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import { checkServerResponse, clientRequest, type ExpectedResponse } from '../protocol/client-handshake.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
+import { parseExtensions } from '../protocol/extension.ts';
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import { acceptValue } from '../protocol/handshake.ts';
+import { checkDeflateAnswer } from '../protocol/permessage-deflate.ts';
 import type { Output } from '../protocol/sender.ts';
 import { openSocket, type SocketEvents } from './client-socket.ts';
 import { handshakeKey, sha1Port } from './native-ports.ts';
@@ -10,6 +12,7 @@ import type { BenchPlan } from './options.ts';
 import { MAX_RESPONSE_HEAD, ResponseHead } from './response-head.ts';
 import { explainSocketError } from './socket-error.ts';
 import { upgradeRequest } from './upgrade-request.ts';
+import { DEFLATE_OFFER } from './zlib-port.ts';
 
 /** Every read of every connection of a thread lands here. */
 const READ_SIZE = 256 * 1024;
@@ -148,7 +151,11 @@ export class LoadConnection implements SocketEvents, Output {
   onConnected(): void {
     const key = handshakeKey();
     const request = upgradeRequest(this.#context.plan, key);
-    this.#expected = { accept: acceptValue(key, sha1Port), protocols: request.protocols ?? [] };
+    this.#expected = {
+      accept: acceptValue(key, sha1Port),
+      protocols: request.protocols ?? [],
+      extensions: request.extensions ?? [],
+    };
     this.#phase = Phase.HANDSHAKE;
     this.#socket.write(clientRequest(request), 'latin1');
   }
@@ -215,8 +222,17 @@ export function handshakeProblem(text: string, headEnd: number, expected: Expect
   const head = ResponseHead.parse(text.slice(0, headEnd));
   if (head === undefined) return 'the server answered the handshake with no HTTP/1.1';
   if (head.status !== 101) return refusal(head, text.slice(headEnd + 4));
-  const problem = checkServerResponse(head, expected);
+  const problem = checkServerResponse(head, expected) ?? deflateProblem(head, expected);
   return problem === undefined ? '' : `the server's answer to the handshake is wrong: ${problem}`;
+}
+
+/** Compression that was asked for is to be measured, so it must be agreed on. */
+function deflateProblem(head: ResponseHead, { extensions = [] }: ExpectedResponse): string | undefined {
+  if (extensions.length === 0) return undefined;
+  const answers = parseExtensions(head.header('sec-websocket-extensions')) ?? [];
+  const agreed = checkDeflateAnswer(answers, DEFLATE_OFFER);
+  if (agreed === null) return 'it declines permessage-deflate, so that nothing would be compressed';
+  return typeof agreed === 'string' ? agreed : undefined;
 }
 
 /** What is known about a status other than 101. */

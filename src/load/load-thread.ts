@@ -10,6 +10,7 @@ import { Reasons } from './reasons.ts';
 import { createScenario } from './scenarios/create.ts';
 import type { Scenario, ScenarioHost, Slot } from './scenarios/scenario.ts';
 import type { FromThread, ThreadData, ThreadDetails, ThreadShare, ToThread } from './thread-message.ts';
+import { DEFLATE_PARAMS, LoadDeflatePort } from './zlib-port.ts';
 
 /** Handshakes at a time, so that the server's backlog does not overflow. */
 const OPENING_AT_ONCE = 128;
@@ -67,7 +68,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     this.#post = post;
     this.counters = new LoadCounters(share.connections, memory);
     this.#latencies = new LatencyRecorder(this.counters.latencies);
-    this.#context = new LoadContext(plan, address, protocolContext(this));
+    this.#context = new LoadContext(plan, address, protocolContext(this, plan.deflate));
     this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan);
     this.#scenario = createScenario(this);
     this.slots = Array.from({ length: share.connections }, (_, index) => this.#scenario.createSlot(index));
@@ -313,18 +314,20 @@ const CLOSE_HINTS: Readonly<Record<number, string>> = {
 /** Bytes of a message that is taken; a server that sends more breaks off. */
 const MAX_MESSAGE = 64 * 1024 * 1024;
 
-function protocolContext(handler: ConnectionHandler): ConnectionContext {
+function protocolContext(handler: ConnectionHandler, deflate: boolean): ConnectionContext {
   return new ConnectionContext(
     {
       role: 'client',
       maxPayloadLength: MAX_MESSAGE,
       maxFragments: 2 ** 31,
       maxPingsPerSecond: Number.POSITIVE_INFINITY,
+      deflate: deflate ? DEFLATE_PARAMS : undefined,
     },
     handler,
     {
       utf8: utf8Port,
       text: textPort,
+      deflate: new LoadDeflatePort(),
       seconds: () => Math.floor(performance.now() / 1000),
       // RFC 6455 §10.3 protects proxies from what scripts make browsers send; these frames are ours.
       maskKey: () => 0x5a5a_a5a5,

@@ -72,6 +72,8 @@ export interface BenchOptions extends Partial<Record<BenchNumber, number>> {
   headers?: Readonly<Record<string, string>>;
   /** Accept any certificate (wss://). */
   insecure?: boolean;
+  /** Offer permessage-deflate, and send messages compressed. The run fails when the server declines. */
+  deflate?: boolean;
   /** Count late replies at a fixed rate once, and not also for the messages they held up. */
   ignoreCoordinatedOmission?: boolean;
   /** A title for the result. */
@@ -102,6 +104,7 @@ export interface BenchPlan extends Readonly<Record<BenchNumber, number>> {
   readonly protocols: readonly string[];
   readonly headers: readonly HeaderPair[];
   readonly insecure: boolean;
+  readonly deflate: boolean;
   readonly ignoreCoordinatedOmission: boolean;
   readonly title: string;
 }
@@ -129,6 +132,7 @@ export function planOf(options: BenchOptions): BenchPlan {
     protocols: [...(options.protocols ?? [])],
     headers: headersOf(options.headers ?? {}, target),
     insecure: options.insecure ?? false,
+    deflate: options.deflate ?? false,
     ignoreCoordinatedOmission: options.ignoreCoordinatedOmission ?? false,
     title: options.title ?? '',
     stalled:

@@ -108,10 +108,13 @@ export function latencyCurve(histogram: Histogram): [percentile: number, ms: num
   const most = Math.log2(histogram.totalCount);
   for (let step = 0; step / POINTS_PER_HALF <= most; step++) {
     const percentile = 100 * (1 - 2 ** (-step / POINTS_PER_HALF));
-    points.push([percentile, histogram.getValueAtPercentile(percentile) / 1000]);
+    const value = histogram.getValueAtPercentile(percentile);
+    // The rest of the curve is flat: the longest latency.
+    if (value >= histogram.maxValue) break;
+    points.push([percentile, value / 1000]);
   }
-  points.push([100, histogram.maxValue / 1000]);
-  return points.map(([percentile, ms]) => [percentile, Math.min(ms, histogram.maxValue / 1000)]);
+  points.push([100 * (1 - 1 / histogram.totalCount), histogram.maxValue / 1000]);
+  return points;
 }
 
 const POINTS_PER_HALF = 5;

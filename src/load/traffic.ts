@@ -1,6 +1,7 @@
-import { FIN, headerLength, writeHeader, writeMaskedHeader } from '../protocol/frame-header.ts';
+import { FIN, headerLength, RSV1, writeHeader, writeMaskedHeader } from '../protocol/frame-header.ts';
 import { applyMask, wordsOf } from '../protocol/mask.ts';
 import { Opcode } from '../protocol/opcode.ts';
+import { compressedPayload } from './zlib-port.ts';
 
 /** A write holds about so many bytes at most, unless one frame is longer. */
 const LARGEST_WRITE = 64 * 1024;
@@ -28,23 +29,30 @@ export class EchoTraffic {
   /** Messages that one write takes at most. */
   readonly batch: number;
   readonly #requests: Buffer;
-  readonly #requestLength: number;
+  /** Where each request begins, and where the last one ends. */
+  readonly #starts: readonly number[];
   readonly #views: (Buffer | undefined)[];
 
   /**
    * @param payloads of one length
    * @param inFlight messages a connection has on their way at most
+   * @param deflate send them compressed, where that makes them shorter
    */
-  constructor(payloads: readonly Uint8Array[], binary: boolean, inFlight: number) {
+  constructor(payloads: readonly Uint8Array[], binary: boolean, inFlight: number, deflate = false) {
     const { length } = payloads[0]!;
     this.payloads = payloads;
     this.period = payloads.length;
     this.opcode = binary ? Opcode.BINARY : Opcode.TEXT;
     this.replyLength = headerLength(length, false) + length;
-    this.#requestLength = headerLength(length, true) + length;
-    this.batch = Math.max(1, Math.min(inFlight, Math.floor(LARGEST_WRITE / this.#requestLength)));
-    this.#requests = Buffer.alloc((this.period + this.batch - 1) * this.#requestLength);
-    for (let i = 0; i < this.period + this.batch - 1; i++) this.#writeRequest(i);
+    const sent = payloads.map((payload) => (deflate ? compressedPayload(payload) : null));
+    const lengths = payloads.map((payload, i) => frameLength((sent[i] ?? payload).length));
+    this.batch = Math.max(1, Math.min(inFlight, Math.floor(LARGEST_WRITE / Math.max(...lengths))));
+    const starts = [0];
+    for (let i = 0; i < this.period + this.batch - 1; i++)
+      starts.push(starts[i]! + lengths[i % this.period]!);
+    this.#starts = starts;
+    this.#requests = Buffer.alloc(starts.at(-1)!);
+    for (let i = 0; i < this.period + this.batch - 1; i++) this.#writeRequest(i, sent[i % this.period]!);
     this.#views = new Array<Buffer | undefined>(this.period * this.batch);
     const compared = Math.max(1, Math.min(inFlight, Math.floor(LARGEST_COMPARISON / this.replyLength)));
     this.replies = Buffer.alloc((this.period + compared) * this.replyLength);
@@ -59,8 +67,7 @@ export class EchoTraffic {
     const key = first * this.batch + count - 1;
     const known = this.#views[key];
     if (known !== undefined) return known;
-    const start = first * this.#requestLength;
-    const view = this.#requests.subarray(start, start + count * this.#requestLength);
+    const view = this.#requests.subarray(this.#starts[first], this.#starts[first + count]);
     this.#views[key] = view;
     return view;
   }
@@ -86,12 +93,13 @@ export class EchoTraffic {
     return this.replies.compare(bytes, offset, offset + length, at, at + length) === 0;
   }
 
-  #writeRequest(index: number): void {
+  /** @param compressed null: it is sent as it is */
+  #writeRequest(index: number, compressed: Uint8Array | null): void {
     const out = this.#requests;
-    const payload = this.payloads[index % this.period]!;
+    const payload = compressed ?? this.payloads[index % this.period]!;
+    const firstByte = FIN | this.opcode | (compressed === null ? 0 : RSV1);
     const key = Math.imul((index % this.period) + 1, 0x9e37_79b9);
-    const at = index * this.#requestLength;
-    const start = writeMaskedHeader(out, at, FIN | this.opcode, payload.length, key);
+    const start = writeMaskedHeader(out, this.#starts[index]!, firstByte, payload.length, key);
     out.set(payload, start);
     applyMask(out, wordsOf(out), start, payload.length, key);
   }
@@ -101,4 +109,9 @@ export class EchoTraffic {
     const start = writeHeader(this.replies, index * this.replyLength, FIN | this.opcode, payload.length);
     this.replies.set(payload, start);
   }
+}
+
+/** Of a masked frame. */
+function frameLength(payloadLength: number): number {
+  return headerLength(payloadLength, true) + payloadLength;
 }

@@ -55,6 +55,7 @@ const FLAGS: Flags = {
     help: 'Subprotocol to ask for; may be repeated, the preferred one first.',
   },
   header: { short: 'H', value: 'NAME=VALUE', help: 'A header of the handshake; may be repeated.' },
+  deflate: { help: 'Compress messages (permessage-deflate); -s then makes records that compress well.' },
   insecure: { help: 'wss: accept any certificate.' },
   scenario: {
     value: 'NAME',
@@ -204,7 +205,7 @@ function readInput(file: string): Buffer {
 function handshakeOf({
   values,
   repeated,
-}: ParsedArgs): Pick<BenchOptions, 'protocols' | 'headers' | 'insecure'> {
+}: ParsedArgs): Pick<BenchOptions, 'protocols' | 'headers' | 'insecure' | 'deflate'> {
   const headers: Record<string, string> = {};
   for (const text of repeated.get('header') ?? []) {
     const [, name, value] = /^([^=:\s]+)\s*[=:]\s*(.*)$/s.exec(text) ?? [];
@@ -219,6 +220,7 @@ function handshakeOf({
     ),
     headers,
     insecure: values.has('insecure'),
+    deflate: values.has('deflate'),
   };
 }
 

@@ -60,11 +60,18 @@ export function logAxis(from: number, to: number, label: (value: number) => stri
 export function percentileAxis(last: number): Axis {
   const length = Math.max(1, distance(last));
   const place = (percentile: number): number => Math.min(1, distance(percentile) / length);
-  const ticks = [0, 90, 99, 99.9, 99.99, 99.999, 99.9999, 99.99999]
-    .filter((percentile) => distance(percentile) <= length + 1e-9)
-    .map((percentile) => ({ at: place(percentile), label: `${percentile}%` }));
+  const labelled = [0, 90, 99, 99.9, 99.99, 99.999, 99.9999, 99.99999];
+  const ticks: Tick[] = [];
+  for (const percentile of labelled.filter((percentile) => distance(percentile) <= length + 1e-9)) {
+    const at = place(percentile);
+    // Labels need room.
+    if (at === 0 || at - (ticks.at(-1)?.at ?? 0) >= LEAST_GAP) ticks.push({ at, label: `${percentile}%` });
+  }
   return { ticks, place };
 }
+
+/** Between two labels of percentiles. */
+const LEAST_GAP = 0.19;
 
 /** How many nines a percentile has. */
 function distance(percentile: number): number {

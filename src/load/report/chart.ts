@@ -25,7 +25,7 @@ export interface Chart {
 }
 
 /** Units of the drawing: small, so that its letters can be read where the drawing is as wide as a phone. */
-const SIZE = { width: 420, height: 230, left: 58, right: 12, top: 10, bottom: 26 } as const;
+const SIZE = { width: 420, height: 230, left: 60, right: 12, top: 10, bottom: 26 } as const;
 const PLOT_WIDTH = SIZE.width - SIZE.left - SIZE.right;
 const PLOT_HEIGHT = SIZE.height - SIZE.top - SIZE.bottom;
 

@@ -1,7 +1,7 @@
 import type { BenchResult } from '../result.ts';
 import { exactAxis, linearAxis, logAxis, percentileAxis } from './axis.ts';
 import type { Chart, Point } from './chart.ts';
-import { bytes, count, milliseconds, short } from './format.ts';
+import { bytes, count, milliseconds, short, shortMilliseconds } from './format.ts';
 
 /** Points of a line that is drawn for each connection, at most: a screen shows no more. */
 const MOST_POINTS = 200;
@@ -55,8 +55,7 @@ function latencyOverTime({ history, latency }: BenchResult): Chart {
 }
 
 function percentiles({ curve, latency }: BenchResult): Chart {
-  // 100 % is infinitely far away on this axis; the longest one stands at its end.
-  const last = curve.at(-2)?.[0] ?? 0;
+  const last = curve.at(-1)?.[0] ?? 0;
   const points = curve.map(([percentile, ms]): Point => [percentile, ms]);
   return {
     id: 'percentiles',
@@ -96,7 +95,7 @@ function connections({ perConnection }: BenchResult): Chart[] {
       title: 'Mean latency of each connection',
       about: `Sorted: from ${milliseconds(shortest)} to ${milliseconds(longest)}.`,
       x: numberAxis(active.length),
-      y: linearAxis(0, Math.max(0.001, longest), milliseconds),
+      y: linearAxis(0, Math.max(0.001, longest), shortMilliseconds),
       series: [{ name: 'mean', points: latency }],
       describeY: milliseconds,
     },
@@ -154,7 +153,7 @@ function timeAxis(history: BenchResult['history']): Chart['x'] {
 function latencyAxis(points: readonly Point[]): Chart['y'] {
   const values = points.map(([, ms]) => ms).filter((ms) => ms > 0);
   const low = Math.max(0.001, lowestOf(values));
-  return logAxis(low, Math.max(low, highest(points)), milliseconds);
+  return logAxis(low, Math.max(low, highest(points)), shortMilliseconds);
 }
 
 function highest(points: readonly Point[]): number {

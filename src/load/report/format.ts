@@ -16,6 +16,11 @@ export function milliseconds(value: number): string {
   return `${Number(value.toPrecision(3))} ms`;
 }
 
+/** For an axis: 10 s instead of 10000 ms */
+export function shortMilliseconds(value: number): string {
+  return value >= 1000 ? `${Number((value / 1000).toPrecision(3))} s` : milliseconds(value);
+}
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** In steps of 1000. */

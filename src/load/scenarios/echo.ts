@@ -60,12 +60,16 @@ export class EchoScenario implements Scenario<EchoSlot> {
     const { plan, share } = host;
     this.#host = host;
     this.#inFlight = plan.pipelining;
-    const payloads = plan.message === null ? payloadsOf(plan.size, plan.binary) : [plan.message];
-    this.traffic = new EchoTraffic(payloads, plan.binary, plan.pipelining);
+    const payloads =
+      plan.message === null
+        ? payloadsOf(plan.size, plan.deflate ? 'records' : plan.binary ? 'bytes' : 'text')
+        : [plan.message];
+    this.traffic = new EchoTraffic(payloads, plan.binary, plan.pipelining, plan.deflate);
     this.#isPaced = share.rate > 0;
     this.#maxOwed = Math.max(1, Math.ceil((rateOf(plan) / sendersOf(plan)) * CATCH_UP));
     this.#left = share.amount > 0 ? share.amount : Number.POSITIVE_INFINITY;
-    this.#canCompare = true;
+    // How a server compresses is its choice: those replies go through the protocol.
+    this.#canCompare = !plan.deflate;
   }
 
   createSlot(index: number): EchoSlot {

@@ -11,17 +11,17 @@ const RULES = { expectMasked: true, maxPayloadLength: 2 ** 24, maxFragments: 10,
 
 describe('payloadsOf', () => {
   it.each([4, 20, 1000, 100_000])('of %d bytes differ, and are the same in every run', (size) => {
-    const payloads = payloadsOf(size, true);
+    const payloads = payloadsOf(size, 'bytes');
     expect(payloads.length).toBeGreaterThanOrEqual(2);
     expect(new Set(payloads.map((payload) => Buffer.from(payload).toString('hex'))).size).toBe(
       payloads.length,
     );
-    expect(payloadsOf(size, true)).toEqual(payloads);
+    expect(payloadsOf(size, 'bytes')).toEqual(payloads);
     for (const payload of payloads) expect(payload.length).toBe(size);
   });
 
   it('of text are printable ASCII', () => {
-    for (const payload of payloadsOf(500, false))
+    for (const payload of payloadsOf(500, 'text'))
       expect(Buffer.from(payload).toString()).toMatch(/^[\w-]{500}$/);
   });
 });
@@ -34,7 +34,7 @@ describe('EchoTraffic', () => {
       [200, 5],
       [70_000, 2],
     ] as const) {
-      const payloads = payloadsOf(size, true).slice(0, 5);
+      const payloads = payloadsOf(size, 'bytes').slice(0, 5);
       const traffic = new EchoTraffic(payloads, true, inFlight);
       expect(traffic.period).toBe(payloads.length);
       for (let first = 0; first < traffic.period; first++) {
@@ -52,9 +52,9 @@ describe('EchoTraffic', () => {
   });
 
   it('writes at most 64 KiB at once, or one message', () => {
-    expect(new EchoTraffic(payloadsOf(1000, true), true, 65_536).batch).toBe(65);
-    expect(new EchoTraffic(payloadsOf(100_000, true), true, 65_536).batch).toBe(1);
-    expect(new EchoTraffic(payloadsOf(10, true), true, 7).batch).toBe(7);
+    expect(new EchoTraffic(payloadsOf(1000, 'bytes'), true, 65_536).batch).toBe(65);
+    expect(new EchoTraffic(payloadsOf(100_000, 'bytes'), true, 65_536).batch).toBe(1);
+    expect(new EchoTraffic(payloadsOf(10, 'bytes'), true, 7).batch).toBe(7);
   });
 
   it('knows the replies in chunks of any size from any place, and nothing else for them', () => {
@@ -81,7 +81,7 @@ describe('EchoTraffic', () => {
   });
 
   it('knows the payloads', () => {
-    const traffic = new EchoTraffic(payloadsOf(300, false), false, 1);
+    const traffic = new EchoTraffic(payloadsOf(300, 'text'), false, 1);
     const memory = concat(new Uint8Array(3), traffic.payloads[1]!);
     expect(traffic.isPayload(1, memory, 3, 300)).toBe(true);
     expect(traffic.isPayload(0, memory, 3, 300)).toBe(false);
