@@ -167,7 +167,7 @@ export class AppGroup implements Sleeper {
 
   stats(): ChildStats[] {
     return Array.from(this.#children.values(), ({ descriptor, index, channel, isRemoved }) => {
-      const state = channel === null ? 'joining' : 'joined';
+      const state = channel?.isGreeted === true ? 'joined' : 'joining';
       return {
         descriptor,
         index,

@@ -132,15 +132,13 @@ export class AppMember {
     this.#receiver = new HandoffReceiver(
       pipe,
       (socket, bytes) => {
-        // The greeting: only now is the number this App's own.
-        if (bytes.length > 0) {
-          this.#join(welcome);
-          return;
-        }
-        // Before it is read from: one that was acknowledged is not sent to another App.
+        const isGreeting = bytes.length > 0;
+        // Only now is the number this App's own.
+        if (isGreeting) this.#join(welcome);
+        // Before the socket is read from: one that was acknowledged is not sent to another App.
         acks.add(welcome.index);
         doorbell.ring();
-        this.#take(socket);
+        if (!isGreeting) this.#take(socket);
       },
       () => {
         this.#ended();

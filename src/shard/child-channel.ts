@@ -54,6 +54,11 @@ export class ChildChannel {
     return this.#waiting.length - this.#first;
   }
 
+  /** Whether the child has got the greeting, and shares topics. */
+  get isGreeted(): boolean {
+    return this.#acks.get(this.#index) !== 0;
+  }
+
   /** Whether `settle` would let go of some. */
   get hasTaken(): boolean {
     return this.#releasable > 0;
@@ -76,13 +81,17 @@ export class ChildChannel {
 
   /** A socket may be closed when the child has taken it, and this thread knows that its write is complete. */
   get #releasable(): number {
-    const acknowledged = (this.#acks.get(this.#index) - this.#taken) | 0;
-    return Math.min(acknowledged, this.#sender.duplicates - this.#taken);
+    return Math.min(this.#acknowledged, this.#sender.duplicates - this.#taken);
+  }
+
+  /** Sockets that the child has taken since this was looked at; the first acknowledgement was of the greeting. */
+  get #acknowledged(): number {
+    return this.isGreeted ? (this.#acks.get(this.#index) - 1 - this.#taken) | 0 : 0;
   }
 
   /** The child is gone and no write is under way: what it said is the truth. */
   #takeLeft(): readonly TcpHandle[] {
-    this.#close((this.#acks.get(this.#index) - this.#taken) | 0);
+    this.#close(this.#acknowledged);
     const left = this.#waiting.slice(this.#first);
     this.#waiting = [];
     this.#first = 0;

@@ -11,7 +11,7 @@ const HOST = '127.0.0.1';
 /** The tests of each example. A new example needs a row. */
 const TESTS: Record<string, () => void> = { 'chat.js': testChat, 'echo.js': testEcho };
 /** Examples whose tests are a file of their own. */
-const TESTED_ELSEWHERE = ['ticker.js', 'relay.js'];
+const TESTED_ELSEWHERE = ['ticker.js', 'worker-threads.js', 'relay.js'];
 
 describe.each(Object.entries(TESTS))('examples/%s', (_name, tests) => {
   tests();

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChildAppStats } from 'millrace';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDescriptors } from '../support/alive.ts';
 import { Client } from '../support/clients.ts';
@@ -214,6 +215,11 @@ describe('an acceptor App in a worker', () => {
     const first = await apps.add(1, false);
     const second = await apps.add(2, false);
     for (const child of [first, second]) await acceptor.ask('add', child.descriptor);
+    const isJoined = async (): Promise<boolean> => {
+      const { children } = (await acceptor.ask('stats')) as ChildAppStats;
+      return children.every(({ state }) => state === 'joined');
+    };
+    while (!(await isJoined())) await sleep(10);
     const seen = new Set<string>();
     for (let i = 0; i < 8; i++) {
       const talker = await Talker.open(acceptor.port);

@@ -2,7 +2,7 @@ import { App, type AppDescriptor, serve } from 'millrace';
 import { request } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Client } from '../support/clients.ts';
-import { sleep, until } from '../support/deadline.ts';
+import { until } from '../support/deadline.ts';
 import { HOST } from '../support/server.ts';
 import { TopicClient } from '../support/topic-client.ts';
 import { type ChildApp, JoinedApps } from './joined-apps.ts';
@@ -177,7 +177,8 @@ describe('topics of joined Apps', () => {
     const message = 'x'.repeat(500);
     for (let i = 0; i < 1000; i++) {
       apps.acceptor.publish('t', message);
-      if (i % 5 === 0) await sleep(2);
+      // At the other one's pace.
+      if (i % 5 === 0) await until(() => clients[1]!.count >= i - 5, 'the other one follows');
     }
     await until(() => clients[1]!.count === 1000, 'the other one has all');
     const indexOf = (child: ChildApp): number => apps.statsOf(child)!.index;

@@ -1,100 +1,16 @@
-import { type ServeOptions, type Server, serve } from 'millrace';
+import { type ServeOptions, serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { sleep, until } from '../support/deadline.ts';
 import { HOST } from '../support/server.ts';
-import { CheckedClient, TOPIC_COUNT, TopicsModel } from './topics-model.ts';
+import type { TopicsModel } from './topics-model.ts';
+import { type RingStats, random, settled, Traffic } from './topics-traffic.ts';
 
 /** Seconds that the checker runs; TOPICS_SOAK_SECONDS makes it longer. */
 const SOAK_SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 12);
 /** Ms from one kill to the next. */
 const KILL_EVERY = SOAK_SECONDS > 60 ? 5000 : 1500;
-type RingStats = ReturnType<Server['stats']>['rings'][number];
 
 const SHARDS = 4;
-const CLIENTS = 200;
-
-function random(below: number): number {
-  return Math.floor(Math.random() * below);
-}
-
-/** Keeps 200 clients connected and publishing on few topics, while some leave, change their topics, and die. */
-class Traffic {
-  readonly model = new TopicsModel();
-  readonly #server: Server;
-  #isOver = false;
-
-  constructor(server: Server) {
-    this.#server = server;
-  }
-
-  async start(): Promise<void> {
-    while (this.model.living.size < CLIENTS) {
-      await Promise.all(Array.from({ length: 20 }, () => this.#join()));
-    }
-  }
-
-  /** Runs until `stop`. */
-  async run(): Promise<void> {
-    await Promise.all([this.#publish(), this.#churn()]);
-  }
-
-  stop(): void {
-    this.#isOver = true;
-  }
-
-  any(): CheckedClient {
-    const living = Array.from(this.model.living);
-    return living[random(living.length)]!;
-  }
-
-  #join(): Promise<CheckedClient | undefined> {
-    const first = random(TOPIC_COUNT);
-    // Its shard may die while it joins.
-    return CheckedClient.join(this.model, this.#server.port, [first, (first + 1) % TOPIC_COUNT]).catch(
-      () => undefined,
-    );
-  }
-
-  async #publish(): Promise<void> {
-    while (!this.#isOver) {
-      for (let i = 0; i < 6; i++) {
-        const client = this.any();
-        const topic = random(TOPIC_COUNT);
-        // Several in a turn, of one client in a row; some longer than a piece of the ring.
-        for (let count = 1 + random(3); count > 0; count--) {
-          client.publish(topic, random(10) === 0 ? random(3000) : random(100));
-        }
-      }
-      await sleep(8);
-    }
-  }
-
-  async #churn(): Promise<void> {
-    while (!this.#isOver) {
-      const client = this.any();
-      const topic = random(TOPIC_COUNT);
-      const what = random(4);
-      if (what === 0) client.client.destroy();
-      else if (what === 1) client.client.reset();
-      else if (!client.isSubscribed(topic)) await client.subscribe(topic).catch(() => {});
-      // A socket without any subscription publishes nothing.
-      else if (client.subscriptions > 1) await client.unsubscribe(topic).catch(() => {});
-      while (this.model.living.size < CLIENTS && !this.#isOver) await this.#join();
-      await sleep(20);
-    }
-  }
-}
-
-/** Waits until nothing is under way any more. */
-async function settled(server: Server, model: TopicsModel): Promise<void> {
-  const isEmpty = (): boolean => server.stats().rings.every((ring) => ring.depth + ring.overflowBytes === 0);
-  await until(isEmpty, 'all rings are empty');
-  for (let before = -1; before !== model.received; ) {
-    before = model.received;
-    await sleep(300);
-  }
-}
-
 interface Outcome {
   readonly model: TopicsModel;
   readonly rings: readonly RingStats[];
@@ -112,7 +28,7 @@ async function soak(seconds: number, options: Partial<ServeOptions>): Promise<Ou
     onCrash: (shard) => crashes.push(shard),
     ...options,
   });
-  const traffic = new Traffic(server);
+  const traffic = new Traffic(server.port);
   await traffic.start();
   const { model } = traffic;
   const running = traffic.run();
@@ -130,7 +46,7 @@ async function soak(seconds: number, options: Partial<ServeOptions>): Promise<Ou
   await sleep(500);
   traffic.stop();
   await running;
-  await settled(server, model);
+  await settled(() => server.stats().rings, model);
   for (const client of model.living) client.finish();
   const { rings } = server.stats();
   await server.close({ drain: 0 });
