@@ -119,3 +119,35 @@ describe.each([
 function pathOf(target: string): string {
   return target.replace(/^https?:\/\/[^/]*/i, '').split('?')[0]!;
 }
+
+describe('behind haproxy with the PROXY protocol', () => {
+  let app: EchoServer;
+  let proxy: Proxy;
+  beforeAll(async () => {
+    app = startEcho({ proxyProtocol: true });
+    app.running.app!.get('/client', (res) => {
+      const address = Buffer.from(res.getProxiedRemoteAddressAsText()).toString();
+      res.end(JSON.stringify([address, res.getProxiedRemotePort(), res.getRemotePort()]));
+    });
+    proxy = await startHaproxy(app.running.port, { proxyProtocol: true });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await app?.running.stop();
+  });
+
+  test('handlers learn the address and port of the client', async () => {
+    const client = await RawClient.connect(proxy.port);
+    client.write(requestText('GET', '/client'));
+    const { body } = await client.response();
+    const [address, port, ownPort] = JSON.parse(body) as [string, number, number];
+    expect([address, port]).toEqual(['127.0.0.1', client.socket.localPort]);
+    expect(ownPort).not.toBe(port);
+    client.destroy();
+  });
+
+  test('who comes past the proxy is refused', async () => {
+    const { text: answer } = await send(app.running.port, [bytes(requestText('GET', '/client'))]);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  });
+});
