@@ -58,15 +58,15 @@ export function newSharedMemory(maxSize = MAX_STORE_SIZE): SharedArrayBuffer {
 export class SharedMap {
   readonly #memory: SharedArrayBuffer;
   readonly #patience: number;
-  /** Both follow the growth of the memory. */
-  readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
+  /** Made anew when the memory has grown: views that follow it by themselves are several times slower. */
+  #words: Int32Array;
+  #bytes: Uint8Array;
 
   constructor(memory: SharedArrayBuffer, patience = PATIENCE) {
     this.#memory = memory;
     this.#patience = patience;
-    this.#words = new Int32Array(memory);
-    this.#bytes = new Uint8Array(memory);
+    this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
+    this.#bytes = new Uint8Array(memory, 0, memory.byteLength);
   }
 
   /** Entries, for tests. */
@@ -169,12 +169,19 @@ export class SharedMap {
 
   #locked<T>(action: () => T): T {
     this.#acquire();
+    if (this.#memory.byteLength !== this.#bytes.length) this.#view();
     try {
       return action();
     } finally {
       // Release: the changes are seen by the thread that takes the lock next.
       if (Atomics.exchange(this.#words, Word.LOCK, 0) === 2) Atomics.notify(this.#words, Word.LOCK, 1);
     }
+  }
+
+  #view(): void {
+    const { byteLength } = this.#memory;
+    this.#words = new Int32Array(this.#memory, 0, byteLength >> 2);
+    this.#bytes = new Uint8Array(this.#memory, 0, byteLength);
   }
 
   #acquire(): void {
@@ -200,9 +207,10 @@ export class SharedMap {
 
   /** Writes an entry aside, puts it into the chain in the place of an older one with one store, and frees that one. */
   #put(kind: Kind, collection: Uint8Array, key: Uint8Array, value: number, data: Uint8Array): void {
-    const words = this.#words;
     const hash = this.#hash(kind, collection, key);
     const { at, sizeClass } = this.#allocate(ENTRY_BYTES + collection.length + key.length + data.length);
+    // Not before: the memory may have grown.
+    const words = this.#words;
     const link = this.#linkOf(hash, kind, collection, key);
     const old = words[link]!;
     const entry = at >> 2;
@@ -297,6 +305,7 @@ export class SharedMap {
     if (top > this.#memory.maxByteLength) throw full(size);
     if (top > this.#memory.byteLength) {
       this.#memory.grow(Math.min(this.#memory.maxByteLength, Math.max(top, 2 * this.#memory.byteLength)));
+      this.#view();
     }
     words[Word.TOP] = top;
     return { at, sizeClass };
