@@ -7,7 +7,7 @@ import { Counter } from '../net/counter.ts';
 import { writeLatin1 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
-import { agreeDeflate } from '../shard/upgrade.ts';
+import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
 import { Dispatcher, isHttp, type Refuser } from './http-dispatcher.ts';
 import { expire, type HttpRequest } from './http-request.ts';
@@ -86,8 +86,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   }
 
   /**
-   * Takes over a socket whose handshake was answered elsewhere. `bytes[start, end)` is the request and what came
-   * behind it.
+   * Takes over a socket whose handshake was found good elsewhere, and answers it. `bytes[start, end)` is the request and
+   * what came behind it.
    */
   startWebSocket(
     transport: Transport,
@@ -111,8 +111,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.#filter(transport, 1);
       if (transport.isClosed) return;
     }
+    const { head } = parser;
+    const deflate = agreeDeflate(head, route.rules);
     transport.beginCork();
-    route.open(transport, request, undefined, agreeDeflate(parser.head, route.rules)?.params);
+    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
+    route.open(transport, request, undefined, deflate?.params);
     expire(request);
     transport.endCork();
     parser.reset();

@@ -16,7 +16,7 @@ import { Balancer } from './balancer.ts';
 import type { AcceptorLimits, Balance, RouteEntry } from './control-message.ts';
 import { HandoffKind, handoffPrefix } from './handoff-message.ts';
 import { NO_ADDRESS } from './shard.ts';
-import { acceptUpgrade, agreeDeflate, chooseProtocol, refuseUpgrade } from './upgrade.ts';
+import { refuseUpgrade } from './upgrade.ts';
 
 /** Seconds a peer that was refused has to follow our FIN. */
 const LINGER = 5;
@@ -30,8 +30,6 @@ class Pending {
   parser: RequestParser | null = null;
   deadline: number;
   isLingering = false;
-  /** The 101 waits in user space; what to send to which shard once it is out. */
-  handoff: { message: string; shard: number } | null = null;
   /** Row of the address table; counted once the socket is handed over. */
   address = NO_ADDRESS;
 
@@ -41,8 +39,8 @@ class Pending {
 }
 
 /**
- * Acceptor: reads request heads, answers WebSocket handshakes and passes each socket, with whatever bytes
- * followed, to a shard. What is not a WebSocket, or has an `upgrade` handler, goes there unanswered.
+ * Acceptor: reads request heads, refuses bad WebSocket handshakes and passes each socket, with the head and whatever
+ * bytes followed, to a shard.
  */
 export class Acceptor implements TransportContext {
   readonly #io: IoLoop;
@@ -138,13 +136,7 @@ export class Acceptor implements TransportContext {
     this.#returnParser(pending);
   }
 
-  onWritable(transport: Transport): void {
-    const pending = transport.owner as Pending;
-    const { handoff } = pending;
-    if (handoff === null || transport.blocked) return;
-    pending.handoff = null;
-    this.#handOff(transport, handoff.shard, handoff.message);
-  }
+  onWritable(_transport: Transport): void {}
 
   onEnd(transport: Transport): void {
     if (!(transport.owner as Pending).isLingering) transport.destroy();
@@ -194,23 +186,15 @@ export class Acceptor implements TransportContext {
     this.#handshake(transport, head, shard, route, requestText(head, bytes, rest, end));
   }
 
+  /** A good handshake is the shard's to answer, see docs/architecture.md; a bad one costs it nothing. */
   #handshake(transport: Transport, head: RequestHead, shard: number, route: number, request: string): void {
-    const { rules } = this.#routes[route]!;
-    const refusal = refuseUpgrade(head, rules);
+    const refusal = refuseUpgrade(head, this.#routes[route]!.rules);
     if (refusal !== undefined) {
       this.#refuse(transport, refusal);
       return;
     }
-    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, rules), agreeDeflate(head, rules)));
-    transport.flushCork();
-    const pending = transport.owner as Pending;
-    const message = handoffPrefix(HandoffKind.WEBSOCKET, route, pending.address) + request;
-    if (transport.blocked) {
-      transport.pause();
-      pending.handoff = { message, shard };
-    } else {
-      this.#handOff(transport, shard, message);
-    }
+    const { address } = transport.owner as Pending;
+    this.#handOff(transport, shard, handoffPrefix(HandoffKind.WEBSOCKET, route, address) + request);
   }
 
   /** Gives the socket away, to another shard when the chosen one is gone. */

@@ -7,7 +7,7 @@
  * In latin1 text, one byte a character, because only text can be written together with a handle.
  */
 export const HandoffKind = {
-  /** The 101 was sent: a WebSocket of the route; head and the first frames follow. */
+  /** A good handshake for the route, to be answered 101: the request follows, and frames may. */
   WEBSOCKET: 0,
   /** The shard answers: the request and all bytes behind it follow. */
   HTTP: 1,

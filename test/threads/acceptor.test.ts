@@ -64,18 +64,27 @@ it('an acceptor that dies is replaced: connections live on, new ones wait in the
   await target.close();
 });
 
+/** Connects, sends handshakes, and waits until the acceptor has handed all over, or is about to. */
+async function askMany({ port, server }: Target, count: number): Promise<HostileClient[]> {
+  const before = server!.stats().acceptor.requests;
+  const clients = await Promise.all(Array.from({ length: count }, () => HostileClient.open(port)));
+  for (const client of clients) client.write(handshakeHead('/echo'));
+  await until(() => server!.stats().acceptor.requests === before + count, 'they were handed over');
+  return clients;
+}
+
 it('sockets that an acceptor handed over before it died arrive, also in a shard that was busy', async () => {
   vi.spyOn(console, 'error').mockImplementation(() => {});
   const { target, threads } = await withThreads(() => startServe({ shards: 1 }));
   const blocker = await HostileClient.upgrade(target.port, '/control');
   blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
   await sleep(100);
-  // Their handshakes are answered, and they wait in the channel to the shard when the acceptor dies.
-  const clients = await openMany(target.port, 100);
-  await sleep(50);
+  // They wait in the channel to the shard, which answers handshakes, when the acceptor dies.
+  const clients = await askMany(target, 100);
   expect(target.server!.stats().total.adopted).toBe(1);
   await threads.at(-1)!.terminate();
   const late = HostileClient.upgrade(target.port, '/echo');
+  await Promise.all(clients.map((client) => client.upgraded()));
   await inParallel(clients, 100, async (client, i) => {
     client.write(frameBytes(text(`client ${i}`), SAMPLE_KEY));
     const [frame] = await client.untilFrames(1);
@@ -94,7 +103,7 @@ it('what is lost with an acceptor takes no place for ever', async () => {
   blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
   await sleep(100);
   // More than the channel holds: some wait in the acceptor, counted already, and end with it.
-  const clients = await openMany(target.port, 700);
+  const clients = await askMany(target, 700);
   await threads.at(-1)!.terminate();
   const late = await HostileClient.upgrade(target.port, '/echo');
   await until(() => {
