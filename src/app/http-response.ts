@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.ts';
 import { addressText } from '../http/proxy-protocol.ts';
 import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
 import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
+import { MAX_PLAIN_BODY, writePlainBytes, writePlainText } from '../net/plain-response.ts';
 import type { Transport } from '../net/transport.ts';
 import { tryWriteBytes, writeBytes, writeText } from '../net/write-bytes.ts';
 import { addressBytes } from './address.ts';
@@ -50,6 +51,16 @@ type Framing = (typeof Framing)[keyof typeof Framing];
 /** Bytes one `tryEnd` takes at most, so that the other connections get their turn. */
 const MAX_TRY = 4 * 1024 * 1024;
 
+/** What a response needs only when it is not answered at once, streamed, or answers a handshake. */
+class Extras {
+  onWritable: ((offset: number) => boolean) | null = null;
+  reader: BodyReader | null = null;
+  /** The request of an async handler. */
+  request: HttpRequest | null = null;
+  /** Header lines of the answer to a handshake. */
+  headerLines: [string, string][] | null = null;
+}
+
 /** Response heads that are not in use: their users never see them. */
 const spareHeads: ResponseHead[] = [];
 const MAX_SPARE_HEADS = 256;
@@ -82,7 +93,6 @@ export class HttpResponse {
   readonly #owner: ResponseOwner;
   readonly #method: string;
   #head: ResponseHead | null = null;
-  #headerLines: [string, string][] | null = null;
   #state: 'open' | 'ended' | 'aborted' = 'open';
   #framing: Framing = Framing.NONE;
   /** No bytes of a body are sent: HEAD, 204, 304. */
@@ -90,10 +100,8 @@ export class HttpResponse {
   #offset = 0;
   #total = 0;
   #onAborted: (() => void) | null = null;
-  #onWritable: ((offset: number) => boolean) | null = null;
-  #reader: BodyReader | null = null;
-  /** The request of an async handler. */
-  #request: HttpRequest | null = null;
+  /** What few responses need; null: nothing of it. */
+  #extras: Extras | null = null;
   /** Fields of the user. */
   // As in uWebSockets.js, whose users keep what belongs to a request on its response.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -133,8 +141,9 @@ export class HttpResponse {
     const text = typeof value === 'number' ? String(value) : textOf(value);
     head.writeHeader(name, text);
     if (this.#owner.isHandshake) {
-      this.#headerLines ??= [];
-      this.#headerLines.push([name, text]);
+      const extras = this.#getExtras();
+      extras.headerLines ??= [];
+      extras.headerLines.push([name, text]);
     }
     return this;
   }
@@ -172,12 +181,16 @@ export class HttpResponse {
    */
   end(body: RecognizedString = '', closeConnection = false): this {
     this.#assertOpen();
+    if (this.#head === null && this.#framing === Framing.NONE && !closeConnection && this.#endPlain(body)) {
+      return this.#finish(false);
+    }
     const isText = typeof body === 'string';
     const bytes = isText ? NO_BYTES : bytesOf(body);
     const length = isText ? textPort.byteLength(body) : bytes.length;
     if (this.#framing !== Framing.NONE) return this.#endStream(body, length, closeConnection);
-    const close = this.#sendHead(length, closeConnection, true);
-    if (!this.#isBodiless && length > 0) {
+    const isInHead = isText && length === body.length && length <= MAX_PLAIN_BODY;
+    const close = this.#sendHead(length, closeConnection, true, isInHead ? body : '');
+    if (!isInHead && !this.#isBodiless && length > 0) {
       if (isText) writeText(this.#transport, body, length);
       else writeBytes(this.#transport, bytes);
     }
@@ -237,7 +250,7 @@ export class HttpResponse {
    */
   onWritable(callback: (offset: number) => boolean): this {
     this.#assertOpen();
-    this.#onWritable = checkFunction('onWritable', callback);
+    this.#getExtras().onWritable = checkFunction('onWritable', callback);
     return this;
   }
 
@@ -326,7 +339,7 @@ export class HttpResponse {
       key: textOf(secWebSocketKey),
       protocol: textOf(secWebSocketProtocol),
       extensions: textOf(secWebSocketExtensions),
-      headerLines: this.#headerLines ?? [],
+      headerLines: this.#extras?.headerLines ?? [],
     });
   }
 
@@ -376,7 +389,7 @@ export class HttpResponse {
 
   #read(reader: BodyReader): this {
     this.#assertOpen();
-    this.#reader = reader;
+    this.#getExtras().reader = reader;
     this.#owner.bodyWanted(this);
     return this;
   }
@@ -403,6 +416,20 @@ export class HttpResponse {
     this.#total = length;
   }
 
+  /** Returns false when the response is not of the plain kind. */
+  #endPlain(body: RecognizedString): boolean {
+    if (this.#method === 'HEAD' || !this.#owner.keepAlive) return false;
+    if (typeof body === 'string') {
+      if (body.length * 3 > MAX_PLAIN_BODY) return false;
+      writePlainText(this.#transport, body);
+      return true;
+    }
+    const bytes = bytesOf(body);
+    if (bytes.length > MAX_PLAIN_BODY) return false;
+    writePlainBytes(this.#transport, bytes);
+    return true;
+  }
+
   #endStream(body: RecognizedString, length: number, closeConnection: boolean): this {
     if (this.#framing === Framing.SIZED && this.#offset + length !== this.#total) {
       throw misuse(
@@ -414,8 +441,13 @@ export class HttpResponse {
     return this.#finish(closeConnection || !this.#owner.keepAlive);
   }
 
-  /** Returns whether the connection ends behind this response. `isBody`: `length` bytes follow. */
-  #sendHead(length: number, closeConnection: boolean, isBody: boolean): boolean {
+  /**
+   * Returns whether the connection ends behind this response.
+   *
+   * @param isBody `length` bytes follow
+   * @param body ASCII that is to leave with the head
+   */
+  #sendHead(length: number, closeConnection: boolean, isBody: boolean, body = ''): boolean {
     const head = this.#openHead('end');
     const { contentLength } = head;
     this.#isBodiless = !allowsBody(this.#method, head.status);
@@ -425,7 +457,8 @@ export class HttpResponse {
       );
     }
     const close = closeConnection || head.close || !this.#owner.keepAlive;
-    writeLatin1(this.#transport, head.finish(length, httpDate(), close));
+    const text = head.finish(length, httpDate(), close);
+    writeLatin1(this.#transport, this.#isBodiless ? text : text + body);
     this.#returnHead();
     return close;
   }
@@ -440,14 +473,17 @@ export class HttpResponse {
   /** What a user keeps of this object is to keep nothing else alive. */
   #release(): void {
     this.#onAborted = null;
-    this.#onWritable = null;
-    this.#reader = null;
-    this.#headerLines = null;
-    if (this.#request !== null) {
-      expire(this.#request);
-      this.#request = null;
+    const extras = this.#extras;
+    if (extras !== null) {
+      this.#extras = null;
+      if (extras.request !== null) expire(extras.request);
     }
     this.#returnHead();
+  }
+
+  #getExtras(): Extras {
+    this.#extras ??= new Extras();
+    return this.#extras;
   }
 
   #returnHead(): void {
@@ -487,9 +523,9 @@ export class HttpResponse {
     isOpen = (response) => response.#state === 'open';
     hasBegun = (response) => response.#framing !== Framing.NONE;
     canAnswerLater = (response) => response.#onAborted !== null;
-    readerOf = (response) => response.#reader;
+    readerOf = (response) => response.#extras?.reader ?? null;
     keepWith = (response, request) => {
-      response.#request = request;
+      response.#getExtras().request = request;
     };
     markEnded = (response) => {
       response.#state = 'ended';
@@ -503,7 +539,7 @@ export class HttpResponse {
       callback?.();
     };
     writable = (response) => {
-      const callback = response.#onWritable;
+      const callback = response.#extras?.onWritable ?? null;
       if (callback === null || response.#state !== 'open') return;
       const result: unknown = callback(response.#offset);
       if (typeof result === 'boolean') return;

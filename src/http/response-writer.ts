@@ -234,6 +234,7 @@ export class ResponseHead {
 }
 
 function statusLine(status: string): string {
+  if (status === '200 OK') return 'HTTP/1.1 200 OK\r\n';
   const code = Number(status.slice(0, 3));
   const shaped = isDecimal(status.slice(0, 3)) && code >= 100 && code <= 999;
   if (!shaped || (status.length > 3 && status[3] !== ' ') || !isFieldValue(status)) {
