@@ -1,7 +1,9 @@
+import { Counter } from '../net/counter.ts';
 import type { Transport } from '../net/transport.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 import type { BusSubscriber } from '../shard/bus-subscriber.ts';
+import { FragmentState } from './fragment-state.ts';
 import { WebSocket } from './web-socket.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
@@ -33,6 +35,10 @@ export class Session extends Connection implements BusSubscriber {
   expiresAt = 0;
   /** Second a closing connection is cut off; 0: it is open. */
   cutOffAt = 0;
+  outgoing: FragmentState = FragmentState.NONE;
+  /** Frames published meanwhile. */
+  held: Uint8Array[] | null = null;
+  heldBytes = 0;
   /** A message that is sent in fragments is under way, compressed. */
   isDeflating = false;
 
@@ -48,7 +54,37 @@ export class Session extends Connection implements BusSubscriber {
   }
 
   get isOverLimit(): boolean {
-    return this.transport.blocked && this.route.isOverLimit(this);
+    return (this.transport.blocked || this.heldBytes > 0) && this.route.isOverLimit(this);
+  }
+
+  /** Bytes that wait in user space. */
+  get bufferedAmount(): number {
+    return this.transport.bufferedAmount + this.heldBytes;
+  }
+
+  get isHolding(): boolean {
+    return this.outgoing === FragmentState.BEGUN;
+  }
+
+  hold(frame: Uint8Array): void {
+    this.held ??= [];
+    this.held.push(new Uint8Array(frame));
+    this.heldBytes += frame.length;
+  }
+
+  /** The message in fragments is done: sends what was held. */
+  releaseHeld(): void {
+    const { held, transport } = this;
+    if (held === null) return;
+    this.held = null;
+    this.heldBytes = 0;
+    for (const frame of held) {
+      const at = transport.reserve(frame.length);
+      transport.bytes.set(frame, at);
+      transport.commit(frame.length);
+      this.route.shard.count(Counter.DELIVERED);
+      this.route.shard.count(Counter.MESSAGES_OUT);
+    }
   }
 
   /** It was agreed, and its route wants it: messages may be sent compressed. */

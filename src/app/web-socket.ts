@@ -6,6 +6,7 @@ import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
 import { sendDeflated } from './deflated-frames.ts';
+import { FragmentState } from './fragment-state.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from './recognized-string.ts';
 import type { Session } from './session.ts';
 
@@ -19,6 +20,9 @@ export const SendStatus = {
   DROPPED: 2,
 } as const;
 export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus];
+
+/** Bytes of a message in fragments that may wait beyond `maxBackpressure`; with more the connection is closed. */
+const MAX_FRAGMENTS_QUEUED = 64 * 1024 * 1024;
 
 /** Ends the object's access to its connection. */
 export let detach: (ws: WebSocket) => void;
@@ -41,28 +45,25 @@ export class WebSocket<UserData = unknown> {
    *   message has `compressionThreshold` bytes, and it becomes shorter
    */
   send(message: RecognizedString, isBinary = false, compress = false): SendStatus {
-    return sendFrame(
-      this.#live(),
-      FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT),
-      message,
-      isBinary,
-      compress,
-    );
+    const session = this.#live();
+    if (session.isHolding) throw inFragments('send');
+    return sendFrame(session, FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message, isBinary, compress);
   }
 
   /**
-   * Starts a message that is sent in fragments.
+   * Starts a message that is sent in fragments. Until `sendLastFragment` nothing but pings, fragments and a Close frame
+   * can be sent; what is published to this socket waits. `maxBackpressure` is judged here, for the whole message: if it
+   * is dropped, so are its other fragments.
    *
    * @param compress compress the whole message, when the route has a compressor and the peer agreed
    */
   sendFirstFragment(message: RecognizedString, isBinary = false, compress = false): SendStatus {
-    return sendFrame(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
+    return sendFirst(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
   }
 
   /** @param _compress has no effect: all fragments are compressed, or none, as the first one says (RFC 7692 §6.1) */
   sendFragment(message: RecognizedString, _compress = false): SendStatus {
-    const session = this.#live();
-    return sendFrame(session, Opcode.CONTINUATION, message, true, session.isDeflating);
+    return sendNext(this.#live(), 'sendFragment', Opcode.CONTINUATION, message);
   }
 
   /**
@@ -71,8 +72,7 @@ export class WebSocket<UserData = unknown> {
    * @param _compress has no effect, see sendFragment
    */
   sendLastFragment(message: RecognizedString, _compress = false): SendStatus {
-    const session = this.#live();
-    return sendFrame(session, FIN | Opcode.CONTINUATION, message, true, session.isDeflating);
+    return sendNext(this.#live(), 'sendLastFragment', FIN | Opcode.CONTINUATION, message);
   }
 
   /** Sends a ping of at most 125 bytes. */
@@ -164,7 +164,7 @@ export class WebSocket<UserData = unknown> {
 
   /** Bytes, framing included, that wait in user space because the kernel does not take them. */
   getBufferedAmount(): number {
-    return this.#live().transport.bufferedAmount;
+    return this.#live().bufferedAmount;
   }
 
   /** The peer's address: 4 bytes, or 16 for IPv6. */
@@ -214,7 +214,7 @@ function sendFrame(
     bus.settle(session);
     if (!session.isOpen) return SendStatus.DROPPED;
   }
-  if (session.isOverLimit) {
+  if (session.isOverLimit && (firstByte & 0x0f) !== Opcode.CONTINUATION) {
     route.drop(session, bytesOf(message), isBinary);
     return SendStatus.DROPPED;
   }
@@ -224,6 +224,56 @@ function sendFrame(
   else sender.bytes(transport, firstByte, bytesOf(message));
   transport.io.counters[Counter.MESSAGES_OUT]!++;
   return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;
+}
+
+function sendFirst(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+  compress: boolean,
+): SendStatus {
+  if (session.isHolding) throw inFragments('sendFirstFragment');
+  const status = sendFrame(session, firstByte, message, isBinary, compress);
+  session.outgoing = status === SendStatus.DROPPED ? FragmentState.SKIPPED : FragmentState.BEGUN;
+  return status;
+}
+
+function sendNext(
+  session: Session,
+  method: string,
+  firstByte: number,
+  message: RecognizedString,
+): SendStatus {
+  const { outgoing, route } = session;
+  if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
+  if (outgoing === FragmentState.NONE) {
+    throw new MillraceError('MILLRACE_APP_STATE', `ws.${method}: call sendFirstFragment() first`);
+  }
+  const isLast = (firstByte & FIN) !== 0;
+  if (outgoing === FragmentState.SKIPPED) {
+    if (isLast) session.outgoing = FragmentState.NONE;
+    return SendStatus.DROPPED;
+  }
+  // It cannot be sent without this part, and nothing else can be sent before it is done.
+  if (session.bufferedAmount > route.behavior.maxBackpressure + MAX_FRAGMENTS_QUEUED && session.isOverLimit) {
+    route.shard.count(Counter.DROPPED);
+    session.transport.destroy();
+    return SendStatus.DROPPED;
+  }
+  const status = sendFrame(session, firstByte, message, true, session.isDeflating);
+  if (isLast) {
+    session.outgoing = FragmentState.NONE;
+    session.releaseHeld();
+  }
+  return status;
+}
+
+function inFragments(method: string): MillraceError {
+  return new MillraceError(
+    'MILLRACE_APP_STATE',
+    `ws.${method}: a message in fragments is under way; end it with sendLastFragment() first`,
+  );
 }
 
 function tooLong(what: string, length: number): MillraceError {

@@ -277,7 +277,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   isOverLimit(session: Session): boolean {
     const { maxBackpressure } = this.behavior;
-    return maxBackpressure !== 0 && session.transport.bufferedAmount > maxBackpressure;
+    return maxBackpressure !== 0 && session.bufferedAmount > maxBackpressure;
   }
 
   /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
@@ -310,6 +310,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   #close(session: Session, code: number, message: ArrayBuffer | string): void {
     if (session.isClosed) return;
     session.isClosed = true;
+    session.held = null;
+    session.heldBytes = 0;
     this.shard.count(Counter.CLOSED);
     if (session.canDeflate) this.shard.bus.forms!.remove(session.deflateBits);
     if (session.subscriptions !== null) {

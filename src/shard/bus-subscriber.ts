@@ -8,6 +8,10 @@ export interface BusSubscriber extends Subscriber {
   readonly isOpen: boolean;
   /** So much waits for it already that its route drops messages. */
   readonly isOverLimit: boolean;
+  /** A message that it is sent in fragments is under way: others must wait (RFC 6455 §5.4). */
+  readonly isHolding: boolean;
+  /** Keeps a copy of a frame until that message is done. */
+  hold(frame: Uint8Array): void;
   /** The flush that served it last. */
   flushMark: number;
   /** The batch whose first `batchCursor` messages it has got, or is not to get, already. */

@@ -271,6 +271,10 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
         refused.push(subscriber);
         continue;
       }
+      if (subscriber.isHolding) {
+        subscriber.hold(frame);
+        continue;
+      }
       const form = compressed?.[subscriber.deflateBits] ?? null;
       if (form !== null) subscriber.noteForeign();
       subscriber.transport.writeShared(form ?? frame, null);
@@ -318,6 +322,10 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const messages = messagesFor(subscriber, dirty, isFlushing);
     const { length } = messages;
     if (length === 0) return;
+    if (subscriber.isHolding) {
+      hold(subscriber, batch, messages, cursor);
+      return;
+    }
     const first = messages[0]!;
     const last = messages[length - 1]!;
     const { transport } = subscriber;
@@ -374,6 +382,22 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   #count(messages: number): void {
     this.#counters[Counter.DELIVERED]! += messages;
     this.#counters[Counter.MESSAGES_OUT]! += messages;
+  }
+}
+
+/** Has a subscriber keep its messages of a batch, from `cursor` on, as they are. */
+function hold<S extends BusSubscriber>(
+  subscriber: S,
+  batch: TurnBatch<S>,
+  messages: readonly number[],
+  cursor: number,
+): void {
+  for (let i = indexOf(messages, cursor), { length } = messages; i < length && subscriber.isOpen; i++) {
+    const message = messages[i]!;
+    if (batch.senderOf(message) === subscriber) continue;
+    const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
+    if (subscriber.isOverLimit) subscriber.drop(frame, batch.isBinary(message));
+    else subscriber.hold(frame);
   }
 }
 

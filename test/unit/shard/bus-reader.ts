@@ -86,6 +86,7 @@ const context: TransportContext = {
 
 /** A subscriber with a real transport over a socket that exists in memory only. */
 export class BusReader implements BusSubscriber {
+  readonly isHolding = false;
   subscriptions: Set<Topic<Subscriber>> | null = null;
   flushMark = 0;
   batchEpoch = 0;
@@ -135,6 +136,10 @@ export class BusReader implements BusSubscriber {
   /** The memory that each of these writes was made from. */
   get memories(): readonly ArrayBufferLike[] {
     return this.#handle.memories;
+  }
+
+  hold(): void {
+    throw new Error('it sends no fragments');
   }
 
   drop(frame: Uint8Array): void {
