@@ -58,6 +58,12 @@ export type { RecognizedString } from './app/recognized-string.ts';
 export { type CloseOptions, type ProfileOptions, type ServeOptions, Server, serve } from './app/serve.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';
 export type { TlsOptions } from './app/tls-options.ts';
+export type {
+  CompressOptions,
+  us_listen_socket,
+  us_socket,
+  us_socket_context_t,
+} from './app/type-names.ts';
 export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';

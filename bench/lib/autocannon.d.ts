@@ -1,0 +1,21 @@
+/** What the HTTP benchmark uses of autocannon, which has no types of its own. */
+declare module 'autocannon' {
+  interface Options {
+    url: string;
+    connections: number;
+    /** Seconds. */
+    duration: number;
+    /** Every other body is a mismatch. */
+    expectBody: string;
+  }
+  interface Result {
+    errors: number;
+    mismatches: number;
+    non2xx: number;
+  }
+  interface Load extends PromiseLike<Result> {
+    on(event: 'response', listener: () => void): this;
+    stop(): void;
+  }
+  export default function autocannon(options: Options): Load;
+}

@@ -1,0 +1,13 @@
+import type { ListenSocket } from './app.ts';
+import type { UpgradeContext } from './behavior.ts';
+
+/** The names that programs for uWebSockets.js have for types of this package. */
+
+/** A mask of compression constants. */
+export type CompressOptions = number;
+/** What the callback of `listen` gets. */
+export type us_listen_socket = ListenSocket;
+/** What `us_socket_local_port` takes. */
+export type us_socket = ListenSocket;
+/** The third argument of an `upgrade` handler. */
+export type us_socket_context_t = UpgradeContext;
