@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byteByByte, chunksOf, Random } from '../support/chunked.ts';
 import { inParallel } from '../support/hostile-client.ts';
 import { exchange } from '../support/http-client.ts';
-import { type EchoServer, send, startEcho } from '../support/http-echo.ts';
+import { send, startEchoIn } from '../support/http-echo.ts';
 import { badBodies, badHeads, type GoodRow, goodRequests, type HttpRow } from '../support/http-rows.ts';
+import { MODES } from '../support/server.ts';
 
 /** Requests of RELIABILITY's kind, over real sockets: in one write, byte by byte, and cut in two. */
 
@@ -21,6 +22,8 @@ interface Variant<Row extends HttpRow> {
   readonly pieces: readonly Uint8Array[];
   readonly pause: number;
 }
+
+type EchoServer = Awaited<ReturnType<typeof startEchoIn>>;
 
 let next = 0;
 
@@ -82,10 +85,10 @@ async function serviceOf(server: EchoServer, variant: Variant<GoodRow>): Promise
 
 const CLOSING = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 
-describe('requests over real sockets', () => {
+describe.each(MODES)('requests over real sockets, in %s', (mode) => {
   let server: EchoServer;
-  beforeAll(() => {
-    server = startEcho();
+  beforeAll(async () => {
+    server = await startEchoIn(mode);
   });
   afterAll(() => server.running.stop());
 

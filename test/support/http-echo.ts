@@ -1,6 +1,7 @@
+import { getInteger } from 'millrace';
 import { sleep } from './deadline.ts';
 import { HostileClient } from './hostile-client.ts';
-import { type Running, startApp } from './server.ts';
+import { type Mode, type Running, startApp, startModule } from './server.ts';
 
 /** An App that answers every method and path with the body it got, and remembers what it was asked. */
 export interface EchoServer {
@@ -22,6 +23,14 @@ export function startEcho(options?: Parameters<typeof startApp>[1]): EchoServer 
     });
   }, options);
   return { running, paths };
+}
+
+/** The same in either mode. The paths are looked up in the key-value store, which all shards share. */
+export async function startEchoIn(
+  mode: Mode,
+): Promise<{ running: Running; paths: { has(path: string): boolean } }> {
+  const running = await startModule(mode, 'echo-paths-app.js');
+  return { running, paths: { has: (path) => getInteger(path, 'paths') === 1 } };
 }
 
 /** What came back until the server ended the connection, or stayed silent for `quiet` ms. */
