@@ -99,11 +99,13 @@ function targetsOf(log: string, isPassedOn: (fields: string[]) => boolean): stri
 }
 
 function start(program: string, args: string[], output: 'ignore' | 'pipe'): ChildProcess {
-  const found = spawnSync(program, ['-v']);
+  // Where Debian puts them, and not on everybody's path.
+  const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` };
+  const found = spawnSync(program, ['-v'], { env });
   if (found.error !== undefined) {
     throw new Error(`${program} is not installed. On Debian: apt-get install nginx-light haproxy`);
   }
-  return spawn(program, args, { stdio: ['ignore', output, 'inherit'] });
+  return spawn(program, args, { env, stdio: ['ignore', output, 'inherit'] });
 }
 
 async function running(
