@@ -15,11 +15,14 @@ import {
   WriteWrap,
 } from './node-internals.ts';
 
-/** Bytes that wait for the write in flight before this counts as backpressure. */
-const MAX_HELD = 64 * 1024;
+/**
+ * Bytes of a turn that may wait for the write in flight before they count as backpressure: the kernel would have
+ * taken about as many.
+ */
+const MAX_HELD = 192 * 1024;
 
-/** Ciphertext that goes to the kernel at a time is ten buffers of 16 KiB; of a longer write a part waits here. */
-const MAX_AT_ONCE = 128 * 1024;
+/** With this many waiting for the turn's end no more is read in it: echoes go out as they come in. */
+const REST_AT = 64 * 1024;
 
 /** ALPN (RFC 7301): the only protocol there is here, in wire format. */
 const HTTP_1_1 = Uint8Array.of(8, ...Buffer.from('http/1.1'));
@@ -59,6 +62,8 @@ export class TlsStream implements SocketHandle {
   readonly #tls: OwnedTlsHandle;
   readonly #events: TlsEvents;
   #isReading = false;
+  /** Reading goes on when the write in flight is complete. */
+  #isResting = false;
   #isClosed = false;
   #isSecure = false;
   #isWriting = false;
@@ -93,7 +98,7 @@ export class TlsStream implements SocketHandle {
   }
 
   get writeQueueSize(): number {
-    return this.#isClosed ? 0 : this.#tls.writeQueueSize + this.#heldBytes;
+    return this.#isClosed ? 0 : this.#tcp.writeQueueSize + this.#heldBytes;
   }
 
   /** The client came back with a session from before. */
@@ -119,7 +124,7 @@ export class TlsStream implements SocketHandle {
 
   readStart(): number {
     this.#isReading = true;
-    return this.#tls.readStart();
+    return this.#isResting ? 0 : this.#tls.readStart();
   }
 
   readStop(): number {
@@ -148,16 +153,15 @@ export class TlsStream implements SocketHandle {
   }
 
   writeBuffer(request: WriteRequest, view: Uint8Array): number {
-    let waits: boolean;
     if (this.#isWriting) {
       this.#held.push(new Uint8Array(view));
       this.#heldBytes += view.length;
-      waits = this.#heldBytes > MAX_HELD;
+      if (this.#heldBytes > REST_AT) this.#rest();
     } else {
       const error = this.#write(view);
       if (error !== 0) return error;
-      waits = this.#tcp.writeQueueSize > 0 || view.length > MAX_AT_ONCE;
     }
+    const waits = this.#tcp.writeQueueSize > 0 || this.writeQueueSize > MAX_HELD;
     if (waits) this.#waiting = request;
     streamBaseState[kLastWriteWasAsync] = waits ? 1 : 0;
     return 0;
@@ -192,7 +196,8 @@ export class TlsStream implements SocketHandle {
     // (RFC 8446 §6.1). libuv stops to read at a FIN, and only then.
     if (this.#isClosed) return;
     const isEnd = streamBaseState[kReadBytesOrError] === UV_EOF;
-    if (isEnd && this.#isReading && this.#tcp.readStart() !== UV_EALREADY) this.#failRead(UV_ECONNRESET);
+    if (isEnd && this.#isReading && !this.#isResting && this.#tcp.readStart() !== UV_EALREADY)
+      this.#failRead(UV_ECONNRESET);
     else this.onread();
   }
 
@@ -202,6 +207,7 @@ export class TlsStream implements SocketHandle {
     const error = status === 0 && this.#heldBytes > 0 ? this.#writeHeld() : status;
     if (error !== 0) this.#failWrite(error);
     else if (!this.#isWriting) this.#allWritten();
+    if (this.#isResting && !this.#isClosed) this.#goOn();
   }
 
   serverNameSeen(name: string): void {
@@ -247,6 +253,18 @@ export class TlsStream implements SocketHandle {
     this.#held = [];
     this.#heldBytes = 0;
     return this.#write(bytes);
+  }
+
+  /** Unless the peer has to read first: it may want to write all it has before. */
+  #rest(): void {
+    if (!this.#isReading || this.#isResting || this.#tcp.writeQueueSize > 0) return;
+    this.#isResting = true;
+    this.#tls.readStop();
+  }
+
+  #goOn(): void {
+    this.#isResting = false;
+    if (this.#isReading) this.#tls.readStart();
   }
 
   #allWritten(): void {

@@ -18,10 +18,8 @@ beforeAll(async () => {
   writeFileSync(keyFile, key);
   writeFileSync(certFile, cert);
   browser = await launchChromium();
-  server = new MillraceProcess([
-    ...['serve', example('chat.js'), '--port', '0', '--shards', '2'],
-    ...['--key', keyFile, '--cert', certFile],
-  ]);
+  const flags = ['--port', '0', '--shards', '2', '--key', keyFile, '--cert', certFile];
+  server = new MillraceProcess(['serve', example('chat.js'), ...flags]);
   await server.ready();
 });
 

@@ -5,6 +5,7 @@ import { binary, pattern, ping, SAMPLE_KEY, text } from '../support/frame-bytes.
 import { framesBytes } from '../support/frame-reader.ts';
 import { closeCodeOf, type RawClient, type ServerFrame } from '../support/raw-client.ts';
 import { Route } from '../support/route.ts';
+import { tlsMode } from '../support/tls-mode.ts';
 
 const LIMIT = 256 * 1024;
 const SIZE = 16_000;
@@ -122,7 +123,11 @@ describe('a client that does not read', () => {
     using route = new Route({ maxBackpressure: 0, maxPingsPerSecond: 1_000_000 });
     const { ws, client } = await route.pair();
     client.pause();
-    while (ws.send(numbered(0), true) === SendStatus.SUCCESS);
+    // Over TLS some of it is in user space before the kernel has seen it.
+    do {
+      while (ws.send(numbered(0), true) === SendStatus.SUCCESS);
+      await sleep(5);
+    } while (ws.getBufferedAmount() === 0);
     const before = ws.getBufferedAmount();
     const pings = Array.from({ length: 1000 }, (_, i) => ping(`${i}`.padStart(125, '.')));
     client.send(...pings);
@@ -207,12 +212,14 @@ describe('a client that does not read', () => {
   });
 
   test('that floods an echo costs no more than the limit', async () => {
+    // Over TLS what was sent in this turn may wait beside it.
+    const slack = tlsMode.isOn ? 256 * 1024 : 0;
     let echoed = 0;
     let drops = 0;
     using route = new Route({
       message: (ws, message, isBinary) => {
         if (ws.send(message, isBinary) !== SendStatus.DROPPED) echoed++;
-        expect(ws.getBufferedAmount()).toBeLessThanOrEqual(64 * 1024 + 1100);
+        expect(ws.getBufferedAmount()).toBeLessThanOrEqual(64 * 1024 + 1100 + slack);
       },
       dropped: () => void drops++,
     });

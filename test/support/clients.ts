@@ -1,6 +1,7 @@
-import { WebSocket as UndiciWebSocket } from 'undici';
+import { Agent, WebSocket as UndiciWebSocket } from 'undici';
 import { type ClientOptions, WebSocket as WsWebSocket } from 'ws';
 import { Mailbox, within } from './deadline.ts';
+import { SERVER_CERTIFICATE, tlsMode } from './tls-mode.ts';
 
 export interface Closed {
   readonly code: number;
@@ -31,7 +32,13 @@ export class Client<S extends Socket = WsWebSocket> {
 
   /** Connects with the client of `ws`. Rejects with its error when the handshake is refused. */
   static connect(url: string, options: ClientOptions = {}, protocols: string[] = []): Promise<Client> {
-    return Client.#open(new WsWebSocket(url, protocols, { perMessageDeflate: false, ...options }));
+    return Client.#open(
+      new WsWebSocket(url, protocols, {
+        perMessageDeflate: false,
+        ...(tlsMode.isOn ? { ca: SERVER_CERTIFICATE.cert } : {}),
+        ...options,
+      }),
+    );
   }
 
   /** Connects with the client of undici, which is that of Node.js and follows the browsers' rules. */
@@ -40,7 +47,10 @@ export class Client<S extends Socket = WsWebSocket> {
     headers: Record<string, string> = {},
     protocols: string[] = [],
   ): Promise<Client<UndiciWebSocket>> {
-    return Client.#open(new UndiciWebSocket(url, { protocols, headers }));
+    const dispatcher = tlsMode.isOn
+      ? { dispatcher: new Agent({ connect: { ca: SERVER_CERTIFICATE.cert } }) }
+      : {};
+    return Client.#open(new UndiciWebSocket(url, { protocols, headers, ...dispatcher }));
   }
 
   static async #open<S extends Socket & EventSource>(socket: S): Promise<Client<S>> {

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { DEADLINE, sleep } from './deadline.ts';
 import { type Frame, readFrames } from './frame-reader.ts';
 import { HOST } from './server.ts';
+import { securedInTlsMode } from './tls-mode.ts';
 
 export const HANDSHAKE_FIELDS: readonly string[] = [
   'Host: x',
@@ -39,6 +40,7 @@ export class HostileClient {
   /** Those that are open. */
   static readonly live = new Set<HostileClient>();
   readonly socket: Socket;
+  readonly #tcp: Socket;
   /** Bytes of the response head of `upgrade`, with its empty line. */
   head = '';
   /** The server's FIN was read. */
@@ -53,8 +55,9 @@ export class HostileClient {
   #waiters: Waiter[] = [];
   #headLength = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, tcp: Socket = socket) {
     this.socket = socket;
+    this.#tcp = tcp;
     HostileClient.live.add(this);
     socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
@@ -78,16 +81,17 @@ export class HostileClient {
   /** Connects. Rejects when the connection is refused. */
   static async open(port: number, options: ConnectFrom = {}): Promise<HostileClient> {
     const { from, to = HOST } = options;
-    const socket = connect({
+    const tcp = connect({
       port,
       host: to,
       allowHalfOpen: true,
       noDelay: true,
       ...(from === undefined ? {} : { localAddress: from }),
     });
-    const client = new HostileClient(socket);
+    const { socket, ready } = securedInTlsMode(tcp);
+    const client = new HostileClient(socket, tcp);
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
+      socket.once(ready, resolve);
       socket.once('error', reject);
     });
     return client;
@@ -189,7 +193,7 @@ export class HostileClient {
 
   /** Closes with RST. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
   }
 
   #notify(): void {

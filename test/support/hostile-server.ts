@@ -1,6 +1,7 @@
-import { App, type ServeOptions, type Server, serve, type TemplatedApp } from 'millrace';
+import { App, type ServeOptions, type Server, SSLApp, serve, type TemplatedApp } from 'millrace';
 import { DEADLINE } from './deadline.ts';
 import { HOST } from './server.ts';
+import { tlsMode, tlsOptions } from './tls-mode.ts';
 
 /** What the handlers of the fixture count, in memory all threads share. */
 export const Tally = { OPENED: 0, CLOSED: 1, MESSAGES: 2, REQUESTS: 3 } as const;
@@ -93,6 +94,7 @@ export async function startServe(options: Partial<ServeOptions> = {}): Promise<T
     onCrash: (_shard, error) => {
       crashes.push(error);
     },
+    ...(tlsMode.isOn ? { tls: tlsOptions() } : {}),
     ...options,
   });
   return new Target(data, server.port, server, crashes, () => server.close({ drain: 0 }));
@@ -104,7 +106,7 @@ type FixtureModule = (app: TemplatedApp, shard: { index: number; count: number; 
 export async function startApp(limits: Limits = {}): Promise<Target> {
   const data = newData();
   const { default: run } = (await import(FIXTURE.href)) as { default: FixtureModule };
-  const app = App(limits);
+  const app = tlsMode.isOn ? SSLApp({ ...tlsOptions(), ...limits }) : App(limits);
   run(app, { index: 0, count: 1, data });
   const port = await new Promise<number>((resolve, reject) => {
     setTimeout(reject, DEADLINE, new Error('no callback of listen')).unref();

@@ -3,6 +3,7 @@ import { DEADLINE, within } from './deadline.ts';
 import { close as closeFrame, type FrameSpec, SAMPLE_KEY } from './frame-bytes.ts';
 import { framesBytes, readHead } from './frame-reader.ts';
 import { HOST } from './server.ts';
+import { securedInTlsMode } from './tls-mode.ts';
 
 /** A frame as it came from the server. */
 export interface ServerFrame {
@@ -47,6 +48,7 @@ export function handshakeText(path = '/', headers: Record<string, string | null>
 /** A TCP connection, byte by byte: for what proper clients never do. */
 export class RawClient {
   readonly socket: Socket;
+  readonly #tcp: Socket;
   /** permessage-deflate was agreed: messages may have RSV1. */
   allowsRsv1 = false;
   #joined: Buffer = Buffer.alloc(0);
@@ -59,8 +61,9 @@ export class RawClient {
   #wake: (() => void) | null = null;
   readonly #closed: Promise<void>;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, tcp: Socket) {
     this.socket = socket;
+    this.#tcp = tcp;
     this.#closed = new Promise((resolve) => {
       socket.on('close', () => {
         resolve();
@@ -79,14 +82,15 @@ export class RawClient {
   }
 
   static async connect(port: number, options: ConnectOptions = {}): Promise<RawClient> {
-    const socket = connect({ port, host: HOST, noDelay: true, ...options });
+    const tcp = connect({ port, host: HOST, noDelay: true, ...options });
+    const { socket, ready } = securedInTlsMode(tcp);
     await within(
       new Promise<void>((resolve, reject) => {
-        socket.once('connect', resolve).once('error', reject);
+        socket.once(ready, resolve).once('error', reject);
       }),
       'a connection',
     );
-    return new RawClient(socket);
+    return new RawClient(socket, tcp);
   }
 
   /** A connection after its WebSocket handshake. */
@@ -141,7 +145,7 @@ export class RawClient {
 
   /** Ends with RST. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
   }
 
   destroy(): void {

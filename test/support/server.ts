@@ -1,4 +1,13 @@
-import { App, type AppModule, type AppOptions, type Server, serve, type TemplatedApp } from 'millrace';
+import {
+  App,
+  type AppModule,
+  type AppOptions,
+  type Server,
+  SSLApp,
+  serve,
+  type TemplatedApp,
+} from 'millrace';
+import { tlsMode, tlsOptions } from './tls-mode.ts';
 
 /** The two ways to run an app: in the thread that calls, or on shards behind an acceptor. */
 export const MODES = ['one thread', 'two shards'] as const;
@@ -24,20 +33,25 @@ export interface Running {
 export async function startModule(mode: Mode, fixture: string, data: unknown = null): Promise<Running> {
   const url = new URL(`../integration/fixtures/${fixture}`, import.meta.url);
   if (mode === 'two shards') {
-    const server = await serve({ app: url, port: 0, host: HOST, shards: 2, data });
+    const tls = tlsMode.isOn ? { tls: tlsOptions() } : {};
+    const server = await serve({ app: url, port: 0, host: HOST, shards: 2, data, ...tls });
     return running(server.port, server, null, () => server.close({ drain: 0 }));
   }
   const module = (await import(url.href)) as { default: AppModule };
-  const app = App();
+  const app = newApp();
   await module.default(app, { index: 0, count: 1, data });
   return listening(app);
 }
 
 /** Runs routes in this thread. */
 export function startApp(routes: (app: TemplatedApp) => void, options?: AppOptions): Running {
-  const app = App(options);
+  const app = newApp(options);
   routes(app);
   return listening(app);
+}
+
+function newApp(options: AppOptions = {}): TemplatedApp {
+  return tlsMode.isOn ? SSLApp({ ...tlsOptions(), ...options }) : App(options);
 }
 
 function listening(app: TemplatedApp): Running {
@@ -57,7 +71,7 @@ export function running(
   server: Server | null,
   app: TemplatedApp | null,
   stop: () => Promise<void>,
-  secure: '' | 's' = '',
+  secure: '' | 's' = tlsMode.isOn ? 's' : '',
 ): Running {
   return {
     port,

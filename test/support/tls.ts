@@ -1,19 +1,11 @@
 import { once } from 'node:events';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { type AppModule, type AppOptions, type ServeOptions, SSLApp, serve, type TlsOptions } from 'millrace';
-import { type Certificate, makeCertificate } from './certificates.ts';
+import { type AppModule, type AppOptions, type ServeOptions, SSLApp, serve } from 'millrace';
 import { within } from './deadline.ts';
 import { HOST, type Mode, type Running, running } from './server.ts';
+import { SERVER_CERTIFICATE, tlsOptions } from './tls-mode.ts';
 
-/** The certificate of servers under test, for 127.0.0.1 and localhost. It signs itself: give it to clients as `ca`. */
-export const SERVER_CERTIFICATE: Certificate = makeCertificate('localhost', {
-  names: ['localhost', `IP:${HOST}`],
-  isAuthority: true,
-});
-
-export function tlsOptions({ key, cert }: Certificate = SERVER_CERTIFICATE): TlsOptions {
-  return { key_file_name: key, cert_file_name: cert };
-}
+export { SERVER_CERTIFICATE, tlsOptions } from './tls-mode.ts';
 
 /** Runs an app module of `fixtures/` with TLS, the same way in both modes. */
 export async function startTls(
