@@ -171,7 +171,7 @@ export class Dispatcher {
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {
     if (this.#domains.isEmpty) return this.routes;
     const { tls } = connection.transport;
-    const name = tls === null ? hostName(head.header('host')) : tls.serverName;
+    const name = tls === null || tls.isNameLost ? hostName(head.header('host')) : tls.serverName;
     return this.#domains.find(name) ?? this.routes;
   }
 

@@ -110,7 +110,6 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     handshake.isNamed = true;
     const entry = this.#find(name);
     if (entry === null) return null;
-    stream.domain = entry.name;
     handshake.requestsCertificate = entry.requestsCertificate;
     return entry;
   }

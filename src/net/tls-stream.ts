@@ -56,8 +56,8 @@ export class TlsStream implements SocketHandle {
   onread: () => void = ignore;
   /** The name the client asked for (RFC 6066 §3), in lower case; '' without one. */
   serverName = '';
-  /** The entry of the server names it matched, such as '*.example.com'; '' for none. */
-  domain = '';
+  /** A session of TLS 1.2 was resumed: OpenSSL does not say which name the client asked for, if any. */
+  isNameLost = false;
   readonly #tcp: TcpHandle;
   readonly #tls: OwnedTlsHandle;
   readonly #events: TlsEvents;
@@ -231,6 +231,7 @@ export class TlsStream implements SocketHandle {
     this.#isSecure = true;
     const name = this.#tls.getServername();
     if (typeof name === 'string') this.serverName = name.toLowerCase();
+    else this.isNameLost = this.isResumed;
     this.#events.onSecure(this);
   }
 

@@ -114,7 +114,7 @@ describe.each(MODES)('TLS under attack in %s', (mode) => {
       const socket = await connectTls(running.port, { maxVersion: 'TLSv1.2' });
       socket.on('error', () => {});
       expect(await requestOver(socket, '/')).toBe('home');
-      const over = once(socket, 'close');
+      const over = new Promise((resolve) => socket.on('close', resolve));
       socket.renegotiate({ rejectUnauthorized: false }, () => {});
       await within(over, 'the end of the connection');
     }

@@ -252,4 +252,24 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('sessions of %s', (version) => {
     expect(anew.isSessionReused()).toBe(false);
     anew.destroy();
   });
+
+  test('keep their name when resumed', async () => {
+    const names = { 'chat.example.com': tlsOptions(exact), '*.example.com': tlsOptions(wildcard) };
+    const data = { names, domains: Object.keys(names) };
+    const running = await start('two shards', data, { balance: 'round-robin' });
+    for (const [servername, domain] of [
+      ['chat.example.com', 'chat.example.com'],
+      ['mail.example.com', '*.example.com'],
+      ['other.test', ''],
+    ] as const) {
+      const open = { servername, rejectUnauthorized: false, ...options };
+      const first = await connectTls(running.port, open);
+      expect(await requestOver(first, '/domain', servername)).toBe(domain);
+      const session = await sessionOf(first);
+      const socket = await connectTls(running.port, { ...open, session });
+      expect(socket.isSessionReused()).toBe(true);
+      expect(await requestOver(socket, '/domain', servername)).toBe(domain);
+      socket.destroy();
+    }
+  });
 });

@@ -69,7 +69,7 @@ export async function fingerprintFor(port: number, servername: string): Promise<
 }
 
 /** The body of the answer to a GET. Rejects when the connection ends before. */
-export async function requestOver(socket: TLSSocket, path: string): Promise<string> {
+export async function requestOver(socket: TLSSocket, path: string, host = 'x'): Promise<string> {
   const answer = new Promise<string>((resolve, reject) => {
     let text = '';
     socket.on('data', (chunk: Buffer) => {
@@ -82,7 +82,7 @@ export async function requestOver(socket: TLSSocket, path: string): Promise<stri
       reject(new Error('the connection ended'));
     });
   });
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   try {
     return await within(answer, `the answer to GET ${path}`);
   } finally {
