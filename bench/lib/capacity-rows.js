@@ -24,8 +24,8 @@ export const MEMORY_ROWS = [
   {
     id: 'P15',
     title: 'memory of the server for each idle connection, from 1,000 to 10,000',
-    subject: 'app',
-    peers: [...PEERS, 'sharded'],
+    subject: 'sharded',
+    peers: [...PEERS, 'app'],
     work: { first: 1000, last: 10_000, settle: 2 },
     most: 2,
     extra: 6,

@@ -54,6 +54,10 @@ async function openUpTo(port, count) {
   }
 }
 
+function closeAll() {
+  for (const handle of handles.splice(0)) handle.close();
+}
+
 /**
  * The least memory that the server has in use after some time of rest.
  *
@@ -72,6 +76,10 @@ async function settledMemory({ serverPid, settle }) {
 /** @param {MemoryOptions} options */
 async function run(options) {
   const { port, first, last } = options;
+  // Twice: what a server makes once, compiled code and pools, is there before it counts.
+  await openUpTo(port, first);
+  closeAll();
+  await sleep(options.settle * 500);
   await openUpTo(port, first);
   const before = await settledMemory(options);
   await openUpTo(port, last);

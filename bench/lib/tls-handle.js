@@ -18,7 +18,7 @@ const CIPHERS = 'TLS_AES_128_GCM_SHA256';
 
 /**
  * TLS 1.3 over a connected handle, as a client, in the shape of a handle. Node.js completes each write in a later
- * phase of the loop, and takes no other before: with one message in flight that is never in the way.
+ * phase of the loop, and takes no other before. A reply can be faster than that: what it sets off then waits.
  *
  * @param {TcpHandle} tcp
  * @param {Buffer} receiveBuffer where every read lands
@@ -47,7 +47,8 @@ export function secure(tcp, receiveBuffer) {
 }
 
 /**
- * Says of a write what is true: its memory is free at once, as it was encrypted.
+ * Says of a write what is true: its memory is free at once, as it was encrypted. One that has to wait is kept; the
+ * memory of it must not change until then.
  *
  * @param {TlsHandle} tls
  * @returns {TcpHandle}
@@ -55,17 +56,26 @@ export function secure(tcp, receiveBuffer) {
 function plain(tls) {
   const writeBuffer = tls.writeBuffer.bind(tls);
   let isWriting = false;
-  tls.setNoDelay = () => 0;
-  tls.writeBuffer = (_request, bytes) => {
-    if (isWriting) throw new Error('a second write while one is in flight');
+  /** @type {Uint8Array[]} */
+  const waiting = [];
+  /** @param {Uint8Array} bytes */
+  const write = (bytes) => {
     const request = new WriteWrap();
     request.oncomplete = (status) => {
       isWriting = false;
       if (status !== 0) tls.onerror(new Error(`a write failed (${status})`));
+      const next = waiting.shift();
+      if (next !== undefined) write(next);
     };
     const error = writeBuffer(request, bytes);
     isWriting = error === 0 && isWritePending();
     return error;
+  };
+  tls.setNoDelay = () => 0;
+  tls.writeBuffer = (_request, bytes) => {
+    if (!isWriting) return write(bytes);
+    waiting.push(bytes);
+    return 0;
   };
   return tls;
 }

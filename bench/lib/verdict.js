@@ -89,7 +89,7 @@ export const CLIENT_LIMIT = 0.95;
  * the messages for each second of processor time of the server: it says how much faster the server is even where
  * the client was the limit.
  *
- * Repetitions that other programs disturbed are left out; where that leaves none, all are taken. `doubt` says why
+ * Repetitions that other programs disturbed are left out; where that leaves fewer than two, all are taken. `doubt` says why
  * the figure proves nothing: that, or a client that was the limit; '' when it does prove something.
  *
  * @typedef {Target & {
@@ -100,6 +100,9 @@ export const CLIENT_LIMIT = 0.95;
  *   doubt: string,
  * }} Verdict
  */
+
+/** Of one pair alone nobody knows whether the order made the difference. */
+const FEWEST_PAIRS = 2;
 
 /** @param {Figures | undefined} run */
 const isCalm = (run) => run === undefined || run.strangerShare < STRANGER_LIMIT;
@@ -114,7 +117,8 @@ export function judge(target, ours, theirs) {
   const { peer, metric, must, aim } = target;
   const pairs = ours.map((run, i) => /** @type {const} */ ([run, theirs[i]]));
   const calm = pairs.filter((pair) => pair.every(isCalm));
-  const taken = calm.length > 0 ? calm : pairs;
+  const isUndisturbed = calm.length >= Math.min(FEWEST_PAIRS, pairs.length);
+  const taken = isUndisturbed ? calm : pairs;
   /** @param {keyof Figures} name */
   const ratioOf = (name) =>
     summarize(taken.map(([run, other]) => (run[name] ?? Number.NaN) / (other?.[name] ?? Number.NaN)));
@@ -133,7 +137,7 @@ export function judge(target, ours, theirs) {
     cpuRatio: peer === undefined || !METRICS[metric].isByTime ? null : ratioOf('messagesPerServerSecond'),
     isMet,
     isAimReached,
-    doubt: Number.isNaN(value) ? 'no figure' : doubtOf(target, taken, calm.length > 0, isGood),
+    doubt: Number.isNaN(value) ? 'no figure' : doubtOf(target, taken, isUndisturbed, isGood),
   };
 }
 

@@ -11,7 +11,8 @@ runMacro({
   node bench/macro/memory.js [options]
 
   --rows P15            rows to run
-  --candidates ws,bun   servers to run beside millrace; of ws, bun, uws, sharded (acceptor, handoff and one shard)
+  --candidates ws,bun   servers to run beside millrace; of ws, bun, uws, app (millrace in one
+                        thread, without acceptor and handoff)
 `,
   client: 'memory-client.js',
   rows: MEMORY_ROWS,

@@ -26,12 +26,16 @@ describe('the verdict on a ratio', () => {
 
   test('leaves repetitions out that other programs disturbed', () => {
     const disturbed = { strangerShare: 0.5 };
-    expect(verdictOn([run(160), run(50, disturbed)], [run(100), run(100)])).toBe('met');
-    expect(verdictOn([run(160), run(160)], [run(100), run(10, disturbed)])).toBe('met');
+    const calm = [run(160), run(160)];
+    const ws = [run(100), run(100), run(100)];
+    expect(verdictOn([...calm, run(50, disturbed)], ws)).toBe('met');
+    expect(verdictOn([...calm, run(160)], [run(110), run(110), run(10, disturbed)])).toBe('MISSED');
   });
 
-  test('is not given when all of them were disturbed', () => {
+  test('is not given when all of them were disturbed, or all but one', () => {
     const disturbed = { strangerShare: 0.5 };
+    const twice = [run(100), run(100)];
+    expect(verdictOn([run(300), run(300, disturbed)], twice)).toBe('not judged: the machine was disturbed');
     expect(verdictOn([run(300, disturbed)], [run(100)])).toBe('not judged: the machine was disturbed');
   });
 
