@@ -5,6 +5,11 @@ import { setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+/** 0x could not draw a flamegraph; the message has what it said. */
+export class FlamegraphError extends Error {
+  override readonly name = 'FlamegraphError';
+}
+
 /** Ms that one flamegraph may take. */
 const PATIENCE = 120_000;
 /** Rendering must not take processor time from a server that serves on. */
@@ -51,7 +56,7 @@ export function drawFlamegraph(command: string, profile: string, page: string): 
     child.once('error', reject);
     child.once('close', (code, signal) => {
       if (code === 0 && existsSync(page)) resolve();
-      else reject(new Error(`0x ended with ${signal ?? code}:\n${output.trim()}`));
+      else reject(new FlamegraphError(`0x ended with ${signal ?? code}:\n${output.trim()}`));
     });
   });
 }

@@ -27,6 +27,7 @@ export interface WriteOptions {
  * Writes the profile and the flamegraph of each thread, and a page that leads to them.
  *
  * @returns the path of that page
+ * @throws FlamegraphError when all but the flamegraphs is written
  */
 export async function writeProfiles(
   threads: readonly RecordedThread[],
@@ -34,24 +35,23 @@ export async function writeProfiles(
 ): Promise<string> {
   mkdirSync(directory, { recursive: true });
   const names = new FrameNames(process.cwd());
-  const written: ProfiledThread[] = [];
-  for (const { thread, profile } of threads) {
+  const written = threads.map(({ thread, profile }): ProfiledThread => {
     const name = thread.replaceAll(' ', '-');
     const readable = names.rename(profile);
-    const file = join(directory, `${name}.cpuprofile`);
-    writeFileSync(file, JSON.stringify(readable));
-    if (command !== null) {
-      onFlamegraph?.(thread);
-      await drawFlamegraph(command, file, join(directory, `${name}.html`));
-    }
-    written.push({
+    writeFileSync(join(directory, `${name}.cpuprofile`), JSON.stringify(readable));
+    return {
       thread,
       flamegraph: command === null ? null : `${name}.html`,
       profile: `${name}.cpuprofile`,
       summary: summarize(readable),
-    });
-  }
+    };
+  });
   const page = join(directory, 'index.html');
   writeFileSync(page, indexPage(title, about, written));
+  for (const { thread, flamegraph, profile } of written) {
+    if (command === null || flamegraph === null) continue;
+    onFlamegraph?.(thread);
+    await drawFlamegraph(command, join(directory, profile), join(directory, flamegraph));
+  }
   return page;
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Server } from '../../app/serve.ts';
 import { MillraceError } from '../../errors.ts';
 import { type BenchResult, bench } from '../../load/index.ts';
-import { find0x } from '../../profile/flamegraph.ts';
+import { FlamegraphError, find0x } from '../../profile/flamegraph.ts';
 import { type RecordedThread, writeProfiles } from '../../profile/write-profiles.ts';
 import { UsageError } from '../args.ts';
 import { plural } from '../banner.ts';
@@ -34,21 +35,44 @@ export async function profileCommand(argv: readonly string[]): Promise<number> {
       `Install it (${INSTALL_0X}), or take the profiles alone with --raw.`,
     );
   }
+  makeFolder(args.output);
   const interrupted = new AbortController();
   const signals = new Signals();
   void signals.first.then(() => {
     interrupted.abort();
   });
   void signals.second.then(() => process.exit(1));
-  const run = await recordRun(app, args, interrupted.signal);
-  if (interrupted.signal.aborted) {
+  const { signal } = interrupted;
+  const run = await recordRun(app, args, signal).catch((error: unknown) => {
+    // A load that was ended while it began has no result.
+    if (!signal.aborted) throw error;
+  });
+  if (run === undefined || signal.aborted) {
     tell('interrupted: nothing is written');
     return 1;
   }
-  const page = await write(run, args, command);
+  const page = await write(run, args, command).catch((error: unknown) => {
+    if (!(error instanceof FlamegraphError)) throw error;
+    throw new UsageError(
+      error.message,
+      `The profiles are in ${resolve(args.output)}; the developer tools of Chromium open them too.`,
+    );
+  });
   process.stdout.write(`${page}\n`);
   if (args.opens) openPage(page);
   return 0;
+}
+
+/** Better now than when everything is recorded. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new UsageError(
+      `--output: cannot make ${folder}: ${(error as Error).message}`,
+      'Name a folder that can be made.',
+    );
+  }
 }
 
 interface Run {
