@@ -52,8 +52,12 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
   /** µs between two messages that share a place in flight, for coordinated omission; 0: no correction. */
   readonly #expectedInterval: number;
   #phase: Phase = 'opening';
+  /** Handshakes under way, places without a connection, and the first place that never had one. */
   #opening = 0;
-  #openingSince = 0;
+  #missing: number;
+  #next = 0;
+  /** When the last connection was opened. */
+  #openedAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #pacer: Pacer | null = null;
   #drainUntil = 0;
@@ -72,15 +76,16 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan);
     this.#scenario = createScenario(this);
     this.slots = Array.from({ length: share.connections }, (_, index) => this.#scenario.createSlot(index));
+    this.#missing = share.connections;
   }
 
   /** Opens the connections, or is ready at once when the scenario opens them itself. */
   open(): void {
-    this.#openingSince = performance.now();
+    this.#openedAt = performance.now();
     this.#timer = setInterval(() => {
       this.#tick(performance.now());
     }, TICK);
-    if (this.#scenario.keepsConnections) this.#openMore(this.#openingSince);
+    if (this.#scenario.keepsConnections) this.#openNext(this.#openedAt);
     else this.#ready();
   }
 
@@ -116,6 +121,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
   connect(slot: Slot): void {
     slot.connection = new LoadConnection(this.#context, this, slot);
     this.#opening++;
+    this.#missing--;
   }
 
   // Events of the connections.
@@ -129,7 +135,9 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     slot.failures = 0;
     if (this.#phase === 'closing') connection.close();
     else this.#scenario.onOpen(slot);
-    if (this.#phase === 'opening') this.#openMore(performance.now());
+    if (this.#phase !== 'opening') return;
+    this.#openedAt = performance.now();
+    this.#openNext(this.#openedAt);
   }
 
   onBytes(connection: LoadConnection, bytes: Buffer, start: number, end: number): void {
@@ -141,6 +149,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
   onEnd(connection: LoadConnection, reason: string): void {
     const slot = connection.owner as Slot;
     slot.connection = null;
+    this.#missing++;
     const wasOpen = connection.wasOpen;
     if (wasOpen) this.counters.add(Counter.OPEN, -1);
     else this.#opening--;
@@ -151,7 +160,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     const isExpected = wasOpen && this.#scenario.onLost(slot, reason);
     if (!isExpected) this.#failed(slot, reason);
     if (!wasOpen) this.#scenario.onFailed(slot);
-    if (this.#phase === 'opening') this.#openMore(performance.now());
+    if (this.#phase === 'opening') this.#openNext(performance.now());
   }
 
   // Events of the protocol.
@@ -253,25 +262,33 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     if (this.#phase === 'closing' || this.#phase === 'done') return;
     this.#scenario.tick(now);
     this.#checkHandshakes(now);
-    if (this.#scenario.keepsConnections) this.#openMore(now);
+    if (this.#scenario.keepsConnections) this.#openAgain(now);
     if (this.#phase === 'running' && this.share.amount > 0) this.#checkProgress(now);
   }
 
   // Opening.
 
-  #openMore(now: number): void {
-    let missing = 0;
-    for (const slot of this.slots) {
-      if (slot.connection !== null) continue;
-      missing++;
-      if (this.#opening < OPENING_AT_ONCE && now >= slot.retryAt) this.connect(slot);
+  /** Opens connections for the first time, as many at once as may be. */
+  #openNext(now: number): void {
+    while (this.#next < this.slots.length && this.#opening < OPENING_AT_ONCE) {
+      this.connect(this.slots[this.#next++]!);
     }
-    if (this.#phase !== 'opening') return;
-    const isLate = now - this.#openingSince > this.plan.timeout * 1000;
-    if ((missing === 0 && this.#opening === 0) || isLate) this.#ready();
+    const isLate = now - this.#openedAt > this.plan.timeout * 1000;
+    if ((this.#missing === 0 && this.#opening === 0) || isLate) this.#ready();
+  }
+
+  /** Opens those that failed or were lost, when their time has come. */
+  #openAgain(now: number): void {
+    for (let i = 0; i < this.#next && this.#missing > 0; i++) {
+      const slot = this.slots[i]!;
+      if (slot.connection === null && this.#opening < OPENING_AT_ONCE && now >= slot.retryAt)
+        this.connect(slot);
+    }
+    if (this.#next < this.slots.length || this.#phase === 'opening') this.#openNext(now);
   }
 
   #ready(): void {
+    if (this.#phase !== 'opening') return;
     this.#phase = 'ready';
     this.#post({ type: 'ready' });
   }

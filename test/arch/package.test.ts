@@ -36,6 +36,19 @@ describe('the package', () => {
     expect(names).toMatchSnapshot();
   });
 
+  it('has the exports it had in millrace/bench', async () => {
+    const names = Object.keys(await import('millrace/bench')).sort();
+    expect(names).toEqual([
+      'BENCH_LIMITS',
+      'PERCENTILES',
+      'SCENARIOS',
+      'bench',
+      'benchReport',
+      'formatBytes',
+      'formatMilliseconds',
+    ]);
+  });
+
   it('can be had by import of the default and by require', async () => {
     const { default: uWS } = await import('millrace');
     const required = createRequire(import.meta.url)(
