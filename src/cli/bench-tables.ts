@@ -113,12 +113,15 @@ function problems(result: BenchResult, style: Style): string {
   return lines.join('\n');
 }
 
-function client({ client: { cpu, threads, limited } }: BenchResult, style: Style): string {
+function client({ client: { cpu, threads, limited, starved } }: BenchResult, style: Style): string {
   const busiest = Math.round(Math.max(...threads) * 100);
   const busy = `the busiest of ${plural(threads.length, 'thread')} was busy ${busiest} % of the time`;
   const line = `The client took ${cpu} % of one core; ${busy}.`;
   if (!limited) return line;
-  return `${line}\n${style.bold('The client was the limit: the server may be faster.')} Use more client threads (-w), or another machine.`;
+  const remedy = starved
+    ? 'It did not get the processor: other programs, perhaps the server, took it. Use another machine, or fewer threads.'
+    : 'Use more client threads (-w), or another machine.';
+  return `${line}\n${style.bold('The client was the limit: the server may be faster.')} ${remedy}`;
 }
 
 function counted(value: number, noun: string): string {

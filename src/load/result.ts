@@ -68,6 +68,8 @@ export interface BenchResult {
     threads: number[];
     /** Whether a client thread was busy nearly all the time: the server may be faster than what was measured. */
     limited: boolean;
+    /** Whether it had less processor time than it wanted, because other programs, perhaps the server, took it. */
+    starved: boolean;
   };
   /** Of the scenarios that hold connections open. */
   held: {
@@ -90,6 +92,9 @@ export interface BenchResult {
 
 /** From this share of the time on a thread counts as busy all the time. */
 export const BUSY = 0.9;
+
+/** A thread that has less than this share of the processor time in which it is busy waits for the processor. */
+const STARVED = 0.7;
 
 /** The numbers that results are made of, as they were when the measurement ended. */
 export interface Measured {
@@ -154,17 +159,24 @@ export function resultOf(plan: BenchPlan, rate: number, measured: Measured, drai
       sent: counters[Counter.SENT]!,
     },
     throughput: { ...spreadOfValues(samples.map(({ bytes }) => bytes)), total: counters[Counter.BYTES]! },
-    client: {
-      cpu: Math.round((measured.cpu / measured.duration) * 1000) / 10,
-      threads: measured.busy.map((share) => Math.round(share * 1000) / 1000),
-      limited: measured.busy.some((share) => share >= BUSY),
-    },
+    client: clientOf(measured),
     held: { open: counters[Counter.OPEN]!, openedIn: Math.round(measured.openedIn) },
     ...serverOf(plan, measured),
     ...(plan.scenario === 'slow' ? { stalled: stalledOf(plan, drained.details) } : {}),
     history: [...history],
     curve: latencyCurve(latencies),
     perConnection: perConnection(measured.connections),
+  };
+}
+
+function clientOf({ cpu, duration, busy }: Measured): BenchResult['client'] {
+  const limited = busy.some((share) => share >= BUSY);
+  const wanted = busy.reduce((sum, share) => sum + share, 0);
+  return {
+    cpu: Math.round((cpu / duration) * 1000) / 10,
+    threads: busy.map((share) => Math.round(share * 1000) / 1000),
+    limited,
+    starved: limited && cpu / duration < STARVED * wanted,
   };
 }
 

@@ -40,7 +40,7 @@ export function benchResult(changes: Partial<BenchResult> = {}): BenchResult {
       sent: 1_800_240,
     },
     throughput: { ...spreadOfValues(history.map(({ bytes }) => bytes)), total: 120_000_000 },
-    client: { cpu: 42.5, threads: [0.55], limited: false },
+    client: { cpu: 42.5, threads: [0.55], limited: false, starved: false },
     held: { open: 60, openedIn: 31 },
     history,
     curve: Array.from(

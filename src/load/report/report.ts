@@ -79,9 +79,10 @@ function problems({ errors, timeouts, mismatches, lost, reasons, client, interru
   const lines: string[] = [];
   if (interrupted) lines.push('The run was interrupted: this is what was measured until then.');
   if (client.limited) {
-    lines.push(
-      'The client was the limit: the server may be faster. Use more client threads, or another machine.',
-    );
+    const remedy = client.starved
+      ? 'It did not get the processor: other programs, perhaps the server, took it.'
+      : 'Use more client threads, or another machine.';
+    lines.push(`The client was the limit: the server may be faster. ${remedy}`);
   }
   if (mismatches > 0) lines.push(`${count(mismatches)} messages are not what they should be.`);
   if (lost > 0) lines.push(`${count(lost)} messages never came.`);

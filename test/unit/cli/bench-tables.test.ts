@@ -28,10 +28,12 @@ describe('the tables of bench', () => {
 
   it('warn when the client was the limit', () => {
     expect(tables({})).not.toContain('limit');
-    const client = { cpu: 99, threads: [0.4, 0.97], limited: true };
-    expect(tables({ client })).toContain(
-      'the busiest of 2 threads was busy 97 % of the time.\nThe client was the limit: the server may be faster.',
-    );
+    const client = { cpu: 99, threads: [0.4, 0.97], limited: true, starved: false };
+    const text = tables({ client });
+    expect(text).toContain('the busiest of 2 threads was busy 97 % of the time.');
+    expect(text).toContain('The client was the limit: the server may be faster. Use more client threads');
+    const starved = tables({ client: { ...client, starved: true } });
+    expect(starved).toContain('It did not get the processor: other programs');
   });
 
   it('tell what went wrong, and nothing when nothing did', () => {

@@ -39,7 +39,7 @@ describe('the report', () => {
 
   it('has only numbers that are numbers, whatever the result', () => {
     const short = benchResult();
-    const client = { cpu: 99, threads: [1], limited: true };
+    const client = { cpu: 99, threads: [1], limited: true, starved: false };
     const results = [
       short,
       benchResult({ history: short.history.slice(0, 1), perConnection: short.perConnection.slice(0, 1) }),
