@@ -85,6 +85,7 @@ export class Server {
   #tls: TlsSource | null;
   #closing: Promise<void> | null = null;
   #isProfiling = false;
+  #isReloading = false;
 
   /** @internal */
   constructor(supervisor: Supervisor, limits: ServerLimits, tls: TlsSource | null) {
@@ -175,6 +176,29 @@ export class Server {
       });
     } finally {
       this.#isProfiling = false;
+    }
+  }
+
+  /**
+   * Loads the app module anew, files it imports too, and replaces the shards with new threads, one by one while the
+   * others serve: a shard's clients get a Close frame with 1001 when its successor has loaded the module, `drain` ms to
+   * leave, and can connect again to any shard. Publishes of other shards meanwhile do not reach the one that is being
+   * replaced. With one shard connections are answered 503 while it is drained.
+   *
+   * Resolves when all shards are replaced. `data` stays what `serve()` was given.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded: the shard that tried keeps the old one,
+   *   and so do those behind it; MILLRACE_APP_STATE when the server is closed, or reloading
+   */
+  async reload(options: CloseOptions = {}): Promise<void> {
+    const deadline = checkDrain(options.drain, 'reload');
+    if (this.#closing !== null) throw new MillraceError('MILLRACE_APP_STATE', 'reload: the server is closed');
+    if (this.#isReloading) throw new MillraceError('MILLRACE_APP_STATE', 'reload: one is under way');
+    this.#isReloading = true;
+    try {
+      await this.#supervisor.reload(GOING_AWAY, deadline);
+    } finally {
+      this.#isReloading = false;
     }
   }
 
@@ -311,12 +335,12 @@ function checkHandoff(handoff: unknown): HandoffMode | 'auto' {
   throw invalid('handoff', "must be 'auto', 'channel' or 'transfer'");
 }
 
-function checkDrain(drain: unknown): number {
+function checkDrain(drain: unknown, where = 'close'): number {
   if (drain === undefined) return DEFAULT_DRAIN;
   if (typeof drain === 'number' && drain >= 0 && drain <= 3_600_000) return drain;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    "close: 'drain' must be a number from 0 to 3,600,000 (milliseconds)",
+    `${where}: 'drain' must be a number from 0 to 3,600,000 (milliseconds)`,
   );
 }
 

@@ -9,6 +9,7 @@ import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { Links } from '../shard/links.ts';
+import { within } from '../shard/patience.ts';
 import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
 import { type AppParts, partsOf, TemplatedApp } from './app.ts';
@@ -32,11 +33,17 @@ export async function runShard(data: ShardData): Promise<void> {
   };
   tell({ type: 'started' });
   const control = new ControlBlock(data.count, data.control);
-  control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
-  const links = new Links(data.links, data.index, (to, dropped) => {
-    tell({ type: 'overflow', to, dropped });
-  });
-  const shard = new Shard(data.index, control, links);
+  if (!data.isSuccessor) control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
+  const shard = new Shard(data.index, control);
+  const link = (): Links => {
+    const links = new Links(data.links, data.index, (to, dropped) => {
+      tell({ type: 'overflow', to, dropped });
+    });
+    shard.link(links);
+    return links;
+  };
+  // The number, and its rings, may be another thread's still.
+  let links = data.isSuccessor ? null : link();
   const names = data.tls === null ? null : serverNames(data.tls);
   const app = new TemplatedApp(data.limits, shard, names);
   try {
@@ -49,16 +56,33 @@ export async function runShard(data: ShardData): Promise<void> {
     process.exit(1);
   }
   const parts = partsOf(app);
+  if (links === null) {
+    tell({ type: 'prepared' });
+    await takeOver(data.port);
+    links = link();
+  }
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
+  const joined = links;
   const drained = new Promise<void>((resolve) => {
-    const thread = new ShardThread(data, control, app, parts, links, tell, resolve);
+    const thread = new ShardThread(data, control, app, parts, joined, tell, resolve);
     data.port.on('message', (message: ToShard) => {
       thread.onMessage(message);
     });
   });
   tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
+  // Whoever is this shard next must be the only one to read its rings.
+  shard.unlink();
   data.port.close();
+}
+
+/** Waits until the thread that was this shard before is gone. */
+function takeOver(port: ShardData['port']): Promise<void> {
+  return new Promise((resolve) => {
+    port.on('message', (message: ToShard) => {
+      if (message.type === 'take-over') resolve();
+    });
+  });
 }
 
 /** The main thread has read the files and tried them. */
@@ -96,6 +120,7 @@ class ShardThread {
   #receiver: HandoffReceiver | null = null;
   /** Descriptor of the channel to take sockets from next; -1: there is none. */
   #nextChannel = -1;
+  #onArrived: (() => void) | null = null;
   /** The close code of the drain under way; 0: there is none. */
   #drainCode = 0;
 
@@ -145,6 +170,8 @@ class ShardThread {
       case 'profile':
         recordThread(message);
         break;
+      case 'take-over':
+        break;
     }
   }
 
@@ -154,6 +181,7 @@ class ShardThread {
     const onEnd = (): void => {
       this.#receiver = null;
       if (this.#nextChannel !== -1) this.#openChannel();
+      else this.#onArrived?.();
     };
     const fd = this.#nextChannel;
     this.#nextChannel = -1;
@@ -210,10 +238,18 @@ class ShardThread {
     if (this.#drainCode !== 0 && !transport.isClosed) this.#app.drain(transport, this.#drainCode);
   }
 
+  /** Resolves when all that the acceptor has sent is here. It is told to send no more before a drain. */
+  #arrived(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onArrived = resolve;
+      if (this.#receiver === null) resolve();
+    });
+  }
+
   async #drain(code: number, deadline: number): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
     this.#drainCode = code;
-    await this.#parts.shard.drain(code, deadline, () => this.#app);
+    await this.#parts.shard.drain(code, deadline, () => this.#app, within(this.#arrived(), CHANNEL_PATIENCE));
     this.#receiver?.close();
     this.#onDrained();
   }

@@ -44,6 +44,7 @@ export class HandoffSender {
   #pending = 0;
   #duplicates = 0;
   #onSettled: (() => void) | null = null;
+  #isFinishing = false;
   #closed = false;
 
   /**
@@ -94,7 +95,7 @@ export class HandoffSender {
   }
 
   #write(message: string, handle: TcpHandle | null, isKept: boolean): boolean {
-    if (this.#closed) return false;
+    if (this.#closed || this.#isFinishing) return false;
     const request = new WriteWrap() as HandoffRequest;
     request.oncomplete = onSent as WriteRequest['oncomplete'];
     request.sender = this;
@@ -124,11 +125,19 @@ export class HandoffSender {
     handle?.close();
     if (status !== 0) this.#lose();
     else if (isDuplicate) this.#countDuplicate();
-    if (this.#closed && this.#pending === 0) this.#settle();
+    if (this.#pending > 0) return;
+    if (this.#isFinishing) this.close();
+    else if (this.#closed) this.#settle();
   }
 
   received(count: number): void {
     if (count < 0) this.#lose();
+  }
+
+  /** Sends what was given to it, and nothing more; then the receiver gets the end. */
+  finish(): void {
+    this.#isFinishing = true;
+    if (this.#pending === 0) this.close();
   }
 
   /** @param onSettled called once no write is under way any more: then every socket that was sent may be closed */

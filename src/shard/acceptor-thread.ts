@@ -54,9 +54,12 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
       tell({ type: 'shard-known', index });
     } else if (message.type === 'shard-down') {
       acceptor.shardDown(message.index);
+    } else if (message.type === 'shard-retires') {
+      acceptor.shardRetires(message.index);
     } else if (message.type === 'stop') {
       listener.close();
       sockets.close();
+      acceptor.stop();
       tell({ type: 'stopped' });
     } else if (message.type === 'profile') {
       recordThread(message);
@@ -73,7 +76,7 @@ function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: Me
     if (message.type === 'shard-port') {
       acceptor.shardUp(message.index, message.port);
       tell({ type: 'shard-known', index: message.index });
-    } else if (message.type === 'shard-down') {
+    } else if (message.type === 'shard-down' || message.type === 'shard-retires') {
       acceptor.shardDown(message.index);
     } else if (message.type === 'listen') {
       acceptor.listen(message.host, message.port);

@@ -24,6 +24,14 @@ const LINGER = 5;
 /** Connections beyond `maxConnections` that are still told why; more are cut off. */
 export const REFUSING = 64;
 
+/** WebSocket routes, which have the number of their place between threads. */
+interface RouteTable {
+  /** Tells it from others. */
+  readonly signature: string;
+  readonly routes: readonly RouteEntry[];
+  readonly router: Router<number>;
+}
+
 /** A connection between accept and handoff. */
 class Pending {
   /** Lent while the head is incomplete. */
@@ -54,8 +62,8 @@ export class Acceptor implements TransportContext {
   readonly #sockets = new Set<Transport>();
   readonly #parsers: RequestParser[] = [];
   readonly #strings = new StringCache(latin1Port);
-  #routes: readonly RouteEntry[] = [];
-  #router = new Router<number>();
+  /** The routes of each shard. */
+  readonly #tables: (RouteTable | null)[];
   readonly #isAvailable = (shard: number): boolean => {
     const sender = this.#senders[shard];
     return sender !== null && sender !== undefined && !sender.isFull;
@@ -70,6 +78,7 @@ export class Acceptor implements TransportContext {
     this.#balancer = new Balancer(balance, control);
     this.#addresses = new AddressTable(control);
     this.#senders = new Array<HandoffSender | null>(control.shards).fill(null);
+    this.#tables = new Array<RouteTable | null>(control.shards).fill(null);
   }
 
   /** The shard takes connections through the channel with this end. `onLost`: it broke. */
@@ -79,16 +88,24 @@ export class Acceptor implements TransportContext {
       this.#senders[index] = null;
       onLost();
     });
-    this.#routes = routes;
-    this.#router = new Router();
-    routes.forEach((route, i) => {
-      this.#router.add(ANY_METHOD, route.pattern, i);
-    });
+    this.#tables[index] = this.#tableOf(routes);
   }
 
+  /** The shard is gone. */
   shardDown(index: number): void {
     this.#senders[index]?.close();
     this.#senders[index] = null;
+  }
+
+  /** The shard is to end: it gets what was sent to it, and no more. */
+  shardRetires(index: number): void {
+    this.#senders[index]?.finish();
+    this.#senders[index] = null;
+  }
+
+  /** All shards are to end. */
+  stop(): void {
+    for (let i = 0; i < this.#senders.length; i++) this.shardRetires(i);
   }
 
   accept(client: TcpHandle): void {
@@ -176,8 +193,9 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, errorResponse(503, [['Retry-After', '1']]));
       return;
     }
-    const route = isUpgradeRequest(head) && isHandshake(head) ? this.#routeOf(head) : -1;
-    if (route < 0 || this.#routes[route]!.hasUpgrade) {
+    const table = this.#tables[shard]!;
+    const route = isUpgradeRequest(head) && isHandshake(head) ? this.#routeOf(table, head) : -1;
+    if (route < 0 || table.routes[route]!.hasUpgrade) {
       const message =
         handoffPrefix(HandoffKind.HTTP, 0, pending.address) + requestText(head, bytes, rest, end);
       this.#handOff(transport, shard, message);
@@ -188,7 +206,7 @@ export class Acceptor implements TransportContext {
 
   /** A good handshake is the shard's to answer, see docs/architecture.md; a bad one costs it nothing. */
   #handshake(transport: Transport, head: RequestHead, shard: number, route: number, request: string): void {
-    const refusal = refuseUpgrade(head, this.#routes[route]!.rules);
+    const refusal = refuseUpgrade(head, this.#tables[shard]!.routes[route]!.rules);
     if (refusal !== undefined) {
       this.#refuse(transport, refusal);
       return;
@@ -207,7 +225,10 @@ export class Acceptor implements TransportContext {
   }
 
   #send(handle: TcpHandle, shard: number, message: string, address: number): void {
-    for (let at = shard; at >= 0; at = this.#balancer.choose(this.#isAvailable, null, () => '')) {
+    const table = this.#tables[shard];
+    // The message has a number of the chosen shard's table.
+    const isLike = (other: number): boolean => this.#isAvailable(other) && this.#tables[other] === table;
+    for (let at = shard; at >= 0; at = this.#balancer.choose(isLike, null, () => '')) {
       // Before it is sent: the shard may close it, and count down, at once.
       this.#control.addGauge(at, Gauge.LIVE, 1);
       if (address !== NO_ADDRESS) this.#control.addAddress(address, at, 1);
@@ -239,9 +260,21 @@ export class Acceptor implements TransportContext {
     return total;
   }
 
-  #routeOf(head: RequestHead): number {
+  /** Shards of one app module have one table; while a server is reloaded there are two. */
+  #tableOf(routes: readonly RouteEntry[]): RouteTable {
+    const signature = JSON.stringify(routes);
+    const same = this.#tables.find((table) => table?.signature === signature);
+    if (same !== undefined && same !== null) return same;
+    const router = new Router<number>();
+    routes.forEach((route, i) => {
+      router.add(ANY_METHOD, route.pattern, i);
+    });
+    return { signature, routes, router };
+  }
+
+  #routeOf({ router }: RouteTable, head: RequestHead): number {
     let found = -1;
-    this.#router.match(ANY_METHOD, head.path, (route) => {
+    router.match(ANY_METHOD, head.path, (route) => {
       found = route;
       return true;
     });

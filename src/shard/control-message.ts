@@ -79,6 +79,8 @@ export type ToAcceptor =
       readonly port: MessagePort;
     }
   | { readonly type: 'shard-down'; readonly index: number }
+  /** The shard is to end: no more connections, and the end of the channel behind those it was sent. */
+  | { readonly type: 'shard-retires'; readonly index: number }
   /** Transfer mode: listen. In channel mode the listening socket itself says so. */
   | { readonly type: 'listen'; readonly host: string; readonly port: number }
   /** Accept no more. */
@@ -109,6 +111,8 @@ export interface ShardData {
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly links: LinkMemory;
+  /** Another thread is this shard still: load the module, say so, and wait for `take-over`. */
+  readonly isSuccessor: boolean;
   readonly port: MessagePort;
 }
 
@@ -121,12 +125,16 @@ export type ToShard =
   | { readonly type: 'shard-down'; readonly index: number }
   /** Use these from now on. */
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
+  /** The thread that was this shard is gone. */
+  | { readonly type: 'take-over' }
   /** End all connections with this close code, then the shard. `deadline` in ms. */
   | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
 
 export type FromShard =
   /** The thread is there, and loads the module. */
   | { readonly type: 'started' }
+  /** The module of a successor is loaded. */
+  | { readonly type: 'prepared' }
   | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
   /** The module cannot be used. */
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }

@@ -13,19 +13,20 @@ export interface ShardLife {
 }
 
 /**
- * ShardPool: the threads. A shard is a task that does not end, one to a thread; when its thread dies the task
- * is rejected and the pool makes a new thread, on which the shard can be started anew.
+ * ShardPool: the thread of a shard. The shard is a task that does not end; when its thread dies the task is rejected
+ * and the pool makes a new thread, on which the shard can be started anew. A shard that is reloaded changes pools, as
+ * what a thread has imported it never forgets.
  */
 export class ShardPool {
   readonly #pool: Piscina<ShardData, void>;
   /** Lives that no thread has taken up yet. */
   readonly #waiting = new Set<AbortController>();
 
-  constructor(threads: number) {
+  constructor() {
     this.#pool = new Piscina({
       filename: SHARD_ENTRY.href,
-      minThreads: threads,
-      maxThreads: threads,
+      minThreads: 1,
+      maxThreads: 1,
       concurrentTasksPerWorker: 1,
       // The default would put a thread's event loop to sleep between tasks, sockets and all.
       atomics: 'disabled',

@@ -133,13 +133,16 @@ export class Shard {
   /**
    * Ends every connection politely, in waves, and resolves when all are gone or `deadline` ms have passed;
    * what is left then is closed at once.
+   *
+   * @param arrived resolves when no more connections come
    */
-  async drain(code: number, deadline: number, contextOf: (transport: Transport) => Drainable): Promise<void> {
+  async drain(
+    code: number,
+    deadline: number,
+    contextOf: (transport: Transport) => Drainable,
+    arrived: Promise<void>,
+  ): Promise<void> {
     this.#draining = true;
-    const empty = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      if (this.sockets.size === 0) resolve();
-    });
     const wave = Array.from(this.sockets);
     const sendWave = (): void => {
       for (const transport of wave.splice(0, DRAIN_WAVE)) {
@@ -153,7 +156,14 @@ export class Shard {
     const timeout = new Promise<void>((resolve) => {
       limit = setTimeout(resolve, deadline);
     });
-    await Promise.race([empty, timeout]);
+    const empty = async (): Promise<void> => {
+      await arrived;
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        if (this.sockets.size === 0) resolve();
+      });
+    };
+    await Promise.race([empty(), timeout]);
     clearTimeout(timer);
     clearTimeout(limit);
     this.destroyAll();

@@ -67,7 +67,12 @@ interface Join {
 
 interface ShardSlot {
   readonly index: number;
+  pool: ShardPool;
   life: ShardLife | null;
+  /** The life that is being replaced: its end is no crash. */
+  retiring: ShardLife | null;
+  /** Where its successor gets ready. */
+  nextPool: ShardPool | null;
   /** Null until the shard is ready. */
   routes: readonly RouteEntry[] | null;
   join: Join | null;
@@ -92,7 +97,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly links: Links;
   readonly #publisher: Publisher;
   readonly #options: SupervisorOptions;
-  readonly #pool: ShardPool;
   readonly #slots: ShardSlot[];
   #mode: HandoffMode = HandoffMode.CHANNEL;
   /** Null until the mode is known. */
@@ -113,10 +117,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       this.emit('overflow', shards, to, dropped),
     );
     this.#publisher = new Publisher(this.links);
-    this.#pool = new ShardPool(shards);
     this.#slots = Array.from({ length: shards }, (_, index) => ({
       index,
+      pool: new ShardPool(),
       life: null,
+      retiring: null,
+      nextPool: null,
       routes: null,
       join: null,
       offered: null,
@@ -213,7 +219,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
     await within(Promise.allSettled(ends), deadline + GRACE);
-    await Promise.all([this.#acceptor?.terminate(), this.#pool.destroy()]);
+    const pools = this.#slots.flatMap(({ pool, nextPool }) =>
+      nextPool === null ? [pool] : [pool, nextPool],
+    );
+    await Promise.all([this.#acceptor?.terminate(), ...pools.map((pool) => pool.destroy())]);
   }
 
   // The acceptor.
@@ -261,13 +270,32 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #startShard(slot: ShardSlot): void {
-    const { module, data, limits, shards } = this.#options;
     slot.restart = null;
     slot.routes = null;
     let failure: MillraceError | null = null;
-    const life = this.#pool.start(
+    const life = this.#launch(slot, slot.pool, false, (message) => {
+      if (message.type === 'failed') failure = badModule(this.#options.module, message);
+      else this.#onShardMessage(slot, message);
+    });
+    slot.life = life;
+    const ended = (error: unknown): void => {
+      if (slot.life === life && slot.retiring !== life) this.#shardEnded(slot, failure ?? error);
+    };
+    life.ended.then(() => {
+      ended(new Error('the shard returned'));
+    }, ended);
+  }
+
+  #launch(
+    { index }: ShardSlot,
+    pool: ShardPool,
+    isSuccessor: boolean,
+    onMessage: (message: FromShard) => void,
+  ): ShardLife {
+    const { module, data, limits, shards } = this.#options;
+    return pool.start(
       {
-        index: slot.index,
+        index,
         count: shards,
         control: this.control.memory,
         module,
@@ -275,19 +303,95 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         limits,
         tls: this.#tls,
         links: this.linkMemory,
+        isSuccessor,
       },
-      (message) => {
-        if (message.type === 'failed') failure = badModule(module, message);
-        else this.#onShardMessage(slot, message);
-      },
+      onMessage,
     );
-    slot.life = life;
+  }
+
+  // Reloading.
+
+  /**
+   * Replaces the shards one by one: each only when its successor has loaded the module.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE when it cannot be loaded; that shard and those behind it stay
+   */
+  async reload(code: number, deadline: number): Promise<void> {
+    for (const slot of this.#slots) {
+      if (this.#isClosing) return;
+      await this.#replace(slot, code, deadline);
+    }
+  }
+
+  async #replace(slot: ShardSlot, code: number, deadline: number): Promise<void> {
+    const old = slot.life;
+    // One that crashed loads the module anew anyhow.
+    if (old === null || slot.routes === null) return;
+    const tls = this.#tls;
+    const pool = new ShardPool();
+    slot.nextPool = pool;
+    let successor: ShardLife;
+    try {
+      successor = await this.#prepare(slot, pool);
+    } catch (error) {
+      slot.nextPool = null;
+      await pool.destroy();
+      if (this.#isClosing) return;
+      throw error;
+    }
+    if (this.#isClosing) return;
+    if (slot.life !== old) {
+      slot.nextPool = null;
+      await pool.destroy();
+      return;
+    }
+    await this.#retire(slot, old, code, deadline);
+    if (this.#isClosing) return;
+    slot.pool = pool;
+    slot.nextPool = null;
+    slot.life = successor;
+    if (tls !== this.#tls && this.#tls !== null) {
+      successor.post({ type: 'tls', credentials: this.#tls.credentials });
+    }
+    const known = new Promise<void>((resolve) => slot.waiting.push(resolve));
+    successor.post({ type: 'take-over' });
+    // From here on it is a shard like any other: if it ends, it is started anew.
     const ended = (error: unknown): void => {
-      if (slot.life === life) this.#shardEnded(slot, failure ?? error);
+      if (slot.life === successor && slot.retiring !== successor) this.#shardEnded(slot, error);
     };
-    life.ended.then(() => {
+    successor.ended.then(() => {
       ended(new Error('the shard returned'));
     }, ended);
+    await within(known, GRACE);
+  }
+
+  /** Resolves when the successor of a shard has loaded the module, and waits. */
+  #prepare(slot: ShardSlot, pool: ShardPool): Promise<ShardLife> {
+    return new Promise((resolve, reject) => {
+      let failure: MillraceError | null = null;
+      const life = this.#launch(slot, pool, true, (message) => {
+        if (message.type === 'failed') failure = badModule(this.#options.module, message);
+        else if (message.type === 'prepared') resolve(life);
+        else if (slot.life === life) this.#onShardMessage(slot, message);
+      });
+      life.ended.catch((error: unknown) => {
+        reject(failure ?? crashed(slot.index, error));
+      });
+    });
+  }
+
+  /** Ends a shard politely: what was sent to it arrives, and its connections get `deadline` ms to leave. */
+  async #retire(slot: ShardSlot, life: ShardLife, code: number, deadline: number): Promise<void> {
+    slot.retiring = life;
+    // No channel is made for it any more.
+    slot.routes = null;
+    this.#acceptor?.tell({ type: 'shard-retires', index: slot.index });
+    life.post({ type: 'drain', code, deadline });
+    await within(Promise.allSettled([life.ended]), deadline + GRACE);
+    // Its thread may hang, and must not live beside its successor.
+    await slot.pool.destroy();
+    slot.retiring = null;
+    this.#clear(slot);
   }
 
   #onShardMessage(slot: ShardSlot, message: FromShard): void {
@@ -368,7 +472,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }, ACCEPT_BACKOFF);
   }
 
-  #shardEnded(slot: ShardSlot, error: unknown): void {
+  /** The thread of a shard is gone. */
+  #clear(slot: ShardSlot): void {
     slot.life = null;
     slot.routes = null;
     const channel = slot.join?.channel ?? null;
@@ -382,6 +487,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (this.#isClosing) return;
     for (const { life } of this.#slots) life?.post({ type: 'shard-down', index: slot.index });
     this.#acceptor?.tell({ type: 'shard-down', index: slot.index });
+  }
+
+  #shardEnded(slot: ShardSlot, error: unknown): void {
+    this.#clear(slot);
+    if (this.#isClosing) return;
     if (slot.onFailed !== null) {
       slot.onFailed(error instanceof MillraceError ? error : crashed(slot.index, error));
       return;
