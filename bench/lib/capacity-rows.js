@@ -28,7 +28,7 @@ export const MEMORY_ROWS = [
     peers: [...PEERS, 'app'],
     work: { first: 1000, last: 10_000, settle: 2 },
     most: 2,
-    extra: 6,
+    extra: 8,
     targets: [
       { peer: 'ws', metric: 'bytesPerConnection', must: 1 / 3 },
       { metric: 'bytesPerConnection', aim: 2048 },
