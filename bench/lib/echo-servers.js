@@ -8,6 +8,17 @@ import { bunServer, isInstalled, nodeServer, root } from './server-process.js';
 /** @typedef {import('./server-process.js').ServerCommand} ServerCommand */
 
 /**
+ * The same servers with permessage-deflate.
+ *
+ * @param {{ build?: string | undefined, baseline?: string | undefined }} [options] see {@link echoServers}
+ * @returns {Map<string, ServerCommand>}
+ */
+export function deflateServers(options) {
+  const servers = [...echoServers(options)].filter(([, { env }]) => env === undefined);
+  return new Map(servers.map(([name, server]) => [name, { ...server, env: { DEFLATE: '1' } }]));
+}
+
+/**
  * Adds the same servers over TLS, as `tls-…`.
  *
  * @param {Map<string, ServerCommand>} servers

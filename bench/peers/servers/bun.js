@@ -1,11 +1,11 @@
 // @ts-check
 // Echo with Bun.serve; run by Bun.
 import { readFileSync } from 'node:fs';
-import { MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
+import { isDeflating, MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
 
 /**
  * The part of Bun's API that is used here.
- * @typedef {{ send(message: string | Uint8Array): number }} ServerWebSocket
+ * @typedef {{ send(message: string | Uint8Array, compress: boolean): number }} ServerWebSocket
  * @typedef {{ port: number, upgrade(request: Request): boolean }} BunServer
  * @typedef {{ version: string, serve(options: object): BunServer }} BunApi
  */
@@ -22,10 +22,10 @@ const server = Bun.serve({
   websocket: {
     maxPayloadLength: MAX_PAYLOAD,
     backpressureLimit: MAX_PAYLOAD,
-    perMessageDeflate: false,
+    perMessageDeflate: isDeflating && { compress: 'shared', decompress: 'shared' },
     /** @type {(socket: ServerWebSocket, message: string | Uint8Array) => void} */
     message: (socket, message) => {
-      socket.send(message);
+      socket.send(message, isDeflating);
     },
   },
 });

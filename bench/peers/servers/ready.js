@@ -37,3 +37,6 @@ const [key = '', cert = ''] = [process.env['TLS_KEY_FILE'], process.env['TLS_CER
 
 /** Paths of the key and the certificate to serve TLS with; undefined: serve without. */
 export const tlsFiles = key === '' ? undefined : { key, cert };
+
+/** Replies are to be compressed, each alone. */
+export const isDeflating = process.env['DEFLATE'] === '1';

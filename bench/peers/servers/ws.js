@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createRequire } from 'node:module';
 import { WebSocketServer } from 'ws';
-import { MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
+import { isDeflating, MAX_PAYLOAD, ready, tlsFiles } from './ready.js';
 
 const { version } = createRequire(import.meta.url)('ws/package.json');
 const http =
@@ -15,7 +15,7 @@ const http =
 const server = new WebSocketServer({
   server: http,
   maxPayload: MAX_PAYLOAD,
-  perMessageDeflate: false,
+  perMessageDeflate: isDeflating && { serverNoContextTakeover: true, clientNoContextTakeover: true },
 });
 server.on('connection', (socket) => {
   socket.on('message', (data, isBinary) => {
