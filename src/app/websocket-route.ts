@@ -49,7 +49,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   readonly compresses: boolean;
   readonly #pingMargin: number;
   /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
-  readonly #deflating = new Map<string, ConnectionContext>();
+  readonly #deflating = new Map<number, ConnectionContext>();
 
   constructor(pattern: string, behavior: CheckedBehavior, shard: Shard) {
     this.pattern = pattern;
@@ -227,7 +227,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   #contextFor(deflate: DeflateParams | undefined): ConnectionContext {
     if (deflate === undefined) return this.protocol;
-    const key = Object.values(deflate).join();
+    const key = numberOf(deflate);
     let context = this.#deflating.get(key);
     if (context === undefined) {
       context = this.#newContext(deflate);
@@ -400,6 +400,13 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
 const NO_BYTES = new Uint8Array(0);
 const PLEASE_RECONNECT = new TextEncoder().encode('please reconnect');
+
+/** A number for what was agreed on, different for each. */
+function numberOf(params: DeflateParams): number {
+  const server = params.serverMaxWindowBits * 2 + (params.serverNoContextTakeover ? 1 : 0);
+  const client = params.clientMaxWindowBits * 2 + (params.clientNoContextTakeover ? 1 : 0);
+  return server * 32 + client;
+}
 
 function copyOf(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
   return ownCopy(bytes.subarray(offset, offset + length));

@@ -50,10 +50,18 @@ export function chooseDeflate(
   userAgent: string,
   { compression }: UpgradeRules,
 ): DeflateAgreement | undefined {
-  const settings = compressionSettings(compression);
-  if (settings === null || extensions === '' || hasBrokenDeflate(userAgent)) return undefined;
-  return acceptDeflate(parseExtensions(extensions) ?? [], settings);
+  if (compression === 0 || extensions === '' || hasBrokenDeflate(userAgent)) return undefined;
+  const known = agreements.get(extensions);
+  if (known?.compression === compression) return known.agreement;
+  const agreement = acceptDeflate(parseExtensions(extensions) ?? [], compressionSettings(compression)!);
+  if (agreements.size === MAX_AGREEMENTS) agreements.clear();
+  agreements.set(extensions, { compression, agreement });
+  return agreement;
 }
+
+/** What came of offers: clients of one kind all send the same. */
+const agreements = new Map<string, { compression: number; agreement: DeflateAgreement | undefined }>();
+const MAX_AGREEMENTS = 64;
 
 /** The 101 for a handshake that `refuseUpgrade` found good. */
 export function acceptUpgrade(
