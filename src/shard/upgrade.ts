@@ -36,8 +36,7 @@ export function chooseProtocol(head: HandshakeRequest, rules: UpgradeRules): str
 
 /**
  * What the two ends agree on about compression, in a handshake that `refuseUpgrade` found good; undefined: nothing
- * is compressed. It follows from the request and the rules alone, so that the thread that answers the handshake and
- * the one that takes the socket come to the same.
+ * is compressed.
  */
 export function agreeDeflate(head: HandshakeRequest, rules: UpgradeRules): DeflateAgreement | undefined {
   if (rules.compression === 0) return undefined;
