@@ -84,8 +84,6 @@ export const InflateError = { DAMAGED: -1007, TOO_BIG: -1009 } as const;
 export class MessageDeflate {
   /** Its compressed messages refer back by at most 2^n bytes. */
   readonly windowBits: number;
-  /** The message that was inflated last; memory of the pool, to be given back by whoever called `inflate`. */
-  inflated: Uint8Array = NO_BYTES;
   readonly #port: DeflatePort;
   readonly #memLevel: number;
   readonly #keepsHistory: boolean;
@@ -98,6 +96,7 @@ export class MessageDeflate {
   #isStale = false;
 
   // Of the call of `inflate` under way.
+  #inflated: Uint8Array = NO_BYTES;
   #length = 0;
   #room = 0;
   #finalBlocks = 0;
@@ -144,26 +143,34 @@ export class MessageDeflate {
   }
 
   /**
-   * Decompresses a message into `inflated` and returns its length, or an InflateError. The bytes behind the
-   * message are written to and restored.
+   * Decompresses a message and returns its length, or an InflateError. Unless it is one, `takeInflated` must come
+   * next. The bytes behind the message are written to and restored.
    */
   inflate(bytes: Uint8Array, offset: number, length: number, maxLength: number, pool: BufferPool): number {
     this.#finalBlocks = 0;
     this.#length = 0;
     // Not a compressed message to the letter, but an empty one to everybody.
     if (length === 0) {
-      this.inflated = pool.take(0);
+      this.#inflated = pool.take(0);
       return 0;
     }
-    this.inflated = pool.take(Math.min(Math.max(length * 4, MIN_ROOM), maxLength + 1));
-    this.#room = Math.min(this.inflated.length, maxLength + 1);
+    this.#inflated = pool.take(Math.min(Math.max(length * 4, MIN_ROOM), maxLength + 1));
+    this.#room = Math.min(this.#inflated.length, maxLength + 1);
     const error = this.#keepsPeerHistory
       ? this.#inflateWithHistory(bytes, offset, offset + length, maxLength, pool)
       : this.#inflateAlone(bytes, offset, offset + length, maxLength, pool);
     if (error === 0) return this.#length;
-    pool.give(this.inflated);
-    this.inflated = NO_BYTES;
+    pool.give(this.#inflated);
+    this.#inflated = NO_BYTES;
     return error;
+  }
+
+  /** The memory with the message that was inflated last, which the caller must give back to the pool. */
+  takeInflated(): Uint8Array {
+    const inflated = this.#inflated;
+    // An idle connection must not hold its last message.
+    this.#inflated = NO_BYTES;
+    return inflated;
   }
 
   /** The connection is over: gives its contexts back. */
@@ -229,7 +236,7 @@ export class MessageDeflate {
     let position = start;
     for (;;) {
       if (this.#length === this.#room) this.#grow(maxLength, pool);
-      const count = inflater.inflate(bytes, position, end, this.inflated, this.#length, this.#room, mustEnd);
+      const count = inflater.inflate(bytes, position, end, this.#inflated, this.#length, this.#room, mustEnd);
       if (count < 0) return InflateError.DAMAGED;
       this.#length += count;
       position = end - inflater.rest;
@@ -244,10 +251,10 @@ export class MessageDeflate {
   }
 
   #grow(maxLength: number, pool: BufferPool): void {
-    const grown = pool.take(Math.min(2 * this.inflated.length, maxLength + 1));
-    grown.set(this.inflated.subarray(0, this.#length), 0);
-    pool.give(this.inflated);
-    this.inflated = grown;
+    const grown = pool.take(Math.min(2 * this.#inflated.length, maxLength + 1));
+    grown.set(this.#inflated.subarray(0, this.#length), 0);
+    pool.give(this.#inflated);
+    this.#inflated = grown;
     this.#room = Math.min(grown.length, maxLength + 1);
   }
 }

@@ -213,7 +213,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
       return false;
     }
     // Taken now: the handler may bring another message about.
-    const { inflated } = deflate;
+    const inflated = deflate.takeInflated();
     const isValid =
       opcode !== Opcode.TEXT || validateUtf8Fast(this.#utf8, UTF8_ACCEPT, inflated, 0, size) === UTF8_ACCEPT;
     if (!isValid) this.#handler.onReceiveError(state, 1007);

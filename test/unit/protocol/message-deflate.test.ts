@@ -35,7 +35,8 @@ class End {
       expect(this.pool.lentBytes).toBe(0);
       return length;
     }
-    const { inflated } = this.deflate;
+    const inflated = this.deflate.takeInflated();
+    expect(this.deflate.takeInflated()).toHaveLength(0);
     const message = new Uint8Array(inflated.subarray(0, length));
     this.pool.give(inflated);
     return message;
