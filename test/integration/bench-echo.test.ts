@@ -144,6 +144,20 @@ describe('a server that lies', () => {
     expect(result.messages.total).toBeGreaterThan(100);
   });
 
+  test('and damages the end of a reply whose start has come already is found out', async () => {
+    const server = await startWs((socket, data, isBinary, n) => {
+      if (n !== 20) return echo(socket, data, isBinary, n);
+      const frame = Buffer.concat([Buffer.from([0x82, 64]), data as Buffer]);
+      frame[50]! ^= 1;
+      const { _socket: raw } = socket as unknown as { _socket: Socket };
+      raw.write(frame.subarray(0, 30));
+      setTimeout(() => raw.write(frame.subarray(30)), 50);
+    });
+    const result = await run(server.url, { connections: 1, size: 64, duration: 1 });
+    expect(result).toMatchObject({ ...CLEAN, mismatches: 1 });
+    expect(result.messages.total).toBeGreaterThan(100);
+  });
+
   test('and sends what nobody asked for is found out', async () => {
     const server = await startWs();
     server.server.on('connection', (socket) => {
