@@ -5,7 +5,7 @@ import { Agent, fetch, WebSocket as UndiciWebSocket } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificates.ts';
 import { Client } from '../support/clients.ts';
-import { until, within } from '../support/deadline.ts';
+import { sleep, until, within } from '../support/deadline.ts';
 import { pattern } from '../support/frame-bytes.ts';
 import { HOST, MODES, type Running } from '../support/server.ts';
 import { connectTls, SERVER_CERTIFICATE, startTls, tlsErrorOf, tlsOptions } from '../support/tls.ts';
@@ -134,4 +134,38 @@ describe('TLS options', () => {
     expect(total()).toMatchObject({ tlsHandshakes: 4, tlsFailed: 1, tlsEvicted: 0, opened: 4 });
     await running.stop();
   });
+});
+
+describe.each(MODES)('limits of connections over TLS in %s', (mode) => {
+  test('who is too many is closed, and others come in when there is room', async () => {
+    const running = await startTls(mode, 'main-app.js', { maxConnections: 2 });
+    const clients = [];
+    for (let i = 0; i < 2; i++) clients.push(await Client.connect(running.ws('/echo'), TRUST));
+    expect(await tlsErrorOf(running.port)).toMatch(/ECONNRESET|closed/);
+    for (const client of clients) expect(await client.ask('still here')).toBe('still here');
+    if (running.server !== null) expect(running.server.stats().acceptor.overLimit).toBe(1);
+    await clients[0]!.close();
+    const isIn = async (): Promise<boolean> =>
+      Client.connect(running.ws('/echo'), TRUST).then(
+        (client) => client.close().then(() => true),
+        () => false,
+      );
+    let isRoom = await isIn();
+    for (let i = 0; i < 100 && !isRoom; i++) {
+      await sleep(20);
+      isRoom = await isIn();
+    }
+    expect(isRoom).toBe(true);
+    await running.stop();
+  });
+});
+
+test('connections of one address are counted over TLS', async () => {
+  const running = await startTls('two shards', 'main-app.js', { maxConnectionsPerAddress: 2 });
+  const clients = [];
+  for (let i = 0; i < 2; i++) clients.push(await Client.connect(running.ws('/echo'), TRUST));
+  expect(await tlsErrorOf(running.port)).toMatch(/ECONNRESET|closed/);
+  expect(running.server!.stats().acceptor.overLimit).toBe(1);
+  for (const client of clients) await client.close();
+  await running.stop();
 });
