@@ -322,23 +322,23 @@ export class HttpResponse {
 
   /**
    * Accepts the handshake that the `upgrade` handler was given. The arguments are the request's headers as they
-   * are, '' where absent.
+   * are, '' or undefined where absent.
    *
    * @param userData its own properties are copied onto the WebSocket
    */
   upgrade<UserData>(
     userData: UserData,
-    secWebSocketKey: RecognizedString,
-    secWebSocketProtocol: RecognizedString,
-    secWebSocketExtensions: RecognizedString,
+    secWebSocketKey: RecognizedString | undefined,
+    secWebSocketProtocol: RecognizedString | undefined,
+    secWebSocketExtensions: RecognizedString | undefined,
     _context: UpgradeContext,
   ): void {
     this.#assertOpen();
     this.#owner.responseUpgraded(this, {
       userData,
-      key: textOf(secWebSocketKey),
-      protocol: textOf(secWebSocketProtocol),
-      extensions: textOf(secWebSocketExtensions),
+      key: textOf(secWebSocketKey ?? ''),
+      protocol: textOf(secWebSocketProtocol ?? ''),
+      extensions: textOf(secWebSocketExtensions ?? ''),
       headerLines: this.#extras?.headerLines ?? [],
     });
   }

@@ -63,7 +63,7 @@ describe('crossws on its uWebSockets adapter', () => {
     const client = await Client.connect(`${base}/?name=b`, { headers: { 'X-Header': 'seen' } });
     await client.next();
     expect(JSON.parse(String(await client.ask('Grüße')))).toEqual({ text: 'Grüße', header: 'seen' });
-    expect(await client.ask('bytes')).toEqual(Buffer.from([1, 2, 3]));
+    expect(await client.ask('bytes')).toEqual(new Uint8Array([1, 2, 3]));
     await client.close();
   });
 
