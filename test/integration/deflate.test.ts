@@ -108,7 +108,7 @@ describe('The handshake', () => {
                   req.getHeader(`sec-websocket-${name}`),
                 );
                 if (upgrade === 'later') await Promise.resolve();
-                res.upgrade({}, key!, protocol!, extensions!, context);
+                res.upgrade({}, key, protocol, extensions, context);
               },
             }),
       });
