@@ -210,7 +210,7 @@ describe('an acceptor App in a worker', () => {
   it('has children in other workers, by way of a main thread that imports millrace', async () => {
     await startControl(0);
     const data = { tally: new SharedArrayBuffer(64), channel: `descriptors ${process.pid}` };
-    const acceptor = await ChildApp.start(9, 'hostile-app.js', data, {}, true);
+    const acceptor = await ChildApp.start(9, 'hostile-app.js', data, {}, 0);
     apps.children.push(acceptor);
     const first = await apps.add(1, false);
     const second = await apps.add(2, false);

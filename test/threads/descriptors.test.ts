@@ -5,7 +5,7 @@ import { Client } from '../support/clients.ts';
 import { until } from '../support/deadline.ts';
 import { HOST } from '../support/server.ts';
 import { TopicClient } from '../support/topic-client.ts';
-import { type ChildApp, JoinedApps } from './joined-apps.ts';
+import { ChildApp, JoinedApps } from './joined-apps.ts';
 
 let apps: JoinedApps;
 const start = async (
@@ -140,6 +140,26 @@ describe('topics of joined Apps', () => {
     await first!.unsubscribe('early');
     await until(() => apps.acceptor.numSubscribers('early') === 0, 'nobody is left');
     expect(await apps.children[0]!.ask('count', 'early')).toBe(0);
+  });
+
+  it('reach a child that joined while the publisher was blocked, and has not turned its event loop since', async () => {
+    await start(2);
+    const wake = await apps.children[0]!.blockThenPublish('t', 'welcome');
+    await apps.add();
+    await apps.joined(3);
+    const clients = [];
+    // The connections of the blocked child wait.
+    for (let i = 0; i < 3; i++) clients.push(TopicClient.connect(apps.port));
+    const served: TopicClient[] = [];
+    for (const client of clients) void client.then((connected) => served.push(connected));
+    await until(() => served.length === 2, 'the other two are served');
+    const newcomer = served.find(({ shard }) => shard === 2)!;
+    await newcomer.subscribe('t');
+    const texts = textsOf(newcomer);
+    expect(await wake()).toBe(true);
+    await until(() => texts.length === 1, 'it has it');
+    expect(texts).toEqual(['welcome']);
+    await Promise.all(clients);
   });
 
   it('keep the order of each publisher, and lose nothing', async () => {
@@ -293,6 +313,23 @@ describe('a descriptor', () => {
       /getDescriptor: serve\(\) joins its shards itself; remove the call/,
     );
   });
+});
+
+it('workers can listen on one port without an acceptor, where Node.js and the system can share it', async () => {
+  await start(0);
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const canShare = process.platform === 'linux' && (major > 22 || (major === 22 && minor >= 12));
+  const first = await ChildApp.start(0, 'main-app.js', null, {}, 0);
+  const second = await ChildApp.start(1, 'main-app.js', null, {}, first.port);
+  apps.children.push(first, second);
+  expect(second.port).toBe(canShare ? first.port : -1);
+  const seen = new Set<unknown>();
+  for (let i = 0; i < 40; i++) {
+    const client = await Client.connect(`ws://${HOST}:${first.port}/shard`);
+    seen.add(await client.next());
+    client.socket.terminate();
+  }
+  expect(seen).toEqual(new Set(canShare ? ['0', '1'] : ['0']));
 });
 
 it('63 children are joined to one App, a 64th is one too many, and a topic reaches them all', async () => {

@@ -42,10 +42,10 @@ export class ChildApp {
     fixture: string,
     data: unknown,
     options: AppOptions = {},
-    listens = false,
+    listensOn: number | null = null,
   ): Promise<ChildApp> {
     const module = new URL(fixture, FIXTURES).href;
-    const worker = new Worker(CHILD, { workerData: { module, index, data, options, listens } });
+    const worker = new Worker(CHILD, { workerData: { module, index, data, options, listensOn } });
     worker.on('error', () => {});
     const [{ descriptor, port }] = (await once(worker, 'message')) as [
       { descriptor: AppDescriptor; port: number },
@@ -66,14 +66,27 @@ export class ChildApp {
   }
 
   /** Blocks its thread. The function returned wakes it. */
-  async block(): Promise<() => Promise<void>> {
+  block(): Promise<() => Promise<unknown>> {
+    return this.#sleep('sleep', (memory) => memory);
+  }
+
+  /** Blocks its thread; when it is woken it publishes before it does anything else, and replies what came of it. */
+  blockThenPublish(topic: string, message: string): Promise<() => Promise<unknown>> {
+    return this.#sleep('sleepThenPublish', (memory) => ({ memory, topic, message }));
+  }
+
+  async #sleep(
+    command: string,
+    argument: (memory: SharedArrayBuffer) => unknown,
+  ): Promise<() => Promise<unknown>> {
     const memory = new Int32Array(new SharedArrayBuffer(4));
-    this.tell('sleep', memory.buffer);
+    this.tell(command, argument(memory.buffer));
     await this.#replies.next();
     return async () => {
       Atomics.store(memory, 0, 1);
       Atomics.notify(memory, 0);
-      await this.#replies.next();
+      const { value } = (await this.#replies.next()) as Reply;
+      return value;
     };
   }
 }
