@@ -3,6 +3,7 @@ export type { AppOptions, ChildAppStats, ListenCallback, ListenSocket } from './
 export { TemplatedApp } from './app/app.ts';
 export type { RouteHandler } from './app/app-routes.ts';
 export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
+export type { ConnectionFilter } from './app/connection-filters.ts';
 export {
   _cfg,
   App,
@@ -37,7 +38,7 @@ export { getParts } from './app/get-parts.ts';
 export type { HttpHandler } from './app/http-dispatcher.ts';
 export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
-export type { ConnectionFilter, ParsingErrorHandler } from './app/http-server.ts';
+export type { ParsingErrorHandler } from './app/http-server.ts';
 export {
   deleteInteger,
   deleteIntegerCollection,

@@ -2,9 +2,10 @@ import { MillraceError } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import type { Shard } from '../shard/shard.ts';
 import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
+import type { ConnectionFilter } from './connection-filters.ts';
 import { declarativeHandler } from './declarative-handler.ts';
 import type { HttpHandler, Routes } from './http-dispatcher.ts';
-import type { ConnectionFilter, HttpServer, ParsingErrorHandler } from './http-server.ts';
+import type { HttpServer, ParsingErrorHandler } from './http-server.ts';
 import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
 import { WebSocketRoute } from './websocket-route.ts';
 

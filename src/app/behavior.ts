@@ -161,7 +161,8 @@ export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never
   const given = behavior as Record<string, unknown>;
   const checked: Record<string, unknown> = { ...given };
   for (const name of Object.keys(given)) {
-    if (!NAMES.has(name))
+    // Absent, as undefined is everywhere.
+    if (given[name] !== undefined && !NAMES.has(name))
       throw invalid(pattern, name, `is no option or handler; there are ${[...NAMES].join(', ')}`);
   }
   for (const [name, limit] of Object.entries(BEHAVIOR_LIMITS)) {

@@ -8,16 +8,22 @@ import { writeLatin1 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
+import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
+import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher, isHttp, type Refuser } from './http-dispatcher.ts';
 import { expire, type HttpRequest } from './http-request.ts';
-import { abort, HttpResponse, hasBegun, readerOf, type UpgradeFields, writable } from './http-response.ts';
+import {
+  abort,
+  type HttpResponse,
+  hasBegun,
+  readerOf,
+  type UpgradeFields,
+  writable,
+} from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
-
-/** Told of each connection: 1 when it is made, -1 when it is over. */
-export type ConnectionFilter = (res: HttpResponse, count: 1 | -1) => void;
 
 /** Told of a request that cannot be read, and of the answer to it. */
 export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
@@ -27,9 +33,6 @@ const LINGER = 5;
 
 /** Seconds between two looks at a connection whose request is under way. */
 const WATCH = 5;
-
-/** Bytes of a body that must arrive in each `bodyTimeout`, as in uWebSockets.js. */
-const MIN_BODY_PROGRESS = 16 * 1024;
 
 /** Parsers and decoders kept for reuse. */
 const MAX_SPARE = 256;
@@ -51,15 +54,16 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   readonly #limits: ServerLimits;
   readonly #parsers: RequestParser[] = [];
   readonly #decoders: BodyDecoder[] = [];
-  readonly #filters: ConnectionFilter[] = [];
-  /** What the filters are given for each connection. */
-  readonly #filtered = new Map<Transport, HttpResponse>();
+  readonly #filters: ConnectionFilters;
   #refusing = 0;
 
   constructor(shard: Shard, limits: ServerLimits) {
     this.#shard = shard;
     this.#limits = limits;
     this.dispatcher = new Dispatcher(shard, limits, this);
+    this.#filters = new ConnectionFilters((error) => {
+      this.dispatcher.report(error);
+    });
   }
 
   /** Connections too many that are still open, to be told so. */
@@ -68,9 +72,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   }
 
   addFilter(filter: ConnectionFilter): void {
-    this.#filters.push(filter);
+    this.#filters.add(filter);
     this.#shard.onRelease ??= (transport) => {
-      this.#filter(transport, -1);
+      this.#filters.disconnected(transport);
     };
   }
 
@@ -81,7 +85,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
     this.#shard.io.timer.schedule(transport, connection.deadline);
-    if (this.#filters.length > 0) this.#filter(transport, 1);
+    if (!this.#filters.isEmpty) this.#filters.connected(connection);
     transport.startReading();
   }
 
@@ -106,9 +110,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const rest = parser.consumed;
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(route, parser.head);
-    if (this.#filters.length > 0) {
-      transport.owner = new HttpConnection(this, transport, false, 0);
-      this.#filter(transport, 1);
+    if (!this.#filters.isEmpty) {
+      const connection = new HttpConnection(this, transport, false, 0);
+      transport.owner = connection;
+      this.#filters.connected(connection);
       if (transport.isClosed) return;
     }
     const { head } = parser;
@@ -173,12 +178,12 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   onTimer(transport: Transport, now: number): number {
     const connection = transport.owner as HttpConnection;
-    if (this.#isStalled(connection, now)) {
+    if (isStalled(connection, now, this.#limits.writeTimeout)) {
       this.#shard.count(Counter.TIMEOUTS);
       transport.destroy();
       return 0;
     }
-    if (connection.decoder !== null && !connection.isLingering) this.#watchBody(connection, now);
+    if (isBodyLate(connection, now, this.#limits.bodyTimeout)) this.#badBody(connection, 408);
     if (transport.isClosed) return 0;
     const isWaiting = connection.response !== null || connection.decoder !== null || transport.blocked;
     // The time a handler takes to answer is its own.
@@ -331,19 +336,6 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     });
   }
 
-  #filter(transport: Transport, count: 1 | -1): void {
-    let response = this.#filtered.get(transport);
-    if (response === undefined) {
-      // It was there before the first filter.
-      if (count === -1) return;
-      response = new HttpResponse(transport, transport.owner as HttpConnection, 'GET');
-      this.#filtered.set(transport, response);
-    }
-    const res = response;
-    if (count === -1) this.#filtered.delete(transport);
-    for (const filter of this.#filters) this.#guard(() => filter(res, count));
-  }
-
   #dispatch(connection: HttpConnection, head: RequestHead): void {
     this.#shard.count(Counter.REQUESTS);
     if (connection.isExcess) {
@@ -476,28 +468,6 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     return this.#shard.io.timer.now + this.#limits.handshakeTimeout + 1;
   }
 
-  /** Whether the peer has taken no byte of what waits for it for too long. */
-  #isStalled(connection: HttpConnection, now: number): boolean {
-    const { transport } = connection;
-    const { writeTimeout } = this.#limits;
-    if (!transport.blocked) return false;
-    const amount = transport.bufferedAmount;
-    if (connection.stalledSince === 0 || amount < connection.stalledAmount) connection.stalledSince = now;
-    connection.stalledAmount = amount;
-    return writeTimeout !== 0 && now - connection.stalledSince > writeTimeout;
-  }
-
-  /** A body that is awaited must make headway; single bytes do not renew its time. */
-  #watchBody(connection: HttpConnection, now: number): void {
-    const received = connection.decoder!.received;
-    if (!wantsBody(connection) || received - connection.bodyReceived >= MIN_BODY_PROGRESS) {
-      connection.bodySince = now;
-      connection.bodyReceived = received;
-    } else if (now - connection.bodySince > this.#limits.bodyTimeout) {
-      this.#badBody(connection, 408);
-    }
-  }
-
   // What is lent to connections.
 
   #newDecoder(): BodyDecoder {
@@ -527,10 +497,4 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.dispatcher.report(error);
     }
   }
-}
-
-/** Whether bytes of the body can be taken in: somebody reads them, or nobody ever will. */
-function wantsBody(connection: HttpConnection): boolean {
-  const { response, isPaused } = connection;
-  return response === null || (!isPaused && readerOf(response) !== null);
 }

@@ -12,7 +12,10 @@ export interface Limit {
 
 /** Every numeric option of a listening App and of `serve()`: default, range and unit. */
 export const SERVER_LIMITS = {
-  /** A request head: request line and headers. More is answered 431, or 414 when the target alone is too long. */
+  /**
+   * A request head: request line and headers. More is answered 431, or 414 when the target alone is too long. The
+   * default can be set by UWS_HTTP_MAX_HEADERS_SIZE in the environment.
+   */
   maxHeadSize: { default: 4096, min: 256, max: 1024 * 1024, unit: 'bytes' },
   /** Header lines; more is answered 431. */
   maxHeaders: { default: 100, min: 1, max: 10_000, unit: 'headers' },
@@ -64,6 +67,13 @@ export function checkLimit(where: string, name: string, value: unknown, limit: L
   );
 }
 
+/** uWebSockets.js takes the size of a request head from the environment. */
+function headSizeOfEnvironment(limit: Limit): number {
+  const value = process.env['UWS_HTTP_MAX_HEADERS_SIZE'];
+  if (value === undefined || value === '') return limit.default;
+  return checkLimit('the environment', 'UWS_HTTP_MAX_HEADERS_SIZE', Number(value), limit);
+}
+
 /** Checks an option that is true or false, false by default. */
 export function checkFlag(where: string, name: string, value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false;
@@ -75,7 +85,9 @@ export function checkServerLimits(where: string, options: object): ServerLimits 
   const given = options as Record<string, unknown>;
   const entries = Object.entries(SERVER_LIMITS).map(([name, limit]) => [
     name,
-    checkLimit(where, name, given[name], limit),
+    name === 'maxHeadSize' && given[name] === undefined
+      ? headSizeOfEnvironment(limit)
+      : checkLimit(where, name, given[name], limit),
   ]);
   return Object.fromEntries(entries) as ServerLimits;
 }

@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import uWS, {
@@ -197,6 +198,24 @@ describe('listen', () => {
   });
 });
 
+test('UWS_HTTP_MAX_HEADERS_SIZE is the default of maxHeadSize', async () => {
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] = '300';
+  running = startApp((app) => {
+    app.get('/', (res) => void res.end('short'));
+  });
+  delete process.env['UWS_HTTP_MAX_HEADERS_SIZE'];
+  expect(await body(get('/'))).toBe('short');
+  const [response] = await exchange(
+    running.port,
+    [requestText('GET', '/', { 'X-Long': 'x'.repeat(300) })],
+    1,
+  );
+  expect(response!.status).toBe(431);
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] = 'many';
+  expect(() => App()).toThrow('UWS_HTTP_MAX_HEADERS_SIZE');
+  delete process.env['UWS_HTTP_MAX_HEADERS_SIZE'];
+});
+
 describe('listen_unix', () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
   const path = join(folder, 'app.sock');
@@ -315,5 +334,30 @@ describe('the PROXY protocol', () => {
     });
     expect(await body(get('/'))).toBe('0');
     expect(() => App({ proxyProtocol: 'yes' as never })).toThrow('proxyProtocol');
+  });
+});
+
+describe('adoptSocket', () => {
+  test('serves a connection that another program handed over by its descriptor', async () => {
+    const program = `
+      import { App } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
+      App().get('/', (res) => void res.end('adopted')).adoptSocket(3);
+      setInterval(() => {}, 1000);
+    `;
+    // An extra pipe of a child is a connected socket that Node.js leaves alone there.
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    });
+    const socket = child.stdio[3] as Socket;
+    socket.write(get('/'));
+    const answer = await within(new Promise<Buffer>((resolve) => socket.once('data', resolve)), 'the answer');
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*adopted$/);
+    child.kill();
+  });
+
+  test.each([-1, 99_999, 1.5, 'x'])('refuses %s, which is none', (fd) => {
+    expect(() => App().adoptSocket(fd as never)).toThrow(
+      expect.objectContaining({ code: 'MILLRACE_INVALID_ARGUMENT' }),
+    );
   });
 });

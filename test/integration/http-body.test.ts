@@ -3,10 +3,10 @@ import { request as nodeRequest } from 'node:http';
 import { Client } from 'undici';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { twoWayCuts } from '../support/chunked.ts';
-import { within } from '../support/deadline.ts';
+import { sleep, until, within } from '../support/deadline.ts';
 import { chunked, exchange, requestText, sized } from '../support/http-client.ts';
 import { RawClient } from '../support/raw-client.ts';
-import { HOST, MODES, type Running, startModule } from '../support/server.ts';
+import { HOST, MODES, type Running, startApp, startModule } from '../support/server.ts';
 import { pattern } from './fixtures/bodies-app.js';
 
 const HELLO = requestText('GET', '/hello');
@@ -203,4 +203,36 @@ describe.each(MODES)('request bodies in %s', (mode) => {
     expect(connects).toBe(1);
     await client.close();
   });
+});
+
+test('a paused reader gets nothing until it resumes, not even what was read already', async () => {
+  const seen: string[] = [];
+  let resume: () => void = () => {};
+  const running = startApp((app) => {
+    app.post('/', (res) => {
+      res.onAborted(() => {});
+      resume = () => {
+        res.resume();
+      };
+      res.onData((chunk, isLast) => {
+        seen.push(Buffer.from(chunk).toString());
+        if (isLast) res.end(seen.join(''));
+        else res.pause();
+      });
+    });
+    app.get('/hello', (res) => void res.end('hello'));
+  });
+  const client = await RawClient.connect(running.port);
+  client.write(chunked('/', ['one ', 'two ', 'three']) + HELLO);
+  for (const expected of [['one '], ['one ', 'two '], ['one ', 'two ', 'three']]) {
+    await until(() => seen.length === expected.length, 'the next piece');
+    await sleep(10);
+    expect(seen).toEqual(expected);
+    resume();
+  }
+  await until(() => seen.length === 4, 'the end');
+  expect((await client.response()).body).toBe('one two three');
+  expect((await client.response()).body).toBe('hello');
+  client.destroy();
+  await running.stop();
 });

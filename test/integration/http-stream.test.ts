@@ -96,12 +96,16 @@ describe('a peer that does not read', () => {
     const file = pattern(7, size);
     let response: HttpResponse | null = null;
     let calls = 0;
+    const blocked: unknown[] = [];
     const running = startApp((app) => {
       app.get('/', (res) => {
         response = res;
         res.onAborted(() => {});
         const [ok, isDone] = res.tryEnd(file, size);
         expect([ok, isDone]).toEqual([false, false]);
+        // The kernel takes no more: nothing is queued instead.
+        const taken = res.getWriteOffset();
+        blocked.push(res.tryEnd(file.subarray(taken), size), res.getWriteOffset() - taken);
         res.onWritable((offset) => {
           calls++;
           expect(offset).toBe(res.getWriteOffset());
@@ -117,6 +121,7 @@ describe('a peer that does not read', () => {
     const offset = response!.getWriteOffset();
     const calledBefore = calls;
     await sleep(100);
+    expect(blocked).toEqual([[false, false], 0]);
     // What the kernel took; nothing is queued here, so nothing moves.
     expect(offset).toBeLessThan(16 * MIB);
     expect([response!.getWriteOffset(), calls]).toEqual([offset, calledBefore]);
