@@ -329,7 +329,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const first = messages[0]!;
     const last = messages[length - 1]!;
     const { transport } = subscriber;
-    const isWhole = cursor === 0 && subscriber.sentEpoch !== batch.epoch;
+    // It may have published into a later batch since, in a handler: whether also into this one is not known then.
+    const isWhole = cursor === 0 && subscriber.sentEpoch < batch.epoch;
     const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
     if (isWhole && !transport.blocked && last - first === length - 1) {
       transport.writeShared(form.view(form.start(first), form.end(last)), form.slab);
