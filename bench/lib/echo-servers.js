@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atEnd } from './child-process.js';
 import { bunServer, isInstalled, nodeServer, root } from './server-process.js';
 
 /** @typedef {import('./server-process.js').ServerCommand} ServerCommand */
@@ -36,7 +37,7 @@ function addTlsServers(servers) {
 /** A certificate for all servers of this run, gone with it; undefined where the program openssl is missing. */
 function tlsEnvironment() {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  process.on('exit', () => rmSync(folder, { recursive: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const what =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost';
