@@ -103,9 +103,12 @@ describe('a peer that does not read', () => {
         res.onAborted(() => {});
         const [ok, isDone] = res.tryEnd(file, size);
         expect([ok, isDone]).toEqual([false, false]);
-        // The kernel takes no more: nothing is queued instead.
-        const taken = res.getWriteOffset();
-        blocked.push(res.tryEnd(file.subarray(taken), size), res.getWriteOffset() - taken);
+        // A call takes so much at most. Once the kernel takes no more, nothing is queued instead.
+        for (let taken = -1; taken !== res.getWriteOffset(); ) {
+          taken = res.getWriteOffset();
+          const result = res.tryEnd(file.subarray(taken), size);
+          blocked.splice(0, 2, result, res.getWriteOffset() - taken);
+        }
         res.onWritable((offset) => {
           calls++;
           expect(offset).toBe(res.getWriteOffset());
@@ -117,17 +120,19 @@ describe('a peer that does not read', () => {
     client.pause();
     client.write(get('/'));
     await until(() => response !== null, 'the request came');
-    await sleep(100);
-    const offset = response!.getWriteOffset();
-    const calledBefore = calls;
-    await sleep(100);
     expect(blocked).toEqual([[false, false], 0]);
-    // What the kernel took; nothing is queued here, so nothing moves.
+    // What the kernels of both ends take, after which nothing moves.
+    let offset = response!.getWriteOffset();
+    for (let before = -1; before !== offset; ) {
+      before = offset;
+      await sleep(200);
+      offset = response!.getWriteOffset();
+    }
     expect(offset).toBeLessThan(16 * MIB);
-    expect([response!.getWriteOffset(), calls]).toEqual([offset, calledBefore]);
     client.resume();
     const { bytes } = await client.response();
     expect(bytes.equals(file)).toBe(true);
+    expect(calls).toBeGreaterThan(0);
     expect(() => response!.getWriteOffset()).toThrow(
       expect.objectContaining({ code: 'MILLRACE_STALE_ACCESS' }),
     );
