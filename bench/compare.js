@@ -7,6 +7,7 @@ import { budgetOf } from './lib/compare-plan.js';
 import { allRows, measureRow, stopCurrent } from './lib/compare-programs.js';
 import { formatComparison, includeComparison } from './lib/compare-report.js';
 import { machineInfo } from './lib/machine-info.js';
+import { atLeast } from './lib/macro-options.js';
 import { root } from './lib/server-process.js';
 
 const HELP = `All rows of the targets in one run: millrace, ws, Bun and, where it is installed, uWebSockets.js.
@@ -32,17 +33,6 @@ missed does not change it. bench/README.md says how to read the tables.
 /** @param {string} text */
 const progress = (text) => process.stderr.write(text);
 
-/**
- * @param {string} name
- * @param {string} text
- * @param {number} least
- */
-function atLeast(name, text, least) {
-  const value = Number(text);
-  if (!(value >= least)) throw new Error(`--${name} must be a number from ${least} on; got ${text}`);
-  return value;
-}
-
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -61,11 +51,11 @@ async function main() {
     return;
   }
   const wanted = {
-    seconds: atLeast('seconds', values.seconds, 0.1),
-    warmup: atLeast('warmup', values.warmup, 0),
-    reps: atLeast('reps', values.reps, 1),
+    seconds: atLeast(0.1, 'seconds', values.seconds),
+    warmup: atLeast(0, 'warmup', values.warmup),
+    reps: atLeast(1, 'reps', values.reps),
   };
-  const deadline = performance.now() / 1000 + atLeast('minutes', values.minutes, 0) * 60;
+  const deadline = performance.now() / 1000 + atLeast(0, 'minutes', values.minutes) * 60;
   const rows = choose(await allRows(progress), values.rows?.split(','));
   mkdirSync(values.out, { recursive: true });
   await compare(rows, wanted, deadline, values);

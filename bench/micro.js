@@ -3,6 +3,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { machineInfo } from './lib/machine-info.js';
+import { atLeast } from './lib/macro-options.js';
 import { formatMicroReport, suiteReport } from './lib/micro-report.js';
 import { measureSuite } from './lib/micro-run.js';
 import { buildRevision } from './lib/revision.js';
@@ -65,17 +66,6 @@ function choose(suites, only) {
     .filter(({ cases }) => cases.length > 0);
 }
 
-/**
- * @param {string} name
- * @param {string} text
- * @param {number} least
- */
-function atLeast(name, text, least) {
-  const value = Number(text);
-  if (!(value >= least)) throw new Error(`--${name} must be a number from ${least} on; got ${text}`);
-  return value;
-}
-
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -103,10 +93,10 @@ async function main() {
     return;
   }
   const options = {
-    seconds: atLeast('seconds', values.seconds, 0.01),
-    repetitions: atLeast('reps', values.reps ?? (values.against === undefined ? '5' : '6'), 1),
-    quiet: atLeast('quiet', values.quiet, 0),
-    threshold: atLeast('threshold', values.threshold, 0) / 100,
+    seconds: atLeast(0.01, 'seconds', values.seconds),
+    repetitions: atLeast(1, 'reps', values.reps ?? (values.against === undefined ? '5' : '6')),
+    quiet: atLeast(0, 'quiet', values.quiet),
+    threshold: atLeast(0, 'threshold', values.threshold) / 100,
   };
   await run(suites, options, values);
 }

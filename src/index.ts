@@ -39,21 +39,7 @@ export type { HttpHandler } from './app/http-dispatcher.ts';
 export type { HttpRequest } from './app/http-request.ts';
 export type { HttpResponse } from './app/http-response.ts';
 export type { ParsingErrorHandler } from './app/http-server.ts';
-export {
-  deleteInteger,
-  deleteIntegerCollection,
-  deleteString,
-  deleteStringCollection,
-  getInteger,
-  getIntegerKeys,
-  getString,
-  getStringKeys,
-  incInteger,
-  lock,
-  setInteger,
-  setString,
-  unlock,
-} from './app/key-value-store.ts';
+export * from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
 export { type CloseOptions, type ProfileOptions, type ServeOptions, Server, serve } from './app/serve.ts';

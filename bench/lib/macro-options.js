@@ -57,11 +57,13 @@ export function macroOptions(allRows) {
 }
 
 /**
+ * The number that an option was given.
+ *
  * @param {number} least
  * @param {string} name
  * @param {string} text
  */
-function atLeast(least, name, text) {
+export function atLeast(least, name, text) {
   const value = Number(text);
   if (!(value >= least)) throw new Error(`--${name} must be a number from ${least} on; got ${text}`);
   return value;

@@ -3,21 +3,7 @@ import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
 import { type AppOptions, createSslApp, ListenSocket, TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
-import {
-  deleteInteger,
-  deleteIntegerCollection,
-  deleteString,
-  deleteStringCollection,
-  getInteger,
-  getIntegerKeys,
-  getString,
-  getStringKeys,
-  incInteger,
-  lock,
-  setInteger,
-  setString,
-  unlock,
-} from './key-value-store.ts';
+import * as keyValueStore from './key-value-store.ts';
 import { ListenOptions } from './listen-arguments.ts';
 import type { RecognizedString } from './recognized-string.ts';
 
@@ -114,19 +100,7 @@ export default {
   _cfg,
   DeclarativeResponse,
   getParts,
-  deleteInteger,
-  deleteIntegerCollection,
-  deleteString,
-  deleteStringCollection,
-  getInteger,
-  getIntegerKeys,
-  getString,
-  getStringKeys,
-  incInteger,
-  lock,
-  setInteger,
-  setString,
-  unlock,
+  ...keyValueStore,
   us_listen_socket_close,
   us_socket_local_port,
 };

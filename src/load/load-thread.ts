@@ -1,16 +1,15 @@
 import type { MessagePort } from 'node:worker_threads';
-import { type Connection, ConnectionContext, type ConnectionHandler } from '../protocol/connection.ts';
+import type { Connection, ConnectionHandler } from '../protocol/connection.ts';
+import { clientProtocol } from './client-protocol.ts';
 import { Counter, LoadCounters } from './counters.ts';
 import { LatencyRecorder } from './latency.ts';
 import { LoadConnection, LoadContext, type LoadListener } from './load-connection.ts';
-import { textPort, utf8Port } from './native-ports.ts';
 import { type BenchPlan, rateOf, sendersOf } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { Reasons } from './reasons.ts';
 import { createScenario } from './scenarios/create.ts';
 import type { Scenario, ScenarioHost, Slot } from './scenarios/scenario.ts';
 import type { FromThread, ThreadData, ThreadDetails, ThreadShare, ToThread } from './thread-message.ts';
-import { DEFLATE_PARAMS, LoadDeflatePort } from './zlib-port.ts';
 
 /** Handshakes at a time, so that the server's backlog does not overflow. */
 const OPENING_AT_ONCE = 128;
@@ -72,7 +71,7 @@ export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionH
     this.#post = post;
     this.counters = new LoadCounters(share.connections, memory);
     this.#latencies = new LatencyRecorder(this.counters.latencies);
-    this.#context = new LoadContext(plan, address, protocolContext(this, plan.deflate));
+    this.#context = new LoadContext(plan, address, clientProtocol(this, plan.deflate));
     this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan);
     this.#scenario = createScenario(this);
     this.slots = Array.from({ length: share.connections }, (_, index) => this.#scenario.createSlot(index));
@@ -327,30 +326,6 @@ const CLOSE_HINTS: Readonly<Record<number, string>> = {
   1001: ': it goes away, or takes the connection for idle',
   1009: ': the message is larger than it takes',
 };
-
-/** Bytes of a message that is taken; a server that sends more breaks off. */
-const MAX_MESSAGE = 64 * 1024 * 1024;
-
-function protocolContext(handler: ConnectionHandler, deflate: boolean): ConnectionContext {
-  return new ConnectionContext(
-    {
-      role: 'client',
-      maxPayloadLength: MAX_MESSAGE,
-      maxFragments: 2 ** 31,
-      maxPingsPerSecond: Number.POSITIVE_INFINITY,
-      deflate: deflate ? DEFLATE_PARAMS : undefined,
-    },
-    handler,
-    {
-      utf8: utf8Port,
-      text: textPort,
-      deflate: new LoadDeflatePort(),
-      seconds: () => Math.floor(performance.now() / 1000),
-      // RFC 6455 §10.3 protects proxies from what scripts make browsers send; these frames are ours.
-      maskKey: () => 0x5a5a_a5a5,
-    },
-  );
-}
 
 /** A connection with p messages in flight sends in the place of each of them once in p intervals. */
 function intervalOf(plan: BenchPlan): number {

@@ -1,9 +1,8 @@
 import { MillraceError } from '../errors.ts';
-import { ConnectionContext, type ConnectionHandler } from '../protocol/connection.ts';
+import type { ConnectionHandler } from '../protocol/connection.ts';
+import { clientProtocol } from './client-protocol.ts';
 import { LoadConnection, LoadContext, type LoadListener } from './load-connection.ts';
-import { textPort, utf8Port } from './native-ports.ts';
 import type { BenchPlan } from './options.ts';
-import { DEFLATE_PARAMS, LoadDeflatePort } from './zlib-port.ts';
 
 /**
  * Opens one WebSocket and closes it again. Resolves with the address of the server, so that the name is looked up once
@@ -33,7 +32,7 @@ export function probe(plan: BenchPlan, signal: AbortSignal | undefined): Promise
         else fail(reason);
       },
     };
-    const context = new LoadContext(plan, plan.target.host, probeContext(plan.deflate));
+    const context = new LoadContext(plan, plan.target.host, clientProtocol(handler, plan.deflate));
     const connection = new LoadConnection(context, listener, null);
     const timer = setTimeout(() => {
       connection.destroy(`no answer within ${plan.timeout} s`);
@@ -59,23 +58,3 @@ const handler: ConnectionHandler = {
     (owner as LoadConnection).end('');
   },
 };
-
-function probeContext(deflate: boolean): ConnectionContext {
-  return new ConnectionContext(
-    {
-      role: 'client',
-      maxPayloadLength: 2 ** 26,
-      maxFragments: 2 ** 31,
-      maxPingsPerSecond: 1000,
-      deflate: deflate ? DEFLATE_PARAMS : undefined,
-    },
-    handler,
-    {
-      utf8: utf8Port,
-      text: textPort,
-      deflate: new LoadDeflatePort(),
-      seconds: () => Math.floor(performance.now() / 1000),
-      maskKey: () => 0x5a5a_a5a5,
-    },
-  );
-}

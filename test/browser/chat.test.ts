@@ -1,21 +1,9 @@
-import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { contrastOf, launchChromium, openPage, overflowOf } from '../support/browser.ts';
 import { DEADLINE, until } from '../support/deadline.ts';
 import { example, MillraceProcess } from '../support/millrace-process.ts';
 
-const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** Where the two pages are that chat with each other: on 'one shard' or on 'different shards'. */
-const CHATTING = 'different shards' as 'one shard' | 'different shards';
 /** Pages opened at most until two are where they should be. */
 const MAX_PAGES = 8;
 
@@ -23,12 +11,7 @@ let browser: Browser;
 let server: MillraceProcess;
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(
-      `There is no browser at ${CHROMIUM}. Install one (Debian: apt-get install chromium), or set CHROMIUM_PATH.`,
-    );
-  }
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  browser = await launchChromium();
   server = new MillraceProcess(['serve', example('chat.js'), '--port', '0', '--shards', '2']);
   await server.ready();
 });
@@ -38,37 +21,19 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** A page with storage of its own. What goes wrong in it fails the test. */
+/** A page of the chat. */
 class Tab {
   readonly page: Page;
-  readonly #problems: string[] = [];
 
   private constructor(page: Page) {
     this.page = page;
-    page.on('pageerror', (error) => this.#problems.push(String(error)));
-    page.on('console', (message) => {
-      const isLostConnection = message.text().startsWith('WebSocket connection to');
-      if (message.type() === 'error' && !isLostConnection) this.#problems.push(message.text());
-    });
-    page.on('dialog', (dialog) => this.#problems.push(`dialog: ${dialog.message()}`));
-    page.on('request', (request) => {
-      const { origin } = new URL(request.url());
-      if (origin !== new URL(server.url).origin && origin !== 'null')
-        this.#problems.push(`loads ${request.url()}`);
-    });
   }
 
   static async open(options: BrowserContextOptions = {}, hash = ''): Promise<Tab> {
-    const context = await browser.newContext(options);
-    const tab = new Tab(await context.newPage());
-    tab.page.setDefaultTimeout(DEADLINE);
-    onTestFinished(async () => {
-      await context.close();
-      expect(tab.#problems).toEqual([]);
-    });
-    await tab.page.goto(server.url + hash);
-    await tab.page.getByText(/^Shard \d+ of 2$/).waitFor();
-    return tab;
+    const page = await openPage(browser, server.url + hash, options);
+    page.setDefaultTimeout(DEADLINE);
+    await page.getByText(/^Shard \d+ of 2$/).waitFor();
+    return new Tab(page);
   }
 
   async enter(name: string, room: string): Promise<void> {
@@ -116,11 +81,11 @@ async function openOnBothShards(): Promise<{ same: [Tab, Tab]; different: [Tab, 
 }
 
 describe('the chat in Chromium', () => {
-  test(`two pages on ${CHATTING} chat with each other`, async () => {
+  test.each(['the same shard', 'different shards'])('two pages on %s chat with each other', async (where) => {
     const { same, different } = await openOnBothShards();
     expect(await same[0].shard()).toBe(await same[1].shard());
     expect(await different[0].shard()).not.toBe(await different[1].shard());
-    const [ada, bob] = CHATTING === 'one shard' ? same : different;
+    const [ada, bob] = where === 'the same shard' ? same : different;
     await ada.enter('Ada', 'mill');
     await bob.enter('Bob', 'mill');
     await ada.sees(`Bob came in (shard ${await bob.shard()})`);
@@ -214,10 +179,7 @@ describe('the chat in Chromium', () => {
       await tab.enter('W'.repeat(24), 'm'.repeat(24));
       await tab.say('x'.repeat(500));
       await tab.sees('x'.repeat(500));
-      const overflow = await tab.page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(overflow).toBe(0);
+      expect(await overflowOf(tab.page)).toBe(0);
       for (const selector of [
         '#log .text',
         '#log .shard',
@@ -227,7 +189,7 @@ describe('the chat in Chromium', () => {
         '#send',
         '.note',
       ]) {
-        expect(await tab.page.evaluate(contrastOf, selector), selector).toBeGreaterThan(4.5);
+        expect(await contrastOf(tab.page, selector), selector).toBeGreaterThan(4.5);
       }
     },
   );
@@ -253,29 +215,3 @@ describe('the chat in Chromium', () => {
     expect(await tab.texts()).toEqual(['before', 'kept while away']);
   });
 });
-
-/** Runs in the page: the contrast of an element's text to what is behind it, as WCAG 2 counts it. */
-function contrastOf(selector: string): number {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })!;
-  const paint = (color: string): void => {
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-  };
-  const luminance = (): number => {
-    const [red, green, blue] = Array.from(canvas.getImageData(0, 0, 1, 1).data, (value) => {
-      const part = value / 255;
-      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    }) as [number, number, number];
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const element = document.querySelector(selector)!;
-  const layers: string[] = [];
-  for (let at: Element | null = element; at !== null; at = at.parentElement) {
-    layers.push(getComputedStyle(at).backgroundColor);
-  }
-  for (const layer of layers.reverse()) paint(layer);
-  const behind = luminance();
-  paint(getComputedStyle(element).color);
-  const text = luminance();
-  return (Math.max(text, behind) + 0.05) / (Math.min(text, behind) + 0.05);
-}

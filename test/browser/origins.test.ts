@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launchChromium } from '../support/browser.ts';
 import { DEADLINE } from '../support/deadline.ts';
 import { type Running, startApp } from '../support/server.ts';
-
-const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 
 /** Serves a page, and WebSockets for pages of its own, of any, and of a listed origin. */
 function startSite(listed: string): Running {
@@ -24,12 +22,7 @@ describe('pages of other origins in Chromium (H33)', () => {
   let home: Running;
   let other: Running;
   beforeAll(async () => {
-    if (!existsSync(CHROMIUM)) {
-      throw new Error(
-        `There is no browser at ${CHROMIUM}. Install one (Debian: apt-get install chromium), or set CHROMIUM_PATH.`,
-      );
-    }
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
+    browser = await launchChromium();
     home = startSite('https://example.com');
     other = startSite(`http://127.0.0.1:${home.port}`);
     page = await browser.newPage();

@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Alive } from '../support/alive.ts';
+import { describe, expect, it } from 'vitest';
+import { type Alive, watch } from '../support/alive.ts';
 import { byteByByte, chunksOf } from '../support/chunked.ts';
 import { sleep, until } from '../support/deadline.ts';
 import {
@@ -37,16 +37,8 @@ function repeated(frame: Uint8Array, count: number): Buffer {
 describe.each(TARGETS)('%s under floods of frames', (_name, start) => {
   let target: Target;
   let alive: Alive;
-  beforeAll(async () => {
-    target = await start();
-    alive = await Alive.watch(target);
-  });
-  afterEach(() => {
-    alive.sweep();
-  });
-  afterAll(async () => {
-    alive.stop();
-    await target.close();
+  watch(start, (...watched) => {
+    [target, alive] = watched;
   });
 
   it('gives each handler memory of its own that later messages leave alone (F19)', async () => {
@@ -240,17 +232,9 @@ describe.each(TARGETS)('%s under floods of frames', (_name, start) => {
 describe('memory behind announced messages', () => {
   let target: Target;
   let alive: Alive;
-  beforeAll(async () => {
-    // In this thread, where the memory of its buffers can be seen.
-    target = await startApp();
-    alive = await Alive.watch(target);
-  });
-  afterEach(() => {
-    alive.sweep();
-  });
-  afterAll(async () => {
-    alive.stop();
-    await target.close();
+  // In this thread, where the memory of its buffers can be seen.
+  watch(startApp, (...watched) => {
+    [target, alive] = watched;
   });
 
   const COUNT = 1000;

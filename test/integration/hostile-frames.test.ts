@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Alive } from '../support/alive.ts';
+import { describe, expect, it } from 'vitest';
+import { type Alive, watch } from '../support/alive.ts';
 import { byteByByte, chunksOf, Random } from '../support/chunked.ts';
 import { until } from '../support/deadline.ts';
 import { concat, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
@@ -115,16 +115,8 @@ describe.each([
 ] as const)('%s under hostile frames', (_name, start) => {
   let target: Target;
   let alive: Alive;
-  beforeAll(async () => {
-    target = await start();
-    alive = await Alive.watch(target);
-  });
-  afterEach(() => {
-    alive.sweep();
-  });
-  afterAll(async () => {
-    alive.stop();
-    await target.close();
+  watch(start, (...watched) => {
+    [target, alive] = watched;
   });
 
   it('fails a connection that breaks a rule with the exact code, then FIN, however its frames are cut', async () => {

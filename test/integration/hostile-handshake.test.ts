@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Alive } from '../support/alive.ts';
+import { describe, expect, it } from 'vitest';
+import { type Alive, watch } from '../support/alive.ts';
 import { byteByByte, chunksOf, Random } from '../support/chunked.ts';
 import { concat, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import { HostileClient, handshakeHead, inParallel, requestHead } from '../support/hostile-client.ts';
@@ -109,16 +109,8 @@ const GLUED_FRAME = frameBytes(text('glued'), SAMPLE_KEY);
 describe.each(TARGETS)('%s under hostile handshakes', (_name, start) => {
   let target: Target;
   let alive: Alive;
-  beforeAll(async () => {
-    target = await start();
-    alive = await Alive.watch(target);
-  });
-  afterEach(() => {
-    alive.sweep();
-  });
-  afterAll(async () => {
-    alive.stop();
-    await target.close();
+  watch(start, (...watched) => {
+    [target, alive] = watched;
   });
 
   // '/upgrade' has an upgrade handler: behind an acceptor its handshakes are answered by the shard.
@@ -221,17 +213,12 @@ describe.each(TARGETS)('%s under hostile handshakes', (_name, start) => {
 describe('serve with room for large heads', () => {
   let target: Target;
   let alive: Alive;
-  beforeAll(async () => {
-    target = await startServe({ maxHeadSize: 64 * 1024 });
-    alive = await Alive.watch(target);
-  });
-  afterEach(() => {
-    alive.sweep();
-  });
-  afterAll(async () => {
-    alive.stop();
-    await target.close();
-  });
+  watch(
+    () => startServe({ maxHeadSize: 64 * 1024 }),
+    (...watched) => {
+      [target, alive] = watched;
+    },
+  );
 
   it('takes a head of 16 KiB one byte at a time (H19)', async () => {
     const client = await HostileClient.open(target.port);

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { until } from './deadline.ts';
 import { frameBytes, SAMPLE_KEY, text } from './frame-bytes.ts';
 import { HostileClient } from './hostile-client.ts';
@@ -98,4 +98,22 @@ async function stable(): Promise<void> {
     last = now;
     return performance.now() - since > 100;
   }, 'descriptors rest');
+}
+
+/** Starts a server for the tests of a file or describe block, hands it to `use`, and looks behind each test. */
+export function watch(start: () => Promise<Target>, use: (target: Target, alive: Alive) => void): void {
+  let target: Target;
+  let alive: Alive;
+  beforeAll(async () => {
+    target = await start();
+    alive = await Alive.watch(target);
+    use(target, alive);
+  });
+  afterEach(() => {
+    alive.sweep();
+  });
+  afterAll(async () => {
+    alive.stop();
+    await target.close();
+  });
 }

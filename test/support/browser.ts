@@ -45,6 +45,7 @@ export async function openPage(
     const isLostConnection = message.text().startsWith('WebSocket connection to');
     if (message.type() === 'error' && !isLostConnection) problems.push(message.text());
   });
+  page.on('dialog', (dialog) => problems.push(`dialog: ${dialog.message()}`));
   page.on('request', (request) => {
     const { origin } = new URL(request.url());
     if (origin !== new URL(url).origin && origin !== 'null') problems.push(`loads ${request.url()}`);

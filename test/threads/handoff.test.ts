@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Alive } from '../support/alive.ts';
+import { describe, expect, it } from 'vitest';
+import { type Alive, watch } from '../support/alive.ts';
 import { until } from '../support/deadline.ts';
 import { concat, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import { HostileClient, handshakeHead, inParallel, requestHead } from '../support/hostile-client.ts';
@@ -14,17 +14,12 @@ const FRAME = frameBytes(text('hello'), SAMPLE_KEY);
 
 let target: Target;
 let alive: Alive;
-beforeAll(async () => {
-  target = await startServe({ shards: 3 });
-  alive = await Alive.watch(target);
-});
-afterEach(() => {
-  alive.sweep();
-});
-afterAll(async () => {
-  alive.stop();
-  await target.close();
-});
+watch(
+  () => startServe({ shards: 3 }),
+  (...watched) => {
+    [target, alive] = watched;
+  },
+);
 
 /** Connects, and resets as `state` says. Resolves when the socket is gone. */
 function connectAndReset(state: (socket: Socket, reset: () => void) => void): Promise<void> {
