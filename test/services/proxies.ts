@@ -60,8 +60,10 @@ export const startNginx: StartProxy = async (appPort) => {
 export const startHaproxy: StartProxy = async (appPort, { proxyProtocol = false } = {}) => {
   const folder = temporaryFolder();
   const port = await freePort();
+  // One thread: of several that write a line at the same time, some leave theirs out.
   const config = `
 global
+  nbthread 1
   log stdout format raw local0
   maxconn 512
 defaults
