@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Alive, watch } from '../support/alive.ts';
+import { arrayBuffersInUse } from '../support/array-buffers.ts';
 import { byteByByte, chunksOf } from '../support/chunked.ts';
 import { sleep, until } from '../support/deadline.ts';
 import {
@@ -242,7 +243,7 @@ describe('memory behind announced messages', () => {
   async function pinnedBy(path: string, attack: Uint8Array): Promise<number> {
     const clients = await openMany(target.port, COUNT, path);
     await sleep(50);
-    const before = process.memoryUsage().arrayBuffers;
+    const before = await arrayBuffersInUse();
     const received = target.count(Tally.MESSAGES);
     for (const client of clients) client.write(attack);
     // A message behind the attack tells that it was read.
@@ -251,7 +252,7 @@ describe('memory behind announced messages', () => {
     send(probe, text('probe'));
     await probe.untilFrames(1);
     expect(target.count(Tally.MESSAGES)).toBe(received + 1);
-    const after = process.memoryUsage().arrayBuffers;
+    const after = await arrayBuffersInUse();
     expect(clients.filter(({ isOver }) => isOver)).toEqual([]);
     probe.destroy();
     for (const client of clients) client.destroy();
@@ -274,14 +275,14 @@ describe('memory behind announced messages', () => {
 
   it('ends with the message: connections that are idle keep nothing of what they sent', async () => {
     const clients = await openMany(target.port, 24, '/big');
-    const before = process.memoryUsage().arrayBuffers;
+    const before = await arrayBuffersInUse();
     for (const client of clients) {
       send(client, { ...binary(pattern(MIB)), fin: false }, last());
       await client.until(() => client.isOver || client.body.length > MIB, 'the echo');
       client.forget();
     }
     // One buffer may be waiting for the next message of that size; 24 may not.
-    await until(() => process.memoryUsage().arrayBuffers - before < 12 * MIB, 'the memory is given back');
+    expect((await arrayBuffersInUse()) - before).toBeLessThan(12 * MIB);
     for (const client of clients) client.destroy();
     await alive.check();
   });

@@ -1,22 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
+import { arrayBuffersInUse } from '../support/array-buffers.ts';
 import { sleep } from '../support/deadline.ts';
 import { text } from '../support/frame-bytes.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { Route } from '../support/route.ts';
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
-
-/** Bytes in ArrayBuffers after a garbage collection. */
-async function arrayBuffers(): Promise<number> {
-  for (let i = 0; i < 3; i++) {
-    gc();
-    await sleep(10);
-  }
-  return process.memoryUsage().arrayBuffers;
-}
 
 test('an idle connection holds no buffer after it got and sent messages', async () => {
   using route = new Route({
@@ -25,7 +12,7 @@ test('an idle connection holds no buffer after it got and sent messages', async 
   });
   const clients: RawClient[] = [];
   for (let i = 0; i < 500; i++) clients.push((await route.pair()).client);
-  const before = await arrayBuffers();
+  const before = await arrayBuffersInUse();
   for (const client of clients) {
     client.send(text('small'));
     client.send(
@@ -36,7 +23,7 @@ test('an idle connection holds no buffer after it got and sent messages', async 
   for (const client of clients) {
     expect([await client.text(), await client.text()]).toEqual(['small', 'in two pieces']);
   }
-  const after = await arrayBuffers();
+  const after = await arrayBuffersInUse();
   // A pinned receive buffer or slab would be 64 KiB each, 32 MB in all.
   expect(after - before).toBeLessThan(500 * 4096);
   for (const client of clients) client.destroy();
@@ -46,18 +33,18 @@ test('a declared length costs nothing before the bytes come', async () => {
   using route = new Route({ maxPayloadLength: 64 * 1024 * 1024 });
   const clients: RawClient[] = [];
   for (let i = 0; i < 100; i++) clients.push((await route.pair()).client);
-  const before = await arrayBuffers();
+  const before = await arrayBuffersInUse();
   for (const client of clients)
     client.write(Uint8Array.of(0x82, 0xff, 0, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4, 0x55));
   await sleep(50);
-  expect((await arrayBuffers()) - before).toBeLessThan(100 * 4096);
+  expect((await arrayBuffersInUse()) - before).toBeLessThan(100 * 4096);
   for (const client of clients) client.destroy();
 });
 
 test('what waited for connections that are gone is free again', async () => {
   using route = new Route({ maxBackpressure: 0 });
   const { client: first } = await route.pair();
-  const before = await arrayBuffers();
+  const before = await arrayBuffersInUse();
   for (let round = 0; round < 5; round++) {
     const pairs = await route.pairs(4);
     for (const { ws, client } of pairs) {
@@ -69,6 +56,6 @@ test('what waited for connections that are gone is free again', async () => {
     await sleep(20);
   }
   // The pools keep some for the next.
-  expect((await arrayBuffers()) - before).toBeLessThan(32 * 1024 * 1024);
+  expect((await arrayBuffersInUse()) - before).toBeLessThan(32 * 1024 * 1024);
   first.destroy();
 });
