@@ -50,7 +50,10 @@ export interface WebSocketBehavior<UserData = unknown> {
 
   /** Pages that may connect: '*', 'same-origin' or a list such as ['https://example.com']. Default '*'. */
   origins?: OriginPolicy;
-  /** Subprotocols the route speaks, in any order. Default: whatever the client offers first. */
+  /**
+   * Subprotocols the route speaks, in any order: the first one of the client's that is among them is agreed on, also of
+   * what is given to `res.upgrade`. Default: whatever is offered first.
+   */
   protocols?: readonly string[];
 
   /**

@@ -1,9 +1,43 @@
+import { MillraceError } from '../errors.ts';
 import type { Transport } from '../net/transport.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { HttpResponse } from './http-response.ts';
 
 /** Told of each connection: 1 when it is made, -1 when it is over. */
 export type ConnectionFilter = (res: HttpResponse, count: 1 | -1) => void;
+
+/** What a response can do only for a request. */
+const ANSWERS = [
+  'writeStatus',
+  'writeHeader',
+  'write',
+  'end',
+  'endWithoutBody',
+  'tryEnd',
+  'getWriteOffset',
+  'onWritable',
+  'onAborted',
+  'onData',
+  'onDataV2',
+  'collectBody',
+  'pause',
+  'resume',
+  'upgrade',
+] as const satisfies readonly (keyof HttpResponse)[];
+
+/** Stands for a connection: what it wrote would be taken for the answer to a request that comes later. */
+class FilterResponse extends HttpResponse {
+  static {
+    for (const name of ANSWERS) {
+      this.prototype[name] = (): never => {
+        throw new MillraceError(
+          'MILLRACE_APP_STATE',
+          `res.${name}: the response of a filter answers no request; look at its address, or close() it`,
+        );
+      };
+    }
+  }
+}
 
 /** The `filter` callbacks of an App, and what they are given for each connection. */
 export class ConnectionFilters {
@@ -24,9 +58,12 @@ export class ConnectionFilters {
   }
 
   connected(connection: HttpConnection): void {
-    const response = new HttpResponse(connection.transport, connection, 'GET');
-    this.#responses.set(connection.transport, response);
+    const { transport } = connection;
+    const response = new FilterResponse(transport, connection, 'GET');
     this.#tell(response, 1);
+    // Behind the last of them, when the first has closed it.
+    if (transport.isClosed) this.#tell(response, -1);
+    else this.#responses.set(transport, response);
   }
 
   /** Nothing happens for a connection that was there before the first filter. */

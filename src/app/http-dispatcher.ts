@@ -2,13 +2,14 @@ import { MillraceError } from '../errors.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { RequestParser } from '../http/request-parser.ts';
-import { errorResponse, switchingProtocols } from '../http/response-writer.ts';
+import { errorResponse, headOf, switchingProtocols } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { latin1Port, sha1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
 import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
+import { selectSubprotocol } from '../protocol/subprotocol.ts';
 import type { Shard } from '../shard/shard.ts';
 import {
   acceptUpgrade,
@@ -22,9 +23,11 @@ import { Domains, hostName } from './domains.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { expire, HttpRequest, hasYielded, keep } from './http-request.ts';
 import {
+  abort,
   canAnswerLater,
   HttpResponse,
   hasBegun,
+  isForHead,
   isOpen,
   keepWith,
   markEnded,
@@ -104,10 +107,10 @@ export class Dispatcher {
   }
 
   /** The request of a handshake that was answered elsewhere. */
-  requestFor(route: WebSocketRoute, head: RequestHead): HttpRequest {
+  requestFor(route: WebSocketRoute, head: RequestHead, { webSockets }: Routes = this.routes): HttpRequest {
     let request: HttpRequest | null = null;
     if (route.pattern.includes(':')) {
-      this.routes.webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
+      webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
         if (found === route) request = new HttpRequest(head, params, names);
         return found === route;
       });
@@ -137,13 +140,18 @@ export class Dispatcher {
     const lines = switchingProtocols({
       accept: acceptValue(upgrade.key, sha1Port),
       // uWebSockets.js answers with the first of the list it is given.
-      protocol: upgrade.protocol.split(',', 1)[0]!.trim(),
+      protocol: selectSubprotocol(
+        upgrade.protocol.split(',').map((name) => name.trim()),
+        route.rules.protocols,
+      ),
       extensions: extensionsText(deflate),
       extraHeaders: upgrade.headerLines,
     });
+    // Copied now: its getters are the user's, and may throw as long as nothing is sent.
+    const userData = ownPropertiesOf(upgrade.userData);
     markEnded(response);
     connection.response = null;
-    this.#open(connection, route, lines, upgrade.userData, deflate?.params);
+    this.#open(connection, route, lines, userData, deflate?.params);
   }
 
   /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
@@ -157,10 +165,15 @@ export class Dispatcher {
     else this.report(error);
     if (connection.response !== response) return;
     const isLate = hasBegun(response);
-    markEnded(response);
     connection.response = null;
+    try {
+      abort(response);
+    } catch (second) {
+      this.report(second);
+    }
     if (isLate) connection.transport.destroy();
-    else this.#refuser.refuse(connection, errorResponse(500));
+    else if (!connection.transport.isClosed)
+      this.#refuser.refuse(connection, refusalOf(500, isForHead(response)));
   }
 
   report(error: unknown): void {
@@ -291,7 +304,7 @@ export class Dispatcher {
 
   #refuse(connection: HttpConnection, response: string): void {
     this.#shard.count(Counter.REFUSED);
-    this.#refuser.refuse(connection, response);
+    this.#refuser.refuse(connection, this.#head!.method === 'HEAD' ? headOf(response) : response);
   }
 
   #open(
@@ -323,7 +336,8 @@ export class Dispatcher {
 
   /** The request as it was, for an upgrade after the handler returned. */
   #requestAgain(connection: HttpConnection, route: WebSocketRoute): HttpRequest {
-    return this.requestFor(route, this.#parse(connection.headBytes ?? NO_BYTES));
+    const head = this.#parse(connection.headBytes ?? NO_BYTES);
+    return this.requestFor(route, head, this.#routesFor(connection, head));
   }
 
   /** Reads a head that was read before. */
@@ -332,6 +346,20 @@ export class Dispatcher {
     parser.feed(bytes, 0, bytes.length);
     return parser.head;
   }
+}
+
+/** The answer to a request that is refused. */
+export function refusalOf(status: number, isForHead: boolean): string {
+  const response = errorResponse(status);
+  return isForHead ? headOf(response) : response;
+}
+
+/** What `Object.assign` would copy, but for a prototype. */
+function ownPropertiesOf(userData: unknown): object | undefined {
+  if (typeof userData !== 'object' || userData === null) return undefined;
+  // Texts of peers become user data by JSON.parse, which makes a property of this name.
+  const { ['__proto__']: _, ...own } = userData as Record<string, unknown>;
+  return own;
 }
 
 function forgotten(): MillraceError {

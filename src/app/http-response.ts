@@ -59,6 +59,8 @@ class Extras {
   request: HttpRequest | null = null;
   /** Header lines of the answer to a handshake. */
   headerLines: [string, string][] | null = null;
+  /** The head of a streamed response said that the connection ends. */
+  saidClose = false;
 }
 
 /** Response heads that are not in use: their users never see them. */
@@ -75,8 +77,12 @@ export let canAnswerLater: (response: HttpResponse) => boolean;
 export let readerOf: (response: HttpResponse) => BodyReader | null;
 /** The request lives as long as the response. */
 export let keepWith: (response: HttpResponse, request: HttpRequest) => void;
+/** The reader got the last piece of the body. */
+export let dropReader: (response: HttpResponse) => void;
+/** Whether it answers HEAD. */
+export let isForHead: (response: HttpResponse) => boolean;
 export let markEnded: (response: HttpResponse) => void;
-/** The peer is gone: calls `onAborted` once. */
+/** The peer is gone, or the server answers itself: calls `onAborted` once. */
 export let abort: (response: HttpResponse) => void;
 /** The kernel takes bytes again: calls `onWritable`. */
 export let writable: (response: HttpResponse) => void;
@@ -114,7 +120,7 @@ export class HttpResponse {
     this.#method = method;
   }
 
-  /** The peer is gone; nothing can be sent any more. */
+  /** The peer is gone, or an error of a handler was answered; nothing can be sent any more. */
   get aborted(): boolean {
     return this.#state === 'aborted';
   }
@@ -198,7 +204,8 @@ export class HttpResponse {
   }
 
   /**
-   * Sends the head alone, for HEAD and 304.
+   * Sends the head alone, for HEAD and 304. Where a body could follow, its length is 0, or the connection ends behind
+   * the head: the peer would take what comes next for the body.
    *
    * @param reportedContentLength bytes a body would have; left out when it is not given
    */
@@ -206,7 +213,11 @@ export class HttpResponse {
     this.#assertOpen();
     if (this.#framing !== Framing.NONE) return this.#endStream('', 0, closeConnection);
     if (reportedContentLength !== undefined) checkSize('endWithoutBody', reportedContentLength);
-    return this.#finish(this.#sendHead(reportedContentLength ?? -1, closeConnection, false));
+    const { status, contentLength } = this.#openHead('endWithoutBody');
+    const isAwaited = allowsBody(this.#method, status);
+    const length = reportedContentLength ?? (isAwaited ? 0 : -1);
+    const announced = contentLength < 0 ? length : contentLength;
+    return this.#finish(this.#sendHead(length, closeConnection || (isAwaited && announced > 0), false));
   }
 
   /**
@@ -234,7 +245,7 @@ export class HttpResponse {
     const taken = this.#isBodiless ? bytes.length : this.#tryWrite(bytes);
     this.#offset += taken;
     const hasResponded = this.#offset === this.#total || this.#isBodiless;
-    if (hasResponded) this.#finish(!this.#owner.keepAlive);
+    if (hasResponded) this.#finish(this.#closesBehindStream);
     return [taken === bytes.length, hasResponded];
   }
 
@@ -254,7 +265,10 @@ export class HttpResponse {
     return this;
   }
 
-  /** Called once when the peer goes away before the response is sent. Needed when a handler answers later. */
+  /**
+   * Called once when the peer goes away before the response is sent, or when the server answers in its place: an error
+   * of a handler, a body that is malformed or late. Needed when a handler answers later.
+   */
   onAborted(callback: () => void): this {
     this.#assertOpen();
     this.#onAborted = checkFunction('onAborted', callback);
@@ -333,7 +347,8 @@ export class HttpResponse {
     secWebSocketExtensions: RecognizedString | undefined,
     _context: UpgradeContext,
   ): void {
-    this.#assertOpen();
+    // Throws when another head was sent.
+    this.#openHead('upgrade');
     this.#owner.responseUpgraded(this, {
       userData,
       key: textOf(secWebSocketKey ?? ''),
@@ -411,7 +426,7 @@ export class HttpResponse {
       throw misuse(`res.tryEnd: totalSize is ${total}, and the Content-Length written before is ${written}`);
     }
     const length = Math.max(total, written);
-    this.#sendHead(length < 0 ? CHUNKED : length, false, false);
+    if (this.#sendHead(length < 0 ? CHUNKED : length, false, false)) this.#getExtras().saidClose = true;
     this.#framing = length < 0 ? Framing.CHUNKED : Framing.SIZED;
     this.#total = length;
   }
@@ -438,7 +453,11 @@ export class HttpResponse {
     }
     if (length > 0) this.write(body);
     if (this.#framing === Framing.CHUNKED && !this.#isBodiless) writeLatin1(this.#transport, '0\r\n\r\n');
-    return this.#finish(closeConnection || !this.#owner.keepAlive);
+    return this.#finish(closeConnection || this.#closesBehindStream);
+  }
+
+  get #closesBehindStream(): boolean {
+    return this.#extras?.saidClose === true || !this.#owner.keepAlive;
   }
 
   /**
@@ -449,8 +468,13 @@ export class HttpResponse {
    */
   #sendHead(length: number, closeConnection: boolean, isBody: boolean, body = ''): boolean {
     const head = this.#openHead('end');
-    const { contentLength } = head;
-    this.#isBodiless = !allowsBody(this.#method, head.status);
+    const { contentLength, status } = head;
+    if (status < 200) {
+      throw misuse(
+        `res.end: ${status} is no final status, the peer would wait for another; answer with 200 to 999 (upgrade() sends 101)`,
+      );
+    }
+    this.#isBodiless = !allowsBody(this.#method, status);
     if (isBody && contentLength >= 0 && contentLength !== length && !this.#isBodiless) {
       throw misuse(
         `res.end: the body has ${length} bytes, and the Content-Length written before is ${contentLength}`,
@@ -524,6 +548,10 @@ export class HttpResponse {
     hasBegun = (response) => response.#framing !== Framing.NONE;
     canAnswerLater = (response) => response.#onAborted !== null;
     readerOf = (response) => response.#extras?.reader ?? null;
+    dropReader = (response) => {
+      response.#getExtras().reader = null;
+    };
+    isForHead = (response) => response.#method === 'HEAD';
     keepWith = (response, request) => {
       response.#getExtras().request = request;
     };

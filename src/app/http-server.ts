@@ -11,12 +11,14 @@ import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
-import { Dispatcher, isHttp, type Refuser } from './http-dispatcher.ts';
+import { Dispatcher, isHttp, type Refuser, refusalOf } from './http-dispatcher.ts';
 import { expire, type HttpRequest } from './http-request.ts';
 import {
   abort,
+  dropReader,
   type HttpResponse,
   hasBegun,
+  isForHead,
   readerOf,
   type UpgradeFields,
   writable,
@@ -166,7 +168,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   onClosed(transport: Transport, _error: number): void {
     const connection = transport.owner as HttpConnection;
-    this.#returnParser(connection);
+    // A handler that closes the connection may go on to read its request.
+    if (!connection.isParsing) this.#returnParser(connection);
     this.#returnDecoder(connection);
     connection.dropRest();
     if (connection.isExcess) this.#refusing--;
@@ -340,7 +343,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     this.#shard.count(Counter.REQUESTS);
     if (connection.isExcess) {
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, errorResponse(503));
+      this.refuse(connection, refusalOf(503, head.method === 'HEAD'));
       return;
     }
     connection.isPersistent = head.keepAlive && !this.#shard.isDraining;
@@ -355,7 +358,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (status !== 0) {
       this.#decoders.push(decoder);
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, errorResponse(status));
+      this.refuse(connection, refusalOf(status, head.method === 'HEAD'));
       return false;
     }
     connection.decoder = decoder;
@@ -386,6 +389,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const { response } = connection;
     if (response !== null) {
       const reader = readerOf(response)!;
+      if (isLast) dropReader(response);
       this.#call(connection, response, () => {
         reader.take(bytes, dataStart, dataEnd, isLast, remaining);
       });
@@ -401,6 +405,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (response === null || decoder !== null || !isHttp(connection)) return;
     const reader = readerOf(response);
     if (reader === null) return;
+    dropReader(response);
     this.#call(connection, response, () => {
       reader.take(NO_BYTES, 0, 0, true, 0);
     });
@@ -418,7 +423,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const isLate = hasBegun(response);
     this.#guard(() => abort(response));
     if (isLate) connection.transport.destroy();
-    else if (!connection.transport.isClosed) this.refuse(connection, errorResponse(status));
+    else if (!connection.transport.isClosed) this.refuse(connection, refusalOf(status, isForHead(response)));
   }
 
   /** Calls a callback of a response's user. */

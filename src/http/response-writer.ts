@@ -89,6 +89,11 @@ export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LIN
   return `${statusLine(`${status} ${reason}`)}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
 }
 
+/** The same without its body, as an answer to HEAD must be (RFC 9110 §9.3.2). */
+export function headOf(response: string): string {
+  return response.slice(0, response.indexOf('\r\n\r\n') + 4);
+}
+
 export interface SwitchingProtocols {
   /** Sec-WebSocket-Accept. */
   accept: string;
@@ -170,7 +175,7 @@ export class ResponseHead {
 
   /**
    * Adds a header line. The body's framing is the server's: Transfer-Encoding is refused, and Content-Length must be
-   * a number.
+   * a number; to 204 it is not added.
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT naming the header
    */
   writeHeader(name: string, value: string): this {
@@ -183,7 +188,10 @@ export class ResponseHead {
         if (name.toLowerCase() === 'connection' && hasClose(value)) this.#close = true;
         break;
       case 14:
-        if (name.toLowerCase() === 'content-length') this.#takeLength(value);
+        if (name.toLowerCase() === 'content-length') {
+          this.#takeLength(value);
+          if (this.#status === 204) return this;
+        }
         break;
       case 17:
         if (name.toLowerCase() === 'transfer-encoding') {
