@@ -13,6 +13,7 @@ import { type ServerStats, serverStats } from '../shard/stats.ts';
 import { Supervisor } from '../shard/supervisor.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
 import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
+import { checkServeOptions } from './serve-options.ts';
 import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
 
@@ -226,6 +227,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   if (!isMainThread) {
     throw new MillraceError('MILLRACE_APP_STATE', 'serve() must be called in the main thread');
   }
+  checkServeOptions(options);
   checkPort('serve', options.port);
   const limits = checkServerLimits('serve', options);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();

@@ -176,6 +176,9 @@ function checkTogether(plan: BenchPlan): void {
   if (amount > 0 && (scenario === 'idle' || scenario === 'slow')) {
     throw invalid(`'amount' means nothing to the scenario ${scenario}: give a duration`);
   }
+  if (amount > 0 && amount < plan.workers) {
+    throw invalid(`'amount' must be at least 1 for each of the 'workers' (${plan.workers}); got ${amount}`);
+  }
   // A header or subprotocol that may not be sent is told now, not by each connection.
   clientRequest(upgradeRequest(plan, handshakeKey()));
   if (scenario === 'broadcast') checkBroadcast(plan);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +116,25 @@ describe('millrace bench', () => {
     expect(stdout).toContain('1 connection opened anew');
   });
 
+  test('leaves no empty report, and an older one as it was, when there is no server', async () => {
+    const [older, none] = [join(folder, 'older.html'), join(folder, 'none.html')];
+    writeFileSync(older, 'an older report');
+    for (const file of [older, none]) {
+      expect((await run('ws://127.0.0.1:1', '--html', file)).code).toBe(1);
+    }
+    expect([readFileSync(older, 'utf8'), existsSync(none)]).toEqual(['an older report', false]);
+  });
+
+  // A file that can be opened, and takes nothing.
+  test('prints the result even if the report cannot be written', async () => {
+    const { url } = await startWs();
+    const { code, stdout, stderr } = await run(url, '-a', '10', '-c', '1', '-j', '--html', '/dev/full');
+    expect(code).toBe(1);
+    expect((JSON.parse(stdout) as BenchResult).messages.total).toBe(10);
+    expect(stderr).toContain('millrace: --html: cannot write /dev/full: ENOSPC');
+    expect(stderr).not.toContain('    at ');
+  });
+
   test.each([
     [['ws://127.0.0.1:1'], 'cannot open ws://127.0.0.1:1/: connection refused: is the server running'],
     [
@@ -123,6 +142,7 @@ describe('millrace bench', () => {
       "the URL must begin with ws:// or wss://; got 'http://localhost'; did you mean ws://localhost/?",
     ],
     [['ws://localhost', '-w', '5', '-c', '2'], '--workers must not exceed --connections'],
+    [['ws://localhost', '-w', '5', '-a', '2'], '--amount must be at least 1 for each of the --workers (5)'],
     [['ws://localhost', '-H', 'Host=x'], 'headers must not contain Host'],
     [['ws://localhost', '--pid', '2147483647', '--scenario', 'idle'], 'there is no process 2147483647'],
     [[], 'name the server'],

@@ -135,6 +135,10 @@ describe('options of serve()', () => {
     ['host', ['', 5], 'an address or a host name'],
     ['balance', ['random', 5, null, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
     ['handoff', ['x', 5, null], "'transfer'"],
+    ['data', [() => {}, Symbol('x'), { deep: [new WeakMap()] }], 'copied between threads'],
+    ['onCrash', [null, 5, 'print'], 'must be a function'],
+    ['onOverflow', [null, {}], 'must be a function'],
+    ['shard', [2], 'is no option; there are app, port, host, shards'],
   ])('%s', async (name, values, remedy) => {
     for (const value of values) {
       const reason = await failure({ [name]: value });

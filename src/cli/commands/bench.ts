@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { MillraceError } from '../../errors.ts';
 import { BENCH_LIMITS, type BenchResult, bench, benchReport } from '../../load/index.ts';
 import { UsageError } from '../args.ts';
@@ -19,7 +19,7 @@ export async function benchCommand(argv: readonly string[]): Promise<number> {
     process.stdout.write(benchHelp());
     return 0;
   }
-  if (args.html !== '') claimFile(args.html);
+  if (args.html !== '') checkWritable(args.html);
   const signals = new Signals();
   const abort = new AbortController();
   void signals.first.then(() => {
@@ -45,16 +45,27 @@ export async function benchCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Better now than when everything is measured. */
-function claimFile(path: string): void {
+/** Better now than when everything is measured. What is there stays until there is a report to take its place. */
+function checkWritable(path: string): void {
   try {
-    writeFileSync(path, '');
+    const isNew = !existsSync(path);
+    closeSync(openSync(path, 'a'));
+    if (isNew) unlinkSync(path);
   } catch (error) {
-    throw new UsageError(
-      `--html: cannot write ${path}: ${(error as Error).message}`,
-      'Name a file in a folder that exists.',
-    );
+    throw cannotWrite(path, error, 'Name a file in a folder that exists.');
   }
+}
+
+function writeReport(path: string, result: BenchResult): void {
+  try {
+    writeFileSync(path, benchReport(result));
+  } catch (error) {
+    throw cannotWrite(path, error, 'Make room, or name a file elsewhere.');
+  }
+}
+
+function cannotWrite(path: string, error: unknown, remedy: string): UsageError {
+  return new UsageError(`--html: cannot write ${path}: ${(error as Error).message}`, remedy);
 }
 
 function announcement({ options }: BenchArgs): string {
@@ -68,11 +79,12 @@ function announcement({ options }: BenchArgs): string {
 }
 
 function show(result: BenchResult, { json, html, latency }: BenchArgs): void {
-  if (html !== '') writeFileSync(html, benchReport(result));
   const { perConnection: _, ...printed } = result;
   process.stdout.write(
     json ? `${JSON.stringify(printed)}\n` : benchTables(result, styleOf(process.stdout), latency),
   );
+  // Last: what was measured is printed even if the report cannot be written.
+  if (html !== '') writeReport(html, result);
 }
 
 function hasProblems({ errors, mismatches, lost }: BenchResult): boolean {

@@ -50,6 +50,8 @@ describe('planOf', () => {
     [{ message: new Uint8Array([0xff]), binary: false }, "'message' is not UTF-8"],
     [{ amount: 5, scenario: 'idle' }, "'amount' means nothing to the scenario idle"],
     [{ amount: 5, warmup: 1 }, "'amount' and 'warmup' exclude each other"],
+    // A thread without a share would go on for ever.
+    [{ amount: 3, workers: 4 }, "'amount' must be at least 1 for each of the 'workers' (4); got 3"],
     [{ overallRate: 5, scenario: 'connect' }, 'the scenario connect sends no messages'],
     [{ scenario: 'slow', connections: 4, stalled: 4 }, "'stalled' must leave one connection that reads"],
     [{ scenario: 'broadcast', size: 15 }, "'size' must be at least 16 bytes"],
