@@ -207,13 +207,9 @@ function sendFrame(
   compress = false,
 ): SendStatus {
   if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
+  settle(session);
+  if (!session.isOpen) return SendStatus.DROPPED;
   const { transport, route } = session;
-  const { bus } = route.shard;
-  // What was published to this socket before must leave before.
-  if (bus.hasPending && session.subscriptions !== null) {
-    bus.settle(session);
-    if (!session.isOpen) return SendStatus.DROPPED;
-  }
   if (session.isOverLimit && (firstByte & 0x0f) !== Opcode.CONTINUATION) {
     route.drop(session, bytesOf(message), isBinary);
     return SendStatus.DROPPED;
@@ -224,6 +220,12 @@ function sendFrame(
   else sender.bytes(transport, firstByte, bytesOf(message));
   transport.io.counters[Counter.MESSAGES_OUT]!++;
   return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;
+}
+
+/** What was published to this socket before must leave before. It may call handlers, which may do anything. */
+function settle(session: Session): void {
+  const { bus } = session.route.shard;
+  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
 }
 
 function sendFirst(
@@ -245,8 +247,9 @@ function sendNext(
   firstByte: number,
   message: RecognizedString,
 ): SendStatus {
+  settle(session);
   const { outgoing, route } = session;
-  if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
+  if (!session.isOpen) return SendStatus.DROPPED;
   if (outgoing === FragmentState.NONE) {
     throw new MillraceError('MILLRACE_APP_STATE', `ws.${method}: call sendFirstFragment() first`);
   }

@@ -248,7 +248,9 @@ export class Transport implements Output, TimerNode {
       if (result === ASYNC) this.#inFlightBlock = block;
       else this.io.blocks.give(block);
     }
-    if (queue.length === 0) this.#queue = null;
+    if (queue.length > 0) return;
+    this.#queue = null;
+    this.#letGo();
   }
 
   /** Sends FIN behind everything that waits. Reading goes on, so that the peer's FIN is seen. */
@@ -341,6 +343,7 @@ export class Transport implements Output, TimerNode {
     if (this.#inFlightBlock !== null) this.io.blocks.give(this.#inFlightBlock);
     this.#inFlightSlab = null;
     this.#inFlightBlock = null;
+    this.#letGo();
     this.blocked = false;
     if (this.#phase === Phase.CLOSED) return;
     if (status !== 0) {
@@ -415,6 +418,11 @@ export class Transport implements Output, TimerNode {
     request.oncomplete = onShutdownComplete;
     const error = this.handle.shutdown(request);
     if (error !== 0) this.destroy(error);
+  }
+
+  /** An idle socket must not hold the memory it wrote from last; the cork is there anyhow. */
+  #letGo(): void {
+    this.bytes = this.io.cork.slab.bytes;
   }
 
   #dropQueue(): void {

@@ -322,21 +322,19 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const messages = messagesFor(subscriber, dirty, isFlushing);
     const { length } = messages;
     if (length === 0) return;
-    if (subscriber.isHolding) {
-      hold(subscriber, batch, messages, cursor);
-      return;
-    }
+    const rest = subscriber.isHolding ? hold(subscriber, batch, messages, cursor) : cursor;
+    if (rest === HELD_ALL) return;
     const first = messages[0]!;
     const last = messages[length - 1]!;
     const { transport } = subscriber;
     // It may have published into a later batch since, in a handler: whether also into this one is not known then.
-    const isWhole = cursor === 0 && subscriber.sentEpoch < batch.epoch;
+    const isWhole = rest === 0 && subscriber.sentEpoch < batch.epoch;
     const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
     if (isWhole && !transport.blocked && last - first === length - 1) {
       transport.writeShared(form.view(form.start(first), form.end(last)), form.slab);
       this.#count(length);
     } else {
-      this.#deliverSome(subscriber, batch, form, messages, cursor);
+      this.#deliverSome(subscriber, batch, form, messages, length, rest);
     }
   }
 
@@ -346,6 +344,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     batch: TurnBatch<S>,
     form: TurnBatch<S>,
     messages: readonly number[],
+    length: number,
     cursor: number,
   ): void {
     const { transport } = subscriber;
@@ -355,7 +354,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     let end = -1;
     let count = 0;
     // The list may grow under a handler; what it grows by is for later.
-    for (let i = indexOf(messages, cursor), { length } = messages; i < length; i++) {
+    for (let i = indexOf(messages, cursor); i < length; i++) {
       const message = messages[i]!;
       if (batch.senderOf(message) === subscriber) continue;
       if (transport.blocked) {
@@ -386,20 +385,27 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 }
 
-/** Has a subscriber keep its messages of a batch, from `cursor` on, as they are. */
+const HELD_ALL = -1;
+
+/**
+ * Has a subscriber keep its messages of a batch, from `cursor` on, as they are. Returns HELD_ALL, or the message to go on
+ * with when a handler ended what they had to wait for.
+ */
 function hold<S extends BusSubscriber>(
   subscriber: S,
   batch: TurnBatch<S>,
   messages: readonly number[],
   cursor: number,
-): void {
+): number {
   for (let i = indexOf(messages, cursor), { length } = messages; i < length && subscriber.isOpen; i++) {
     const message = messages[i]!;
+    if (!subscriber.isHolding) return message;
     if (batch.senderOf(message) === subscriber) continue;
     const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
     if (subscriber.isOverLimit) subscriber.drop(frame, batch.isBinary(message));
     else subscriber.hold(frame);
   }
+  return HELD_ALL;
 }
 
 /** What a socket that takes compressed messages is sent of a batch. */

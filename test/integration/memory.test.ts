@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { arrayBuffersInUse } from '../support/array-buffers.ts';
-import { sleep } from '../support/deadline.ts';
+import { sleep, until } from '../support/deadline.ts';
 import { text } from '../support/frame-bytes.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { Route } from '../support/route.ts';
@@ -58,4 +58,24 @@ test('what waited for connections that are gone is free again', async () => {
   // The pools keep some for the next.
   expect((await arrayBuffersInUse()) - before).toBeLessThan(32 * 1024 * 1024);
   first.destroy();
+});
+
+test('a connection that a large message was written to holds no memory of it', async () => {
+  using route = new Route({ maxBackpressure: 0 });
+  const count = 60;
+  const size = 1_000_000;
+  const pairs = await route.pairs(count);
+  const message = 'x'.repeat(size);
+  const before = await arrayBuffersInUse();
+  for (const { ws, client } of pairs) {
+    client.pause();
+    while (ws.getBufferedAmount() < size) ws.send(message);
+  }
+  expect((await arrayBuffersInUse()) - before).toBeGreaterThan(count * size);
+  for (const { client } of pairs) client.socket.removeAllListeners('data').on('data', () => {});
+  for (const { client } of pairs) client.resume();
+  for (const { ws } of pairs) await until(() => ws.getBufferedAmount() === 0, 'all is written');
+  // The pool keeps 16 MiB for the next.
+  expect((await arrayBuffersInUse()) - before).toBeLessThan(24 * 1024 * 1024);
+  for (const { client } of pairs) client.destroy();
 });

@@ -1,8 +1,8 @@
-import { SendStatus } from 'millrace';
+import { SendStatus, type WebSocket } from 'millrace';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sleep, until } from '../support/deadline.ts';
 import { pattern } from '../support/frame-bytes.ts';
-import { Route } from '../support/route.ts';
+import { type Pair, Route } from '../support/route.ts';
 
 const STATE = expect.objectContaining({ code: 'MILLRACE_APP_STATE' }) as unknown;
 
@@ -127,4 +127,54 @@ test('a message whose first fragment is dropped is dropped whole; one that was b
   expect(frames.at(-1)!.fin).toBe(true);
   expect(frames.slice(before).every(({ payload }) => payload.equals(piece))).toBe(true);
   client.destroy();
+});
+
+/** A socket in the middle of a message in fragments, with as much held as it may. */
+async function overLimit(dropped: (ws: WebSocket) => void): Promise<{ route: Route; pair: Pair }> {
+  const route = new Route({
+    maxBackpressure: 1000,
+    open: (ws) => void ws.subscribe('all'),
+    dropped,
+  });
+  const pair = await route.pair();
+  pair.ws.sendFirstFragment('a');
+  route.app.publish('all', 'x'.repeat(1000));
+  await sleep(5);
+  return { route, pair };
+}
+
+test('a message that a dropped handler ends holds up nothing that is published behind it', async () => {
+  let dropped = 0;
+  const { route, pair } = await overLimit((ws) => {
+    if (dropped++ === 0) ws.sendLastFragment('b');
+  });
+  using _route = route;
+  for (const message of ['one', 'two', 'three']) route.app.publish('all', message);
+  await sleep(5);
+  pair.ws.send('last');
+  const frames = await pair.client.frames(6);
+  expect(dropped).toBe(1);
+  expect(frames.map(({ payload }) => payload.toString().slice(0, 5))).toEqual([
+    'a',
+    'b',
+    'xxxxx',
+    'two',
+    'three',
+    'last',
+  ]);
+  pair.client.destroy();
+});
+
+test('a fragment is not sent when a dropped handler has ended its message just before', async () => {
+  let dropped = 0;
+  const { route, pair } = await overLimit((ws) => {
+    if (dropped++ === 0) ws.sendLastFragment('b');
+  });
+  using _route = route;
+  route.app.publish('all', 'one');
+  expect(() => pair.ws.sendFragment('c')).toThrow(STATE);
+  pair.ws.send('last');
+  const frames = await pair.client.frames(4);
+  expect(frames.map(({ fin, opcode }) => `${fin} ${opcode}`)).toEqual(['false 1', 'true 0', 'true 1', 'true 1']);
+  pair.client.destroy();
 });
