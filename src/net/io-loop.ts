@@ -3,7 +3,7 @@ import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
 import { ViewTable } from './view-table.ts';
-import { BlockPool, Cork, SlabPool } from './write-memory.ts';
+import { allocateTarget, BlockPool, Cork, SlabPool } from './write-memory.ts';
 
 /** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
 export const RECEIVE_SIZE = 256 * 1024;
@@ -24,7 +24,7 @@ export interface TurnListener {
  */
 export class IoLoop {
   /** Every read of every socket lands here, behind room for the cut start of a frame. */
-  readonly receiveBuffer: Uint8Array = Buffer.allocUnsafeSlow(FRAME_HEADROOM + RECEIVE_SIZE);
+  readonly receiveBuffer: Uint8Array = allocateTarget(FRAME_HEADROOM + RECEIVE_SIZE);
   /** The part of it that libuv reads into. */
   readonly readTarget: Uint8Array = this.receiveBuffer.subarray(FRAME_HEADROOM);
   readonly slabs = new SlabPool();

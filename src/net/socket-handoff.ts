@@ -10,6 +10,7 @@ import {
   type WriteRequest,
   WriteWrap,
 } from './node-internals.ts';
+import { allocateTarget } from './write-memory.ts';
 
 /*
  * Sockets from thread to thread, without native code.
@@ -205,7 +206,7 @@ export class HandoffReceiver {
   readonly #pipe: PipeHandle;
   readonly #onHandoff: OnHandoff;
   readonly #onEnd: () => void;
-  readonly #target = Buffer.allocUnsafeSlow(256 * 1024);
+  readonly #target = allocateTarget(256 * 1024);
   /** The cut start of a message, and its socket. */
   #partial: Buffer = NO_BYTES;
   #partialHandle: TcpHandle | null = null;

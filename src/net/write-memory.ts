@@ -1,3 +1,4 @@
+import { markAsUntransferable } from 'node:worker_threads';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { ViewTable } from './view-table.ts';
 
@@ -159,4 +160,11 @@ const NO_BYTES = new Uint8Array(0);
 /** Memory with undefined content, whose text methods are native. */
 export function allocate(size: number): Buffer {
   return Buffer.allocUnsafeSlow(size);
+}
+
+/** The same for reads, which go on into it: a handler that has a view of it cannot send it to another thread. */
+export function allocateTarget(size: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  markAsUntransferable(bytes.buffer);
+  return bytes;
 }

@@ -121,6 +121,29 @@ describe('messageView', () => {
     ]);
   });
 
+  test('has memory that cannot be transferred away from under the other connections', async () => {
+    const results: string[] = [];
+    using route = new Route({
+      messageView: (ws, view) => {
+        if (Buffer.from(view).toString() === 'take it') {
+          try {
+            structuredClone(view, { transfer: [view.buffer as ArrayBuffer] });
+          } catch (error) {
+            results.push((error as Error).name);
+          }
+        }
+        ws.send(view);
+      },
+    });
+    const [one, two] = await route.pairs(2);
+    one!.client.send(text('take it'));
+    expect(await one!.client.text()).toBe('take it');
+    two!.client.send(text('goes on'));
+    expect(await two!.client.text()).toBe('goes on');
+    // Node.js 20 makes a copy instead.
+    expect(results.every((name) => name === 'DataCloneError')).toBe(true);
+  });
+
   test('shows exactly the message: neither its header nor its neighbours', async () => {
     const seen: number[][] = [];
     using route = new Route({ messageView: (_ws, view) => void seen.push([...view]) });
