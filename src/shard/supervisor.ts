@@ -324,9 +324,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #replace(slot: ShardSlot, code: number, deadline: number): Promise<void> {
+    // One that is being started may have loaded the old module.
+    if (slot.life !== null && slot.routes === null) {
+      await new Promise<void>((resolve) => slot.waiting.push(resolve));
+    }
     const old = slot.life;
     // One that crashed loads the module anew anyhow.
-    if (old === null || slot.routes === null) return;
+    if (old === null || slot.routes === null || this.#isClosing) return;
     const tls = this.#tls;
     const pool = new ShardPool();
     slot.nextPool = pool;
@@ -403,8 +407,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       // Another channel may have been offered since.
       if (join === null || (join.channel?.receiverFd ?? -1) !== message.fd) return;
       slot.join = null;
-      if (this.#acceptor?.current === null) {
-        // The next one gets a channel of its own.
+      if (this.#acceptor?.current === null || slot.routes === null) {
+        // The next one gets a channel of its own, and a shard that is to end needs none.
         if (join.channel !== null) discardEnd(join.channel.sender);
         return;
       }
@@ -499,7 +503,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const delay = slot.delay.next(performance.now());
     this.emit('crash', slot.index, error, delay);
     slot.restart = setTimeout(() => {
-      this.#startShard(slot);
+      if (!this.#isClosing) this.#startShard(slot);
     }, delay);
   }
 

@@ -249,3 +249,23 @@ async function openOn(port: number, shard: string): Promise<Talker> {
   }
   throw new Error(`no connection lands on shard ${shard}`);
 }
+
+it('a shard that crashes as the server is closed is not started anew', async () => {
+  const starts = new Int32Array(new SharedArrayBuffer(4));
+  let closing: Promise<void> | undefined;
+  const server = await serve({
+    app: new URL('./fixtures/counts-starts.js', import.meta.url),
+    port: 0,
+    host: HOST,
+    shards: 1,
+    data: starts.buffer,
+    onCrash: () => {
+      closing = server.close({ drain: 0 });
+    },
+  });
+  const client = await HostileClient.open(server.port);
+  client.write('GET /exit HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until(() => closing !== undefined, 'it crashed');
+  await closing;
+  expect(starts[0]).toBe(1);
+});

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import { type ServeOptions, type Server, serve } from 'millrace';
 import { request } from 'undici';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDescriptors } from '../support/alive.ts';
 import { Client } from '../support/clients.ts';
 import { sleep, until } from '../support/deadline.ts';
@@ -185,6 +186,73 @@ describe('server.reload()', () => {
     for (const client of clients) expect(await client.next()).toBe('from main');
     for (const { socket } of clients) socket.terminate();
   }, 80_000);
+
+  it('replaces a shard, too, that is being started anew while it begins', async () => {
+    const slow = `import { setTimeout as sleep } from 'node:timers/promises';
+      import { version } from './version.mjs';
+      export default async (app, shard) => {
+        await sleep(400);
+        app.ws('/', { open: (ws) => void ws.send(version + ' ' + shard.index), message: () => process.exit(1) });
+      };`;
+    writeFileSync(join(folder, 'app.mjs'), slow);
+    let crashed = 0;
+    await start({ onCrash: () => crashed++ });
+    const client = await connect();
+    const shard = Number(((await client.next()) as string).at(-1));
+    client.send('exit');
+    await until(() => crashed === 1, 'it crashed');
+    await until(() => server.stats().shards[shard]!.state === 'starting', 'it is started anew');
+    // It has imported the old code, and will be ready in a while.
+    await sleep(200);
+    writeFileSync(join(folder, 'version.mjs'), "export const version = 'two';\n");
+    await server.reload();
+    await until(() => server.stats().shards[shard]!.state === 'ready', 'it is ready');
+    expect(await versions()).toEqual(['two 0', 'two 1']);
+  });
+
+  it('sends nobody to a shard that took up its channel when it was to end', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {});
+    const threads: Worker[] = [];
+    const note = (worker: Worker): void => void threads.push(worker);
+    process.on('worker', note);
+    write(
+      'one',
+      `app.get('/block', (res) => {
+        res.end('soon');
+        setTimeout(() => {
+          for (const end = performance.now() + 2000; performance.now() < end; );
+        }, 20);
+      });`,
+    );
+    await start({ balance: 'least-connections' });
+    const { body } = await request(`http://${HOST}:${server.port}/block`, { reset: true });
+    expect(await body.text()).toBe('soon');
+    // Clients that do not answer Close frames hold up the reload.
+    const before = await Promise.all(Array.from({ length: 4 }, () => HostileClient.open(server.port)));
+    for (const client of before) client.write(handshakeHead('/'));
+    await sleep(100);
+    // The next acceptor offers all shards a channel; one of them is busy.
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length === 4, 'there is another acceptor');
+    await sleep(100);
+    const reloading = server.reload({ drain: 3000 });
+    await until(() => server.stats().shards.some(({ state }) => state === 'draining'), 'a shard is drained');
+    await sleep(100);
+    const clients: HostileClient[] = [];
+    for (let i = 0; i < 20; i++) {
+      const client = await HostileClient.open(server.port);
+      client.write(handshakeHead('/'));
+      clients.push(client);
+      await client.until(() => client.isOver || client.received > 131, 'an answer');
+    }
+    process.off('worker', note);
+    for (const client of clients) {
+      expect(client.bytes.toString('latin1')).toMatch(/^HTTP\/1.1 101[^]*one [01]$/);
+      client.destroy();
+    }
+    for (const client of before) client.destroy();
+    await reloading;
+  });
 
   it('is refused while another runs and after close, and ended by close', async () => {
     await start();
