@@ -198,7 +198,8 @@ export class AcceptorHost {
   /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
   async #restart(cause: unknown): Promise<void> {
     this.#events.onCrash(cause);
-    await sleep(this.#delay.next(performance.now()));
+    // The shards keep the process alive; a server that is closed meanwhile must not.
+    await sleep(this.#delay.next(performance.now()), undefined, { ref: false });
     for (let isStarted = false; !isStarted && !this.#isClosing; ) {
       // Without descriptors it cannot be started now.
       isStarted = await this.#startThread().then(

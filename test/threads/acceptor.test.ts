@@ -147,3 +147,17 @@ it('a shard and the acceptor that die at the same time are both replaced', async
   expect(target.server!.stats().acceptor.sockets).toBe(0);
   await target.close();
 });
+
+it('a server that is closed while its acceptor rests after crashes does not keep the process alive', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const { target, threads } = await withThreads(() => startServe({ shards: 1 }));
+  const before = timers();
+  for (let death = 1; death <= 5; death++) {
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length === 2 + death, 'there is another thread');
+  }
+  await threads.at(-1)!.terminate();
+  await target.close();
+  expect(timers()).toBe(before);
+});
