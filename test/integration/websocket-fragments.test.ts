@@ -175,6 +175,11 @@ test('a fragment is not sent when a dropped handler has ended its message just b
   expect(() => pair.ws.sendFragment('c')).toThrow(STATE);
   pair.ws.send('last');
   const frames = await pair.client.frames(4);
-  expect(frames.map(({ fin, opcode }) => `${fin} ${opcode}`)).toEqual(['false 1', 'true 0', 'true 1', 'true 1']);
+  expect(frames.map(({ fin, opcode }) => `${fin} ${opcode}`)).toEqual([
+    'false 1',
+    'true 0',
+    'true 1',
+    'true 1',
+  ]);
   pair.client.destroy();
 });
