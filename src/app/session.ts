@@ -1,6 +1,7 @@
 import { Counter } from '../net/counter.ts';
 import type { Transport } from '../net/transport.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
+import { copyBytes } from '../protocol/copy-bytes.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 import type { BusSubscriber } from '../shard/bus-subscriber.ts';
 import { FragmentState } from './fragment-state.ts';
@@ -80,7 +81,7 @@ export class Session extends Connection implements BusSubscriber {
     this.heldBytes = 0;
     for (const frame of held) {
       const at = transport.reserve(frame.length);
-      transport.bytes.set(frame, at);
+      copyBytes(frame, transport.bytes, at);
       transport.commit(frame.length);
       this.route.shard.count(Counter.DELIVERED);
       this.route.shard.count(Counter.MESSAGES_OUT);

@@ -1,3 +1,4 @@
+import { copyBytes } from '../protocol/copy-bytes.ts';
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import type { Output } from '../protocol/sender.ts';
 import { Counter } from './counter.ts';
@@ -184,7 +185,6 @@ export class Transport implements Output, TimerNode {
 
   commit(size: number): void {
     const { io } = this;
-    io.counters[Counter.BYTES_OUT]! += size;
     if (this.bytes === io.cork.slab.bytes) {
       io.cork.length += size;
       return;
@@ -213,14 +213,13 @@ export class Transport implements Output, TimerNode {
     const { io } = this;
     const isIdle = !this.blocked && this.#queue === null && (io.corked !== this || io.cork.length === 0);
     if (isIdle) {
-      io.counters[Counter.BYTES_OUT]! += view.length;
       if (this.#write(view) === ASYNC && slab !== null) {
         slab.pins++;
         this.#inFlightSlab = slab;
       }
     } else if (slab !== null) {
       const at = this.reserve(view.length);
-      this.bytes.set(view, at);
+      copyBytes(view, this.bytes, at);
       this.commit(view.length);
     } else {
       this.#queueShared(view);
@@ -372,7 +371,6 @@ export class Transport implements Output, TimerNode {
     this.#queue ??= [];
     this.#queue.push(this.io.blocks.share(view));
     this.#queuedBytes += view.length;
-    this.io.counters[Counter.BYTES_OUT]! += view.length;
     if (!this.blocked) this.flushQueue();
   }
 
@@ -392,6 +390,7 @@ export class Transport implements Output, TimerNode {
   #write(view: Uint8Array): typeof DONE | typeof ASYNC {
     if (this.#phase === Phase.CLOSED || this.#error !== 0) return DONE;
     const { io } = this;
+    io.counters[Counter.BYTES_OUT]! += view.length;
     const request = io.spareRequest as OwnedRequest;
     const error = this.handle.writeBuffer(request, view);
     if (error !== 0) {

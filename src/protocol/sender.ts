@@ -1,3 +1,4 @@
+import { copyBytes } from './copy-bytes.ts';
 import { headerLength, writeHeader, writeMaskedHeader } from './frame-header.ts';
 import { applyMask, wordsOf } from './mask.ts';
 
@@ -48,10 +49,10 @@ export class Sender {
     if (this.#masked) {
       const key = this.#maskKey();
       const start = writeMaskedHeader(out, at, firstByte, length, key);
-      out.set(payload, start);
+      copyBytes(payload, out, start);
       applyMask(out, wordsOf(out), start, length, key);
     } else {
-      out.set(payload, writeHeader(out, at, firstByte, length));
+      copyBytes(payload, out, writeHeader(out, at, firstByte, length));
     }
     output.commit(size);
     return size;
