@@ -18,7 +18,7 @@ const HELP = `All rows of the targets in one run: millrace, ws, Bun and, where i
   --minutes 14       what it may take: where time is short there are fewer repetitions, where there is time left it
                      waits for other programs to end and repeats measurements that they disturbed
   --seconds 1.2      length of a measurement
-  --warmup 0.5       seconds before it
+  --warmup 2         seconds before it, in which V8 and Bun compile
   --reps 4           repetitions
   --out FOLDER       where the figures go (default: bench/results)
   --docs FILE        the page that gets the tables (default: docs/benchmarks.md; '' for none)
@@ -39,7 +39,7 @@ async function main() {
       rows: { type: 'string' },
       minutes: { type: 'string', default: '14' },
       seconds: { type: 'string', default: '1.2' },
-      warmup: { type: 'string', default: '0.5' },
+      warmup: { type: 'string', default: '2' },
       reps: { type: 'string', default: '4' },
       out: { type: 'string', default: join(root, 'bench/results') },
       docs: { type: 'string', default: join(root, 'docs/benchmarks.md') },

@@ -45,11 +45,15 @@ export const BROADCAST_ROWS = [
   },
   {
     id: 'P8-latency',
-    title: 'the same, 100 subscribers, 1,000 messages a second',
+    title: 'the same, 100 subscribers, 1,000 messages a second, 20 s after the start',
     subject: 'cross-shard',
     peers: ['same-shard'],
     work: { connections: 100, size: SIZE, rate: 1000 },
     workOf: PLACES,
+    // Before that V8 compiles, and makes the memory of each thread that has little to do small (from 8 s to 18 s, 10 to
+    // 25 ms a thread), with helper threads on the one processor that the server has here.
+    warmup: 20,
+    most: 2,
     targets: [{ metric: 'latency99', must: 2 }],
   },
 ];

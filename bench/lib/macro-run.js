@@ -22,6 +22,7 @@ import { CLIENT_LIMIT, figuresOf, judge, summarizeFigures } from './verdict.js';
  * @property {import('./load-run.js').Place} [place] where server and client run
  * @property {number} [most] repetitions that are enough, for rows that take long and vary little
  * @property {number} [extra] seconds that a measurement takes beside those it is told to
+ * @property {number} [warmup] seconds that it needs at least before a measurement
  * @property {readonly import('./verdict.js').Target[]} targets
  *
  * A program in macro/.
@@ -98,10 +99,19 @@ async function main(program) {
  */
 function listRows(servers, options) {
   for (const row of options.rows) {
-    const { id, title, most = null, extra = 0 } = row;
+    const { id, title, most = null } = row;
     const candidates = candidatesOf(row, servers, options);
+    const extra = (row.extra ?? 0) + warmupOf(row, options) - options.warmup;
     process.stdout.write(`${JSON.stringify({ id, title, candidates, most, extra })}\n`);
   }
+}
+
+/**
+ * @param {MacroRow} row
+ * @param {MacroOptions} options
+ */
+function warmupOf({ warmup = 0 }, options) {
+  return Math.max(warmup, options.warmup);
 }
 
 /**
@@ -145,7 +155,7 @@ async function runRow({ client, measure = measureLoad }, row, servers, options, 
     const command = /** @type {ServerCommand} */ (servers.get(name));
     const ownWork = { ...work, ...workOf[name.replace('baseline-', '')] };
     const load = { row: id, command, client, work: ownWork, ...(place === undefined ? {} : { place }) };
-    const { result, label } = await measure(load, options);
+    const { result, label } = await measure(load, { ...options, warmup: warmupOf(row, options) });
     const figures = figuresOf(result);
     versions[name] = label;
     progress(`${describe(figures)}\n`);
