@@ -95,7 +95,7 @@ export class EchoConnection {
       load.onError('the server sent more than it was sent');
       return;
     }
-    if (load.receiveBuffer.compare(expected, start, start + count, 0, count) !== 0) {
+    if (!isSame(load.receiveBuffer, expected, start, count)) {
       load.onError('a reply differs from its message');
       return;
     }
@@ -127,6 +127,23 @@ export class EchoConnection {
     this.#outstanding += count;
     load.sent += count;
   }
+}
+
+/** Bytes up to which a loop is faster than a call of `compare`. */
+const SHORT = 64;
+
+/**
+ * Whether the first `count` bytes are those of `expected` from `start` on.
+ *
+ * @param {Buffer} bytes
+ * @param {Buffer} expected
+ * @param {number} start
+ * @param {number} count
+ */
+function isSame(bytes, expected, start, count) {
+  if (count > SHORT) return bytes.compare(expected, start, start + count, 0, count) === 0;
+  for (let i = 0; i < count; i++) if (bytes[i] !== expected[start + i]) return false;
+  return true;
 }
 
 /**

@@ -9,9 +9,16 @@ import { isWritePending, WriteWrap } from './stream-handles.js';
  *   onhandshakestart: () => void,
  *   onerror: (error: Error) => void,
  *   start: () => void,
- *   writeNext: import('./stream-handles.js').WriteRequest | null,
+ *   isWriting: boolean,
+ *   waiting: Uint8Array[],
  * }} TlsHandle
  */
+
+const { TLSWrap, wrap } =
+  /** @type {{ binding(name: string): { TLSWrap: { prototype: TcpHandle }, wrap: (...args: unknown[]) => any } }} */ (
+    /** @type {unknown} */ (process)
+  ).binding('tls_wrap');
+const nativeWrite = TLSWrap.prototype.writeBuffer;
 
 /** The same cipher for all servers. */
 const CIPHERS = 'TLS_AES_128_GCM_SHA256';
@@ -25,9 +32,6 @@ const CIPHERS = 'TLS_AES_128_GCM_SHA256';
  * @returns {Promise<TcpHandle>} once the handshake is done
  */
 export function secure(tcp, receiveBuffer) {
-  const { wrap } = /** @type {{ binding(name: string): any }} */ (/** @type {unknown} */ (process)).binding(
-    'tls_wrap',
-  );
   const { context } = createSecureContext({ ciphers: CIPHERS, minVersion: 'TLSv1.3' });
   /** @type {TlsHandle} */
   const tls = wrap(tcp, context, false, false);
@@ -54,28 +58,78 @@ export function secure(tcp, receiveBuffer) {
  * @returns {TcpHandle}
  */
 function plain(tls) {
-  const writeBuffer = tls.writeBuffer.bind(tls);
-  let isWriting = false;
-  /** @type {Uint8Array[]} */
-  const waiting = [];
-  /** @param {Uint8Array} bytes */
-  const write = (bytes) => {
-    const request = new WriteWrap();
-    request.oncomplete = (status) => {
-      isWriting = false;
-      if (status !== 0) tls.onerror(new Error(`a write failed (${status})`));
-      const next = waiting.shift();
-      if (next !== undefined) write(next);
-    };
-    const error = writeBuffer(request, bytes);
-    isWriting = error === 0 && isWritePending();
-    return error;
-  };
+  tls.isWriting = false;
+  tls.waiting = [];
   tls.setNoDelay = () => 0;
-  tls.writeBuffer = (_request, bytes) => {
-    if (!isWriting) return write(bytes);
-    waiting.push(bytes);
-    return 0;
-  };
+  tls.writeBuffer = writeInTurn;
   return tls;
+}
+
+/**
+ * @this {TlsHandle}
+ * @param {unknown} _request
+ * @param {Uint8Array} bytes
+ */
+function writeInTurn(_request, bytes) {
+  if (!this.isWriting) return write(this, bytes);
+  this.waiting.push(bytes);
+  return 0;
+}
+
+/**
+ * @typedef {import('./stream-handles.js').WriteRequest & { tls: TlsHandle | null }} TlsWrite
+ *
+ * Requests that are not in flight.
+ *
+ * @type {TlsWrite[]}
+ */
+const spare = [];
+/**
+ * The one completed last: Node.js lets go of it when its callback is over.
+ *
+ * @type {TlsWrite | null}
+ */
+let done = null;
+
+/**
+ * @param {TlsHandle} tls
+ * @param {Uint8Array} bytes
+ */
+function write(tls, bytes) {
+  const request = spare.pop() ?? newWrite();
+  request.tls = tls;
+  const error = nativeWrite.call(tls, request, bytes);
+  tls.isWriting = error === 0 && isWritePending();
+  return error;
+}
+
+/** @returns {TlsWrite} */
+function newWrite() {
+  const request = /** @type {TlsWrite} */ (new WriteWrap());
+  request.oncomplete = onWritten;
+  return request;
+}
+
+/**
+ * @this {TlsWrite}
+ * @param {number} status
+ */
+function onWritten(status) {
+  finish(this, status);
+}
+
+/**
+ * @param {TlsWrite} request
+ * @param {number} status
+ */
+function finish(request, status) {
+  const tls = /** @type {TlsHandle} */ (request.tls);
+  request.tls = null;
+  if (done !== null) spare.push(done);
+  done = null;
+  tls.isWriting = false;
+  if (status !== 0) tls.onerror(new Error(`a write failed (${status})`));
+  const next = tls.waiting.shift();
+  if (next !== undefined) write(tls, next);
+  done = request;
 }

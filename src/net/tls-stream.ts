@@ -240,9 +240,8 @@ export class TlsStream implements SocketHandle {
   }
 
   #write(view: Uint8Array): number {
-    const request = new WriteWrap() as OwnedWrite;
+    const request = spareWrites.pop() ?? newWrite();
     request.stream = this;
-    request.oncomplete = onTlsWritten;
     const error = this.#tls.writeBuffer(request, view);
     if (error === 0) this.#isWriting = true;
     return error;
@@ -300,7 +299,19 @@ interface OwnedTlsHandle extends TlsHandle {
   stream: TlsStream;
 }
 interface OwnedWrite extends WriteRequest {
-  stream: TlsStream;
+  stream: TlsStream | null;
+}
+
+/** Requests that are not in flight, kept for reuse: each write takes one. */
+const MAX_SPARE_WRITES = 1024;
+const spareWrites: OwnedWrite[] = [];
+/** The one completed last. Node.js lets go of it when its callback is over: it is spare once another one completes. */
+let doneWrite: OwnedWrite | null = null;
+
+function newWrite(): OwnedWrite {
+  const request = new WriteWrap() as OwnedWrite;
+  request.oncomplete = onTlsWritten;
+  return request;
 }
 
 function complete(request: WriteRequest, status: number): void {
@@ -311,7 +322,17 @@ function onTlsRead(this: OwnedTlsHandle): void {
   this.stream.readCompleted();
 }
 function onTlsWritten(this: OwnedWrite, status: number): void {
-  this.stream.writeCompleted(status);
+  finishWrite(this, status);
+}
+function finishWrite(request: OwnedWrite, status: number): void {
+  const { stream } = request;
+  request.stream = null;
+  const done = doneWrite;
+  // What this one sets off may complete others.
+  doneWrite = null;
+  if (done !== null && spareWrites.length < MAX_SPARE_WRITES) spareWrites.push(done);
+  stream!.writeCompleted(status);
+  doneWrite = request;
 }
 function onServerName(this: OwnedTlsHandle, info: { servername?: string | false }): void {
   this.stream.serverNameSeen(typeof info.servername === 'string' ? info.servername.toLowerCase() : '');
