@@ -61,6 +61,11 @@ export class RingProducer {
     return Math.min(Math.max(used, 0), this.capacity);
   }
 
+  /** How many consumers the ring has had. */
+  get consumerEpoch(): number {
+    return Atomics.load(this.#header, RingHeader.CONSUMER_EPOCH >> 2);
+  }
+
   /** Bytes claimed and not yet committed. */
   get pending(): number {
     return (this.#next - this.#head) | 0;

@@ -43,6 +43,10 @@ export class OutLink {
   /** What a message that is in the ring in part counts among the waiting bytes; 0: there is none. */
   #partialCost = 0;
   #sequence = 0;
+  /** The reader that is known, by its number; what waits is for it. */
+  #reader: number;
+  /** Changes of the reader that `reset` has yet to tell of; -1: it told of one that is not there yet. */
+  #untold = 0;
 
   constructor(memory: LinkMemory, from: number, to: number, counters: PairCounters) {
     this.#counters = counters;
@@ -50,6 +54,7 @@ export class OutLink {
     this.#writer = new RecordWriter(this.#producer, MAX_CROSS_FRAME);
     this.#doorbell = new Doorbell(memory.doorbells, to);
     this.#maxOverflow = memory.maxOverflow;
+    this.#reader = this.#producer.consumerEpoch;
     // What waited in a predecessor that died is gone.
     counters.set(PairCounter.OVERFLOW_BYTES, 0);
     this.#message = {
@@ -82,6 +87,7 @@ export class OutLink {
   ): void {
     const sequence = this.#sequence++;
     const cost = costOf(topic, frame);
+    this.#meetReader();
     // The reader goes on while this turn lasts.
     if (this.isOverflowing && (sequence % LOOK_EVERY === 0 || this.#isOverLimit(cost))) this.flush();
     if (!this.isOverflowing && this.#tryWrite(topic, hash, opcode, frame, compressed, sequence)) {
@@ -103,13 +109,32 @@ export class OutLink {
   flush(): void {
     this.#commit();
     if (!this.isOverflowing) return;
+    this.#meetReader();
     this.#pump();
     this.#commit();
     this.#counters.set(PairCounter.OVERFLOW_BYTES, this.#waitingBytes);
   }
 
-  /** The shard was started anew: it must not get what was published before its clients subscribed. */
+  /** The reader's thread ended. */
   reset(): void {
+    this.#meetReader();
+    const isNews = this.#untold <= 0;
+    this.#untold = Math.max(this.#untold - 1, -1);
+    // Otherwise what waits is for its successor, which was met before this was told.
+    if (isNews) this.#forget();
+  }
+
+  /** Looks whether the shard was started anew: it must not get what was published before its clients subscribed. */
+  #meetReader(): void {
+    const reader = this.#producer.consumerEpoch;
+    if (reader === this.#reader) return;
+    // The first one succeeds nobody.
+    this.#untold += reader - Math.max(this.#reader, 1);
+    this.#reader = reader;
+    if (this.#untold > 0) this.#forget();
+  }
+
+  #forget(): void {
     const lost = this.#waiting.length - this.#next + (this.#partialCost > 0 ? 1 : 0);
     this.#writer.abandon();
     this.#partialCost = 0;

@@ -393,6 +393,48 @@ describe('a thread that is replaced', () => {
     expect(a.reports).toEqual([]);
   });
 
+  test('as a reader that a writer hears of late costs its successor nothing', async () => {
+    const memory = createLinkMemory(2, 5, SMALL_RING);
+    const [a, b, main] = threads(memory);
+    b.subscribe('t');
+    let reader = b;
+    for (let life = 1; life <= 3; life++) {
+      await quiet(memory);
+      reader.die();
+      main.links.clearShard(1);
+      reader = new LinkThread(memory, 1).listen().subscribe('t');
+      const texts = Array.from({ length: 200 }, (_, i) => `for life ${life}: ${i}`);
+      for (const text of texts) a.publish('t', text);
+      a.publish('t', pattern(20_000));
+      a.flush();
+      a.links.resetShard(1);
+      await quiet(memory);
+      expect(reader.got.splice(200).map(({ frame }) => frame.length)).toEqual([20_000]);
+      expect(reader.texts()).toEqual(texts);
+    }
+    expect(pairStats(memory, 0, 1)).toMatchObject({ DROPPED: 0, LOST: 0 });
+  });
+
+  test('as a reader leaves nothing to its successor, even if the writer has not heard of it', async () => {
+    const memory = createLinkMemory(2, 5, SMALL_RING);
+    const [a, b, main] = threads(memory);
+    b.subscribe('t');
+    await quiet(memory);
+    b.die();
+    for (let i = 0; i < 200; i++) a.publish('t', `before ${i}`);
+    a.flush();
+    main.links.clearShard(1);
+    const reborn = new LinkThread(memory, 1).listen().subscribe('t');
+    a.flush();
+    await quiet(memory);
+    expect(reborn.texts()).toEqual([]);
+    a.links.resetShard(1);
+    a.publish('t', 'after');
+    a.flush();
+    await quiet(memory);
+    expect(reborn.texts()).toEqual(['after']);
+  });
+
   test('as a reader can be reset in the middle of a message in pieces', async () => {
     const memory = createLinkMemory(2, 5, SMALL_RING);
     const [a, b, main] = threads(memory);
