@@ -71,12 +71,29 @@ function createTables(
   };
 }
 
-/** The rings from every publisher to one shard. */
+/**
+ * The rings from every publisher to one shard.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION when there is no memory for them
+ */
 export function createInbox({ publishers, capacity }: LinkMemory): SharedArrayBuffer {
   const stride = ringStride(capacity);
-  const buffer = new SharedArrayBuffer(publishers * stride);
+  const buffer = allocateShared(publishers * stride, capacity);
   for (let from = 0; from < publishers; from++) formatRing({ buffer, byteOffset: from * stride }, capacity);
   return buffer;
+}
+
+function allocateShared(size: number, capacity: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(size);
+  } catch (cause) {
+    throw new MillraceError(
+      'MILLRACE_INVALID_OPTION',
+      `'ringSize': the rings to one thread would take ${size} bytes, which cannot be had; ` +
+        `use fewer bytes than ${capacity}, or fewer shards`,
+      { cause },
+    );
+  }
 }
 
 function ringStride(capacity: number): number {

@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net';
+import { serve } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import { type Alive, watch } from '../support/alive.ts';
+import { Client } from '../support/clients.ts';
 import { until } from '../support/deadline.ts';
 import { concat, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import { HostileClient, handshakeHead, inParallel, requestHead } from '../support/hostile-client.ts';
@@ -142,3 +144,16 @@ it('counts right: sockets, opens and closes are what the clients did', async () 
   expect([acceptor.acceptErrors, acceptor.handoffFailed, acceptor.overLimit]).toEqual([0, 0, 0]);
   expect(total.handlerErrors).toBe(0);
 });
+
+it.each(['/plain', '/upgraded'])(
+  'a client of %s that has got the 101 is open: it misses nothing that is published from then on',
+  async (path) => {
+    const app = new URL('./fixtures/opens-slowly.js', import.meta.url);
+    const server = await serve({ app, port: 0, host: HOST, shards: 1 });
+    const client = await Client.connect(`ws://${HOST}:${server.port}${path}`);
+    expect(server.publish('all', 'hello')).toBe(true);
+    expect(await client.next()).toBe('hello');
+    client.socket.terminate();
+    await server.close({ drain: 0 });
+  },
+);

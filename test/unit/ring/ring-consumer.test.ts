@@ -120,6 +120,24 @@ describe('a consumer that takes over', () => {
     expect(producer.claim(8)).toBeGreaterThanOrEqual(0);
   });
 
+  test('hears no more of a producer that was replaced', () => {
+    const region = createRing(CAPACITY);
+    const consumer = new RingConsumer(region);
+    const old = new RingProducer(region);
+    const successor = new RingProducer(region);
+    const got = new Collector();
+    successor.tryWrite(pattern(8, 1));
+    successor.commit();
+    consumer.read(got);
+    // It lives on by mistake, and what it writes next lies where the consumer goes on.
+    old.tryWrite(pattern(8, 2));
+    old.tryWrite(pattern(8, 3));
+    old.commit();
+    consumer.read(got);
+    expect(got.records).toEqual([pattern(8, 1)]);
+    expect([consumer.resets, consumer.restarts]).toEqual([1, 0]);
+  });
+
   test('misses nothing when it is the first, however late it comes', () => {
     const region = createRing(CAPACITY);
     const producer = new RingProducer(region);

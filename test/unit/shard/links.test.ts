@@ -459,6 +459,14 @@ describe('a thread that is replaced', () => {
   });
 });
 
+test('rings that no memory can hold are refused in words', () => {
+  const refusal = expect.objectContaining({
+    code: 'MILLRACE_INVALID_OPTION',
+    message: expect.stringContaining("'ringSize'") as string,
+  }) as Error;
+  expect(() => createLinkMemory(63, 5, 2 ** 29)).toThrow(refusal);
+});
+
 test('any mix of messages arrives in order, once and whole, and what does not was counted', async () => {
   const action = fc.oneof(
     {
