@@ -49,6 +49,8 @@ export class RequestHead {
   fields = new Int32Array(FIRST_CAPACITY * 4);
 
   readonly #strings: StringCache;
+  /** '' until it is asked for. */
+  #path = '';
 
   constructor(strings: StringCache = new StringCache()) {
     this.#strings = strings;
@@ -61,9 +63,8 @@ export class RequestHead {
 
   /** The path of the target, not decoded, without the query. `*` for `OPTIONS *`. */
   get path(): string {
-    const end = this.queryAt < 0 ? this.targetEndAt : this.queryAt;
-    if (this.pathAt >= end) return '/';
-    return this.#strings.get(this.bytes, this.base + this.pathAt, this.base + end);
+    if (this.#path === '') this.#path = this.#readPath();
+    return this.#path;
   }
 
   /** What follows the first `?`, not decoded; '' when there is none. */
@@ -111,9 +112,23 @@ export class RequestHead {
     this.fields = larger;
   }
 
+  /** @internal The same head as before, in another place. */
+  lieIn(bytes: Uint8Array, start: number, size: number): void {
+    this.bytes = bytes;
+    this.base = start;
+    this.headStart = start;
+    this.headEnd = start + size;
+  }
+
+  /** @internal Lets go of the bytes. */
+  release(): void {
+    this.bytes = NO_BYTES;
+  }
+
   /** @internal */
   reset(): void {
     this.bytes = NO_BYTES;
+    this.#path = '';
     this.headStart = 0;
     this.headEnd = 0;
     this.method = '';
@@ -129,6 +144,12 @@ export class RequestHead {
     this.pathAt = 0;
     this.authorityAt = -1;
     this.hostLine = -1;
+  }
+
+  #readPath(): string {
+    const end = this.queryAt < 0 ? this.targetEndAt : this.queryAt;
+    if (this.pathAt >= end) return '/';
+    return this.#strings.get(this.bytes, this.base + this.pathAt, this.base + end);
   }
 
   #value(i: number): string {

@@ -14,6 +14,7 @@ import {
 } from './characters.ts';
 import { isHost, trimEnd } from './field-value.ts';
 import { checkHead, takeField } from './framing-fields.ts';
+import { HeadMemo } from './head-memo.ts';
 import { type Latin1Port, lowerCase, StringCache } from './latin1.ts';
 import { RequestHead } from './request-head.ts';
 
@@ -80,7 +81,7 @@ const FIRST_COPY = 1024;
  */
 export class RequestParser {
   /** The head; valid when `feed()` returned COMPLETE and until `reset()`. */
-  readonly head: RequestHead;
+  head: RequestHead;
   /** Where in the chunk of the last `feed()` the head ended: a body, the next request or frames follow there. */
   consumed = 0;
   /** Why the head was refused, in English, for logs; '' if it was not. */
@@ -98,6 +99,9 @@ export class RequestParser {
   /** Where the current token started, relative to the head's base. */
   #tokenAt = 0;
   #headStartAt = 0;
+  readonly #memo = new HeadMemo();
+  /** What is read into; `head` is this one, or the one that is remembered. */
+  #fresh: RequestHead;
 
   constructor(options: RequestParserOptions = {}) {
     this.#maxHeadSize = options.maxHeadSize ?? 4096;
@@ -105,6 +109,7 @@ export class RequestParser {
     this.#maxHeaders = options.maxHeaders ?? 100;
     this.#strings = options.strings ?? new StringCache(options.latin1);
     this.head = new RequestHead(this.#strings);
+    this.#fresh = this.head;
   }
 
   /** Whether bytes of an unfinished head are held. */
@@ -114,7 +119,12 @@ export class RequestParser {
 
   /** Forgets the head, so that the next one can be read, of this connection or of another. */
   reset(): void {
-    this.head.reset();
+    if (this.head === this.#fresh) {
+      this.head.reset();
+    } else {
+      this.head.release();
+      this.head = this.#fresh;
+    }
     this.consumed = 0;
     this.reason = '';
     this.#state = State.START;
@@ -131,6 +141,7 @@ export class RequestParser {
     this.consumed = start;
     if (this.#state >= State.COMPLETE) return this.#result();
     const before = this.#length;
+    if (this.#state === State.START && this.#recall(chunk, start, end)) return ParseStatus.COMPLETE;
     const size = Math.min(end - start, this.#maxHeadSize - before);
     const bytes = before === 0 ? chunk : this.#keep(chunk, start, size);
     const base = before === 0 ? start : 0;
@@ -139,6 +150,7 @@ export class RequestParser {
     const position = this.#scan(bytes, base + before, base + before + size);
     if (this.#state >= State.COMPLETE) {
       this.consumed = start + (position - base - before);
+      if (before === 0 && this.#state === State.COMPLETE && this.#headStartAt === 0) this.#remember();
       return this.#result();
     }
     if (before + size >= this.#maxHeadSize) {
@@ -149,6 +161,24 @@ export class RequestParser {
     this.#length = before + size;
     this.consumed = end;
     return ParseStatus.INCOMPLETE;
+  }
+
+  /** Whether the chunk starts with the head that is remembered, which is then the one that was read. */
+  #recall(chunk: Uint8Array, start: number, end: number): boolean {
+    const size = this.#memo.match(chunk, start, end);
+    if (size === 0) return false;
+    this.head = this.#memo.head!;
+    this.head.lieIn(chunk, start, size);
+    this.#state = State.COMPLETE;
+    this.consumed = start + size;
+    return true;
+  }
+
+  #remember(): void {
+    const known = this.#memo.head;
+    if (!this.#memo.keep(this.head)) return;
+    this.#fresh = known ?? new RequestHead(this.#strings);
+    this.#fresh.reset();
   }
 
   #result(): number {

@@ -46,15 +46,21 @@ export function randomMaskKey(): number {
   return keys[nextKey++]!;
 }
 
-let dateSecond = 0;
 let dateText = '';
 
 /** The value of a Date header (RFC 9110 §6.6.1), made once a second. */
 export function httpDate(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateText = new Date(second * 1000).toUTCString();
-  }
+  return dateText === '' ? newDate() : dateText;
+}
+
+/** Asking the clock costs more than all else of a small response: a timer says when the second is over. */
+function newDate(): string {
+  const now = Date.now();
+  dateText = new Date(now).toUTCString();
+  setTimeout(forgetDate, 1000 - (now % 1000)).unref();
   return dateText;
+}
+
+function forgetDate(): void {
+  dateText = '';
 }

@@ -1,4 +1,5 @@
-import { httpDate, textPort } from './native-ports.ts';
+import { isWorthKeeping, NOTHING_KEPT } from '../http/memo-policy.ts';
+import { httpDate, latin1Port, textPort } from './native-ports.ts';
 import type { Transport } from './transport.ts';
 
 /** Bodies up to this many bytes are copied here, behind their head. */
@@ -13,22 +14,46 @@ const MAX_TAIL = 4 + 4;
 let prefix: Uint8Array = new Uint8Array(0);
 let prefixDate = '';
 
+/** A whole response with a short body, which is often the same again; and what it was made from. */
+let image: Uint8Array = new Uint8Array(0);
+let imageBody = '';
+let imageDate = '';
+let misses = NOTHING_KEPT;
+
 /**
  * Writes a whole response with status 200 and no header lines but the server's own: what most small answers are. Its
  * head is made once a second, and only the length is new.
  */
 export function writePlainText(transport: Transport, body: string): void {
-  if (body.length <= SHORT_TEXT && isAscii(body)) {
-    const at = writeHead(transport, body.length);
-    const { bytes } = transport;
-    for (let i = 0; i < body.length; i++) bytes[at + i] = body.charCodeAt(i);
-    transport.commit(at + body.length - start);
+  if (body === imageBody && httpDate() === imageDate) {
+    misses = 0;
+    const at = transport.reserve(image.length);
+    transport.bytes.set(image, at);
+    transport.commit(image.length);
+  } else if (body.length <= SHORT_TEXT && isAscii(body)) {
+    writeShortText(transport, body);
   } else {
     const length = textPort.byteLength(body);
     const at = writeHead(transport, length);
     textPort.write(transport.bytes, body, at);
     transport.commit(at + length - start);
   }
+}
+
+function writeShortText(transport: Transport, body: string): void {
+  const at = writeHead(transport, body.length);
+  const { bytes } = transport;
+  for (let i = 0; i < body.length; i++) bytes[at + i] = body.charCodeAt(i);
+  const end = at + body.length;
+  if (isWorthKeeping(misses++)) keepImage(bytes, at, end);
+  transport.commit(end - start);
+}
+
+function keepImage(bytes: Uint8Array, bodyAt: number, end: number): void {
+  image = new Uint8Array(bytes.subarray(start, end));
+  // Not the caller's own, which may be a small part of a large text.
+  imageBody = latin1Port.latin1(bytes, bodyAt, end);
+  imageDate = prefixDate;
 }
 
 /** The same with a body of bytes. */
