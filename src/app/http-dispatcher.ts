@@ -209,7 +209,7 @@ export class Dispatcher {
   ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
-    const refusal = refuseUpgrade(head, route.rules);
+    const refusal = refuseUpgrade(head, route.rules, connection.transport.tls !== null);
     if (refusal !== undefined) {
       // As in uWebSockets.js another route may answer what is no handshake at all.
       if (!isHandshake(head)) {

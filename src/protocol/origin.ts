@@ -9,7 +9,8 @@ import { MillraceError } from '../errors.ts';
  * by every policy: such a client could send any Origin it likes, so the check would prove nothing.
  *
  * - `undefined` or `'*'`: all.
- * - `'same-origin'`: pages of the host and port that the request itself names in Host.
+ * - `'same-origin'`: pages of the host and port that the request itself names in Host; https pages alone when the
+ *   server does TLS itself.
  * - a list of origins as browsers serialize them, such as `https://example.com` or `http://localhost:3000`:
  *   these and no others. Scheme, host and port must be equal; there are no wildcards, and subdomains are
  *   hosts of their own. `'null'`, the origin of sandboxed frames and local files, has to be listed to be allowed.

@@ -16,13 +16,21 @@ export interface UpgradeRules {
   readonly compression: number;
 }
 
-/** The refusal of a handshake, as it goes on the wire, or undefined when it may be accepted. */
-export function refuseUpgrade(head: HandshakeRequest, rules: UpgradeRules): string | undefined {
+/**
+ * The refusal of a handshake, as it goes on the wire, or undefined when it may be accepted.
+ *
+ * @param isSecure it came by TLS of our own
+ */
+export function refuseUpgrade(
+  head: HandshakeRequest,
+  rules: UpgradeRules,
+  isSecure = false,
+): string | undefined {
   const failure = checkUpgrade(head);
   if (failure !== undefined) return errorResponse(failure.status, failure.headers, `${failure.reason}\n`);
   if (
     head.headerCount('origin') > 1 ||
-    !isOriginAllowed(rules.origins, head.header('origin'), head.header('host'))
+    !isOriginAllowed(rules.origins, head.header('origin'), head.header('host'), isSecure)
   ) {
     return errorResponse(403, [], 'This origin is not allowed here\n');
   }

@@ -350,3 +350,28 @@ describe('handlers that go on later, of messages that came in one packet with th
     expect(events).toEqual(['message a', `close ${code}`]);
   });
 });
+
+test('a write that fails closes its socket when the handler that wrote is done', async () => {
+  const order: string[] = [];
+  using route = new Route({
+    close: (_ws, code) => {
+      order.push(`close ${code}`);
+    },
+  });
+  const { ws, client } = await route.pair();
+  // The kernel knows at once; the event loop hears of it later.
+  client.reset();
+  for (let i = 0; i < 3; i++) {
+    ws.send('x'.repeat(100_000));
+    order.push('sent');
+  }
+  ws.cork(() => {
+    ws.send('small');
+    order.push('sent');
+  });
+  expect(ws.subscribe('all')).toBe(true);
+  order.push('subscribed');
+  await until(() => order.at(-1) === 'close 1006', 'it is closed');
+  expect(order).toEqual(['sent', 'sent', 'sent', 'sent', 'subscribed', 'close 1006']);
+  expect(route.app.numSubscribers('all')).toBe(0);
+});

@@ -37,6 +37,16 @@ describe.each(MODES)('TLS in %s', (mode) => {
     await client.close();
   });
 
+  test("'same-origin' lets in pages that came by TLS themselves, and no others", async () => {
+    const host = `${HOST}:${running.port}`;
+    const from = (origin: string): Promise<Client> =>
+      Client.connect(running.ws('/same-origin'), { ...TRUST, origin });
+    const client = await from(`https://${host}`);
+    client.socket.terminate();
+    await expect(from(`http://${host}`)).rejects.toThrow('403');
+    await expect(from('https://evil.example')).rejects.toThrow('403');
+  });
+
   test('undici fetches and opens a WebSocket', async () => {
     const dispatcher = new Agent({ connect: TRUST });
     const response = await fetch(running.http('/hello/Ada?greeting=hi'), { dispatcher });

@@ -407,6 +407,22 @@ describe('a handler that is told of a dropped message', () => {
     for (const reader of others) expect(reader.texts()).toEqual([message, 'another']);
   });
 
+  test('and publishes much changes nothing of what it is told of next', () => {
+    slow.onDropped = () => {
+      slow.onDropped = () => {};
+      publish('t', 'L'.repeat(100_000));
+      for (let i = 0; i < 200; i++) publish('t', `${i}`.padEnd(1000));
+    };
+    for (const message of ['one', 'two', 'three']) publish('t', message);
+    slow.send('s');
+    expect(slow.dropped.map((payload) => Buffer.from(payload).toString())).toEqual([
+      'one',
+      'two',
+      'three',
+      's',
+    ]);
+  });
+
   test('and closes its socket in the middle of a subscribe, which then does not happen', () => {
     slow.onDropped = () => {
       slow.close();
