@@ -325,6 +325,8 @@ export class Dispatcher {
     route.open(transport, request, userData, deflate);
     if (request !== connection.request) expire(request);
     if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
+    // The handler has waited, and the shard is to end by now.
+    if (this.#shard.isDraining && !transport.isClosed) route.drain(transport, this.#shard.drainCode);
     transport.endCork(previous);
     if (!transport.isClosed) transport.resume();
   }

@@ -42,7 +42,7 @@ export class Shard {
   /** Told of each socket that is gone. */
   onRelease: ((transport: Transport) => void) | null = null;
   #onEmpty: (() => void) | null = null;
-  #draining = false;
+  #drainCode = 0;
 
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
@@ -75,7 +75,12 @@ export class Shard {
 
   /** True from the moment the shard is to end; new connections are told so. */
   get isDraining(): boolean {
-    return this.#draining;
+    return this.#drainCode !== 0;
+  }
+
+  /** What its WebSockets are closed with since then; 0: it is not to end. */
+  get drainCode(): number {
+    return this.#drainCode;
   }
 
   /** Takes a socket over. `address` is its row of the control block's address table. */
@@ -142,7 +147,7 @@ export class Shard {
     contextOf: (transport: Transport) => Drainable,
     arrived: Promise<void>,
   ): Promise<void> {
-    this.#draining = true;
+    this.#drainCode = code;
     const wave = Array.from(this.sockets);
     const sendWave = (): void => {
       for (const transport of wave.splice(0, DRAIN_WAVE)) {

@@ -4,7 +4,7 @@ import { serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { Client } from '../support/clients.ts';
 import { until, within } from '../support/deadline.ts';
-import { text } from '../support/frame-bytes.ts';
+import { close, text } from '../support/frame-bytes.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { HOST, startModule } from '../support/server.ts';
 
@@ -77,6 +77,25 @@ describe('close of a server', () => {
     expect(await idle.readToEnd()).toHaveLength(0);
     await closing;
     await silent.closed();
+  });
+
+  test('sends 1001 also to who is upgraded only then, as the handler of upgrade() waited', async () => {
+    const server = await serve({
+      app: new URL('fixtures/upgrade-app.js', import.meta.url),
+      port: 0,
+      host: HOST,
+      shards: 1,
+    });
+    const client = await RawClient.connect(server.port);
+    client.write(handshakeText('/async/1?ms=500'));
+    await until(() => server.stats().shards[0]!.requests > 0, 'the handshake came');
+    const closing = server.close({ drain: 20_000 });
+    expect(await client.response()).toMatchObject({ status: 101 });
+    expect(await client.text()).toContain('/async/1');
+    expect(closeCodeOf(await client.frame())).toBe(1001);
+    client.send(close(1001));
+    await client.closed();
+    await within(closing, 'the server to close', 15_000);
   });
 
   test('does not wait for the deadline because of clients that come at the same time', async () => {
