@@ -203,9 +203,14 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   drain(transport: Transport, _code: number): void {
     const connection = transport.owner as HttpConnection;
-    if (connection.response !== null) connection.isPersistent = false;
+    if (connection.response !== null) {
+      connection.isPersistent = false;
+      return;
+    }
+    // What was answered in this turn waits for its end.
+    transport.flushQueue();
     // The last response is still on its way.
-    else if (transport.blocked) this.#linger(connection);
+    if (transport.blocked) this.#linger(connection);
     else transport.destroy();
   }
 

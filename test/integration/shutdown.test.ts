@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { Client } from '../support/clients.ts';
-import { until, within } from '../support/deadline.ts';
+import { sleep, until, within } from '../support/deadline.ts';
 import { close, text } from '../support/frame-bytes.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { HOST, startModule } from '../support/server.ts';
@@ -77,6 +77,24 @@ describe('close of a server', () => {
     expect(await idle.readToEnd()).toHaveLength(0);
     await closing;
     await silent.closed();
+  });
+
+  test('sends a response that was written just before, and not yet given to the kernel', async () => {
+    const data = new SharedArrayBuffer(8);
+    const flags = new Int32Array(data);
+    const app = new URL('fixtures/halted-app.js', import.meta.url);
+    const server = await serve({ app, port: 0, host: HOST, shards: 1, data });
+    const client = await RawClient.connect(server.port);
+    client.write(get('/'));
+    await until(() => Atomics.load(flags, 0) === 1, 'the shard stands still');
+    const closing = within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
+    // What tells the shard to end is waiting for it by then.
+    await sleep(300);
+    Atomics.store(flags, 1, 1);
+    Atomics.notify(flags, 1);
+    expect(await client.response()).toMatchObject({ status: 200, body: 'late' });
+    client.destroy();
+    await closing;
   });
 
   test('sends 1001 also to who is upgraded only then, as the handler of upgrade() waited', async () => {
