@@ -97,6 +97,20 @@ describe('millrace bench', () => {
     expect(command.stderr).not.toContain('Error');
   });
 
+  test('ends at once at a second Ctrl+C, without a result', async () => {
+    // It answers nothing, not even a Close frame: what is on its way is waited for.
+    const server = await startWs((socket) => {
+      socket.pause();
+    });
+    const command = MillraceProcess.start(['bench', server.url, '-d', '60', '-c', '1']);
+    while (server.received === 0) await sleep(20);
+    command.kill('SIGINT');
+    await sleep(500);
+    command.kill('SIGINT');
+    expect(await command.exit()).toEqual({ code: 1, signal: null });
+    expect(command.stdout).toBe('');
+  });
+
   test('ends at a signal while it cannot connect yet', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));

@@ -34,6 +34,20 @@ describe('a server that echoes', () => {
     expect(result.perConnection.reduce((sum, { messages }) => sum + messages, 0)).toBeGreaterThan(100);
   });
 
+  test('is measured without the warm-up', async () => {
+    const server = await startWs();
+    const result = await run(server.url, { warmup: 1, pipelining: 4 });
+    expect(result).toMatchObject(CLEAN);
+    expect(result.messages.total).toBeLessThan(0.9 * server.received);
+    for (const count of [
+      result.latency.totalCount,
+      result.messages.sent,
+      result.perConnection.reduce((sum, { messages }) => sum + messages, 0),
+    ]) {
+      expect(Math.abs(count / result.messages.total - 1)).toBeLessThan(0.1);
+    }
+  });
+
   test.each([
     ['a single byte', { size: 1 }],
     ['nothing', { size: 0 }],

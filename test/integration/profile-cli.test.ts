@@ -62,10 +62,13 @@ describe('millrace profile', () => {
   test('says at once that it cannot write', async () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
-    const { exit, run } = await profile(example('echo.js'), '--raw', '-o', join(file, 'x'));
-    expect(exit.code).toBe(1);
-    expect(run.stderr).toMatch(/--output: cannot make/);
-    expect(run.stderr).not.toMatch(/recording/);
+    // A folder that cannot be made, and one that takes no files.
+    for (const output of [join(file, 'x'), '/proc']) {
+      const { exit, run } = await profile(example('echo.js'), '--raw', '-o', output);
+      expect(exit.code).toBe(1);
+      expect(run.stderr).toContain(`--output: cannot write to ${output}`);
+      expect(run.stderr).not.toMatch(/recording|    at /);
+    }
   });
 
   test('ends at a signal, without profiles', async () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { MillraceError } from '../../errors.ts';
 import { BENCH_LIMITS, type BenchResult, bench, benchReport } from '../../load/index.ts';
 import { UsageError } from '../args.ts';
@@ -7,6 +7,7 @@ import { BenchProgressBar } from '../bench-progress.ts';
 import { benchTables } from '../bench-tables.ts';
 import { Signals } from '../signals.ts';
 import { styleOf } from '../terminal.ts';
+import { assertWritable } from '../writable.ts';
 import { type BenchArgs, benchHelp, inFlags, parseBenchArgs, usage } from './bench-args.ts';
 
 /** There is a result, but something in it went wrong. */
@@ -45,12 +46,10 @@ export async function benchCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Better now than when everything is measured. What is there stays until there is a report to take its place. */
+/** Better now than when everything is measured. */
 function checkWritable(path: string): void {
   try {
-    const isNew = !existsSync(path);
-    closeSync(openSync(path, 'a'));
-    if (isNew) unlinkSync(path);
+    assertWritable(path);
   } catch (error) {
     throw cannotWrite(path, error, 'Name a file in a folder that exists.');
   }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Server } from '../../app/serve.ts';
 import { MillraceError } from '../../errors.ts';
@@ -12,6 +12,7 @@ import { plural } from '../banner.ts';
 import { INSTALL_0X } from '../live-profile.ts';
 import { moduleUrl } from '../module-url.ts';
 import { Signals } from '../signals.ts';
+import { assertWritable } from '../writable.ts';
 import { inFlags } from './bench-args.ts';
 import { type ProfileArgs, parseProfileArgs, profileHelp } from './profile-args.ts';
 
@@ -67,10 +68,11 @@ export async function profileCommand(argv: readonly string[]): Promise<number> {
 function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
+    assertWritable(join(folder, 'index.html'));
   } catch (error) {
     throw new UsageError(
-      `--output: cannot make ${folder}: ${(error as Error).message}`,
-      'Name a folder that can be made.',
+      `--output: cannot write to ${folder}: ${(error as Error).message}`,
+      'Name a folder that is there or can be made, and written to.',
     );
   }
 }
