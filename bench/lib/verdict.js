@@ -81,8 +81,9 @@ export function summarizeFigures(runs) {
   return /** @type {Summaries} */ (Object.fromEntries(entries));
 }
 
-/** From here on the client may be what limits the figure. */
+/** From here on the client may be what limits the figure, unless the server has none of its processor left either. */
 export const CLIENT_LIMIT = 0.95;
+const SERVER_LIMIT = 0.97;
 
 /**
  * How a target was kept. A ratio is the median of the ratios of runs that were neighbours. `cpuRatio` is that of
@@ -153,9 +154,11 @@ function doubtOf({ peer, metric }, pairs, isUndisturbed, isGood) {
   // A value of its own that is good in spite of it is good.
   if (!isUndisturbed && !(peer === undefined && isGood)) return 'the machine was disturbed';
   if (metric === 'messagesPerServerSecond') return '';
+  /** @param {0 | 1} side @param {'clientShare' | 'serverShare'} name */
+  const medianOf = (side, name) => summarize(pairs.map((pair) => pair[side]?.[name] ?? 0)).median;
   /** @param {0 | 1} side */
   const isClientBound = (side) =>
-    summarize(pairs.map((pair) => pair[side]?.clientShare ?? 0)).median >= CLIENT_LIMIT;
+    medianOf(side, 'clientShare') >= CLIENT_LIMIT && medianOf(side, 'serverShare') < SERVER_LIMIT;
   // Ours could be better than the figure says, or theirs.
   const isDoubtful = isGood ? peer !== undefined && isClientBound(1) : isClientBound(0);
   return isDoubtful ? 'the client was the limit' : '';

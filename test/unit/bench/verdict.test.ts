@@ -40,11 +40,15 @@ describe('the verdict on a ratio', () => {
   });
 
   test('is not given when the client was the limit of the one that should have been faster', () => {
-    const bound = { clientShare: 0.98 };
+    const bound = { clientShare: 0.98, serverShare: 0.96 };
     expect(verdictOn([run(149, bound)], [run(100)])).toBe('not judged: the client was the limit');
     expect(verdictOn([run(160)], [run(100, bound)])).toBe('not judged: the client was the limit');
     expect(verdictOn([run(160, bound)], [run(100)])).toBe('met');
     expect(verdictOn([run(149)], [run(100, bound)])).toBe('MISSED');
+    // Both ends are at their limit: a faster client would find no faster server.
+    const full = { clientShare: 0.98, serverShare: 0.98 };
+    expect(verdictOn([run(149, full)], [run(100)])).toBe('MISSED');
+    expect(verdictOn([run(160)], [run(100, full)])).toBe('met');
   });
 });
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Counter } from '../../../src/net/counter.ts';
 import { SLAB_SIZE } from '../../../src/net/write-memory.ts';
 import { createLinkMemory, type LinkMemory } from '../../../src/shard/link-memory.ts';
@@ -21,6 +21,13 @@ function readers(count: number): BusReader[] {
 function endTurn(): void {
   shard.bus.onTurnEnd();
   shard.io.flushDirty();
+}
+
+/** The event loop has gone round once more. */
+function nextRound(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function publish(topic: string, message: string | Uint8Array, isBinary = false): boolean {
@@ -130,8 +137,86 @@ describe('publishes of a turn', () => {
     const [a] = readers(1) as [BusReader];
     a.subscribe('t');
     publish('t', 'one');
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextRound();
     expect(a.texts()).toEqual(['one']);
+  });
+});
+
+describe('a flush right behind one to many sockets', () => {
+  let now = 0;
+  beforeEach(() => {
+    now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** Subscribers of 't' that have just got a message. */
+  function flushed(count: number): BusReader[] {
+    const all = readers(count);
+    for (const reader of all) reader.subscribe('t');
+    publish('t', 'first');
+    endTurn();
+    for (const reader of all) expect(reader.texts()).toEqual(['first']);
+    return all;
+  }
+
+  test('waits one round of the loop for more', () => {
+    const all = flushed(256);
+    publish('t', 'a');
+    endTurn();
+    for (const reader of all) expect([reader.texts(), reader.writes]).toEqual([[], 1]);
+    publish('t', 'b');
+    endTurn();
+    for (const reader of all) expect([reader.texts(), reader.writes]).toEqual([['a', 'b'], 2]);
+    // It was a large one itself.
+    publish('t', 'c');
+    endTurn();
+    expect(all[0]!.texts()).toEqual([]);
+    endTurn();
+    expect(all[0]!.texts()).toEqual(['c']);
+  });
+
+  test('does not wait a millisecond later, nor behind one to fewer sockets', () => {
+    const many = flushed(256);
+    now += 1;
+    publish('t', 'a');
+    endTurn();
+    for (const reader of many) expect(reader.texts()).toEqual(['a']);
+    for (const reader of many.slice(0, -255)) reader.close();
+    now += 1;
+    publish('t', 'b');
+    endTurn();
+    publish('t', 'c');
+    endTurn();
+    for (const reader of many.slice(-255)) expect(reader.texts()).toEqual(['b', 'c']);
+  });
+
+  test('is ended by the event loop, without anybody’s help', async () => {
+    const all = flushed(256);
+    publish('t', 'a');
+    endTurn();
+    expect(all[0]!.texts()).toEqual([]);
+    // The round of the publish, and the one that it waits for.
+    await nextRound();
+    await nextRound();
+    for (const reader of all) expect(reader.texts()).toEqual(['a']);
+  });
+
+  test('keeps the order with direct sends and subscriptions', () => {
+    const all = flushed(256);
+    publish('t', 'a');
+    endTurn();
+    const [one, two] = all as [BusReader, BusReader];
+    one.send('direct');
+    shard.io.flushDirty();
+    expect(one.texts()).toEqual(['a', 'direct']);
+    two.unsubscribe('t');
+    expect(two.texts()).toEqual(['a']);
+    publish('t', 'b');
+    endTurn();
+    expect([one.texts(), two.texts(), all[2]!.texts()]).toEqual([['b'], [], ['a', 'b']]);
   });
 });
 
