@@ -31,10 +31,13 @@ interface HandoffRequest extends WriteRequest {
   handle: TcpHandle | null;
   /** A socket goes with it, which the sender's owner closes. */
   isDuplicate: boolean;
+  /** Bytes of the message. */
+  size: number;
 }
 
-/** Messages a receiver may leave waiting in the sender before `isFull`. */
+/** Messages, and bytes of them, that a receiver may leave waiting in the sender before `isFull`. */
 const MAX_PENDING = 1024;
+const MAX_PENDING_BYTES = 16 * 1024 * 1024;
 
 /** The sending end of a channel. */
 export class HandoffSender {
@@ -43,6 +46,7 @@ export class HandoffSender {
   /** Called when `duplicates` has grown. */
   onDuplicated: () => void = ignore;
   #pending = 0;
+  #pendingBytes = 0;
   #duplicates = 0;
   #onSettled: (() => void) | null = null;
   #isFinishing = false;
@@ -59,7 +63,7 @@ export class HandoffSender {
 
   /** The receiver does not keep up; send elsewhere. */
   get isFull(): boolean {
-    return this.#pending >= MAX_PENDING;
+    return this.#pending >= MAX_PENDING || this.#pendingBytes >= MAX_PENDING_BYTES;
   }
 
   /**
@@ -116,13 +120,16 @@ export class HandoffSender {
       // libuv aborts the process when a handle is closed while its write is pending.
       request.handle = isKept ? null : handle;
       request.isDuplicate = isKept;
+      request.size = text.length;
       this.#pending++;
+      this.#pendingBytes += text.length;
     }
     return true;
   }
 
-  sent(handle: TcpHandle | null, isDuplicate: boolean, status: number): void {
+  sent({ handle, isDuplicate, size }: HandoffRequest, status: number): void {
     this.#pending--;
+    this.#pendingBytes -= size;
     handle?.close();
     if (status !== 0) this.#lose();
     else if (isDuplicate) this.#countDuplicate();
@@ -172,7 +179,7 @@ export class HandoffSender {
 }
 
 function onSent(this: HandoffRequest, status: number): void {
-  this.sender.sent(this.handle ?? null, this.isDuplicate, status);
+  this.sender.sent(this, status);
 }
 
 interface WatchedEnd extends PipeHandle {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDescriptors } from '../support/alive.ts';
 import { sleep, until } from '../support/deadline.ts';
-import { close, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
+import { close, concat, frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import {
   HostileClient,
   handshakeHead,
@@ -278,3 +278,34 @@ describe('close({ drain }) (P13)', () => {
 function wordsAfter(client: HostileClient, headLength: number): string {
   return client.framesFrom(headLength).map(wordsOf).join();
 }
+
+it('a shard that hangs has 16 MiB of what came with handshakes waiting at most; the rest is answered 503', async () => {
+  const target = await startServe({ shards: 1 });
+  const blocker = await HostileClient.upgrade(target.port, '/control');
+  blocker.write(frameBytes(text('!block:2500'), SAMPLE_KEY));
+  await sleep(100);
+  const frames = Array.from({ length: 4 }, (_, i) => frameBytes(text(`${i}`.repeat(50_000)), SAMPLE_KEY));
+  const request = concat(handshakeHead('/echo'), ...frames);
+  const clients: HostileClient[] = [];
+  await inParallel(Array.from({ length: 600 }), 20, async () => {
+    const client = await HostileClient.open(target.port);
+    clients.push(client);
+    client.write(request);
+  });
+  const statusOf = ({ bytes }: HostileClient): string => bytes.toString('latin1', 9, 12);
+  await inParallel(clients, 600, (client) => client.until(() => client.received > 12, 'an answer'));
+  const taken = clients.filter((client) => statusOf(client) === '101');
+  const refused = clients.filter((client) => statusOf(client) === '503');
+  expect(taken.length + refused.length).toBe(clients.length);
+  expect(refused.length).toBeGreaterThan(0);
+  // Those that wait are served whole.
+  expect(taken.length).toBeGreaterThan(50);
+  await inParallel(taken, 50, async (client) => {
+    await client.upgraded();
+    expect((await client.untilFrames(4)).map(({ payload }) => payload.length)).toEqual(
+      Array.from({ length: 4 }, () => 50_000),
+    );
+    client.destroy();
+  });
+  await target.close();
+});
