@@ -178,7 +178,12 @@ export class Dispatcher {
 
   report(error: unknown): void {
     this.#shard.count(Counter.HANDLER_ERRORS);
-    console.error('millrace: an HTTP handler threw:', error);
+    try {
+      console.error('millrace: an HTTP handler threw:', error);
+    } catch (second) {
+      // It may be anything, with an inspection of its own.
+      console.error('millrace: an HTTP handler threw what cannot be printed:', second);
+    }
   }
 
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {

@@ -2,9 +2,9 @@ import { BodyDecoder, BodyStatus } from '../http/body-decoder.ts';
 import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
-import { CONTINUE, errorResponse } from '../http/response-writer.ts';
+import { CONTINUE, dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
-import { writeLatin1 } from '../net/native-ports.ts';
+import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
@@ -266,7 +266,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   }
 
   refuse(connection: HttpConnection, response: string): void {
-    writeLatin1(connection.transport, response);
+    writeLatin1(connection.transport, dated(response, httpDate()));
     this.#linger(connection);
   }
 

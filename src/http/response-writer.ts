@@ -89,7 +89,13 @@ export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LIN
   return `${statusLine(`${status} ${reason}`)}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
 }
 
-/** The same without its body, as an answer to HEAD must be (RFC 9110 §9.3.2). */
+/** An error response with the time it is sent at, which all but those with 5xx must have (RFC 9110 §6.6.1). */
+export function dated(response: string, date: string): string {
+  const lines = response.indexOf('\r\n') + 2;
+  return `${response.slice(0, lines)}Date: ${date}\r\n${response.slice(lines)}`;
+}
+
+/** An error response without its body, as an answer to HEAD must be (RFC 9110 §9.3.2). */
 export function headOf(response: string): string {
   return response.slice(0, response.indexOf('\r\n\r\n') + 4);
 }

@@ -1,8 +1,9 @@
 import type { Server, Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
-import { errorResponse } from '../http/response-writer.ts';
+import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { boundPort, Listener } from '../net/listener.ts';
+import { httpDate } from '../net/native-ports.ts';
 import { errorName } from '../net/node-internals.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { listenForTransfer, transferSocket } from '../net/socket-transfer.ts';
@@ -171,7 +172,7 @@ class TransferAcceptor {
   /** Who speaks TLS does not understand a response. */
   #refuse(socket: Socket, response: string): void {
     if (this.#isTls) socket.destroy();
-    else socket.end(response);
+    else socket.end(dated(response, httpDate()));
   }
 
   #overload(row: number): number {

@@ -1,11 +1,11 @@
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, RequestParser } from '../http/request-parser.ts';
-import { errorResponse } from '../http/response-writer.ts';
+import { dated, errorResponse } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
-import { latin1Port, writeLatin1 } from '../net/native-ports.ts';
+import { httpDate, latin1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { SocketAddress, SocketHandle, TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
@@ -288,7 +288,7 @@ export class Acceptor implements TransportContext {
     pending.isLingering = true;
     pending.deadline = timer.now + LINGER + 1;
     timer.schedule(transport, pending.deadline);
-    writeLatin1(transport, response);
+    writeLatin1(transport, dated(response, httpDate()));
     transport.end();
   }
 

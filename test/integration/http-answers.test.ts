@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'millrace';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { until } from '../support/deadline.ts';
@@ -220,6 +221,24 @@ describe('an error', () => {
     },
   );
 
+  test('that cannot be printed costs nothing but its own request', async () => {
+    vi.mocked(console.error).mockImplementation((...args) => void printed.push(inspect(args.at(-1))));
+    serving((app) => {
+      app.get('/', () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- whatever may be thrown
+        throw {
+          [inspect.custom]() {
+            throw new Error('not to be printed');
+          },
+        };
+      });
+    });
+    const client = await asking(get('/'));
+    expect(await client.response()).toMatchObject({ status: 500 });
+    client.destroy();
+    expect(printed).toEqual([expect.stringContaining('Error: not to be printed')]);
+  });
+
   test('in onAborted as well is printed too, and the request is answered', async () => {
     serving((app) => {
       app.get('/', (res) => {
@@ -366,6 +385,22 @@ describe('res.upgrade', () => {
     client.destroy();
     expect(seen).toEqual(['blue', 'blue']);
   });
+});
+
+test('refusals have a Date, as all but those with 5xx must', async () => {
+  serving((app) => void app.ws('/', {}));
+  for (const [text, status] of [
+    ['GET / HTTP/1.1\r\n\r\n', 400],
+    [requestText('POST', '/', { 'Transfer-Encoding': 'gzip' }), 501],
+    [handshakeText('/', { 'Sec-WebSocket-Version': '12' }), 426],
+    [get('/none'), 404],
+  ] as const) {
+    const client = await asking(text);
+    const response = await client.response();
+    expect(response.status).toBe(status);
+    expect(Math.abs(Date.parse(response.headers.get('date')!) - Date.now())).toBeLessThan(60_000);
+    client.destroy();
+  }
 });
 
 describe('a filter', () => {
