@@ -9,6 +9,13 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 const NO_WORDS: DataView = new DataView(NO_BYTES.buffer);
 
 /**
+ * What was compared last, mostly the buffer that all sockets of the thread are read into, and its words. One for all
+ * memos: each would keep alive what a connection had waiting.
+ */
+let lastChunk = NO_BYTES;
+let lastWords = NO_WORDS;
+
+/**
  * HeadMemo: the head that was read last, with its bytes. A client that keeps its connection mostly sends the same head
  * again, byte for byte (a health check, an API client, a proxy's pool); comparing it costs a tenth of reading it, and
  * equal bytes have one meaning. One head at most is kept, whatever peers send.
@@ -20,9 +27,6 @@ export class HeadMemo {
   #words = NO_WORDS;
   /** 0: nothing is remembered. */
   #size = 0;
-  /** What was compared last, mostly the buffer that all sockets are read into, and its words. */
-  #chunk = NO_BYTES;
-  #chunkWords = NO_WORDS;
   #misses = NOTHING_KEPT;
 
   /** Returns the length of the head if `chunk[start, end)` starts with the one remembered, otherwise 0. */
@@ -52,13 +56,13 @@ export class HeadMemo {
   }
 
   #isSame(chunk: Uint8Array, start: number, size: number): boolean {
-    if (chunk !== this.#chunk) {
-      this.#chunk = chunk;
-      this.#chunkWords = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (chunk !== lastChunk) {
+      lastChunk = chunk;
+      lastWords = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     }
     const bytes = this.#bytes;
     const words = this.#words;
-    const chunkWords = this.#chunkWords;
+    const chunkWords = lastWords;
     let i = 0;
     for (; i + 4 <= size; i += 4) if (chunkWords.getInt32(start + i) !== words.getInt32(i)) return false;
     for (; i < size; i++) if (chunk[start + i] !== bytes[i]) return false;

@@ -1,9 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HeadMemo } from '../../../src/http/head-memo.ts';
 import { RequestHead } from '../../../src/http/request-head.ts';
 import { ParseStatus, RequestParser } from '../../../src/http/request-parser.ts';
 import { feedPiecesTo, feedWhole, latin1 } from './feed-head.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const HEADS = [
   'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
@@ -177,4 +182,24 @@ describe('a parser that remembers a head', () => {
       expect(head.bytes).toHaveLength(0);
     }
   });
+});
+
+it('keeps nothing alive of what it has compared, but for what was compared last of all', async () => {
+  const head = HEADS[0]!;
+  const parsers = Array.from({ length: 8 }, () => new RequestParser());
+  const chunks = parsers.map((parser) => {
+    const chunk = laid(head, 0);
+    for (let i = 0; i < 3; i++) {
+      expect(parser.feed(chunk, 0, chunk.length)).toBe(ParseStatus.COMPLETE);
+      parser.reset();
+    }
+    return new WeakRef(chunk);
+  });
+  // What a WeakRef was asked for lives until the turn is over.
+  for (let turn = 0; turn < 5; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  expect(chunks.filter((chunk) => chunk.deref() !== undefined).length).toBeLessThanOrEqual(1);
+  expect(parsers).toHaveLength(8);
 });
