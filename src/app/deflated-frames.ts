@@ -22,7 +22,7 @@ export function sendDeflated(session: Session, firstByte: number, message: Recog
     const isFirst = (firstByte & 0x0f) !== Opcode.CONTINUATION;
     const isLast = (firstByte & FIN) !== 0;
     const fragment = deflate.deflateFragment(encoded(message), isLast);
-    session.isDeflating = !isLast;
+    session.openFragments().isDeflating = !isLast;
     sender.bytes(transport, isFirst ? firstByte | RSV1 : firstByte, fragment);
     return;
   }

@@ -8,13 +8,29 @@ import { FragmentState } from './fragment-state.ts';
 import { WebSocket } from './web-socket.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
+/** A message that is sent in fragments. */
+class OutgoingFragments {
+  state: FragmentState = FragmentState.NONE;
+  /** It is compressed, and not done. */
+  isDeflating = false;
+  /** Frames published meanwhile. */
+  held: Uint8Array[] = [];
+  heldBytes = 0;
+}
+
+/** Headway of an incomplete message. */
+interface Progress {
+  /** Second since which there is none; 0: there is no such message. */
+  since: number;
+  /** Its length then. */
+  length: number;
+}
+
 /**
  * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
  * beside it; the WebSocket that the user holds points here until it is closed.
  */
 export class Session extends Connection implements BusSubscriber {
-  readonly route: WebSocketRoute;
-  readonly transport: Transport;
   readonly socket: WebSocket;
   subscriptions: Set<Topic<Subscriber>> | null = null;
   // BusSubscriber
@@ -28,26 +44,26 @@ export class Session extends Connection implements BusSubscriber {
   isDropping = false;
   /** Second the unanswered automatic ping was sent; 0: none. */
   pingedAt = 0;
-  /** Second since which an incomplete message makes no headway; 0: there is none. */
-  stalledSince = 0;
-  /** Length of that message then. */
-  stalledLength = 0;
+  /** Headway of the incomplete message; null: none was seen yet. */
+  progress: Progress | null = null;
   /** Second the connection has lived long enough; 0: no limit. */
   expiresAt = 0;
   /** Second a closing connection is cut off; 0: it is open. */
   cutOffAt = 0;
-  outgoing: FragmentState = FragmentState.NONE;
-  /** Frames published meanwhile. */
-  held: Uint8Array[] | null = null;
-  heldBytes = 0;
-  /** A message that is sent in fragments is under way, compressed. */
-  isDeflating = false;
+  /** The message that is sent in fragments; null: there was none yet. */
+  fragments: OutgoingFragments | null = null;
 
   constructor(route: WebSocketRoute, transport: Transport, context: ConnectionContext) {
-    super(context, transport, null);
-    this.route = route;
-    this.transport = transport;
+    super(context, transport, route);
     this.socket = new WebSocket(this);
+  }
+
+  get route(): WebSocketRoute {
+    return this.owner as WebSocketRoute;
+  }
+
+  get transport(): Transport {
+    return this.output as Transport;
   }
 
   get isOpen(): boolean {
@@ -63,22 +79,47 @@ export class Session extends Connection implements BusSubscriber {
     return this.transport.bufferedAmount + this.heldBytes;
   }
 
+  get heldBytes(): number {
+    return this.fragments === null ? 0 : this.fragments.heldBytes;
+  }
+
   get isHolding(): boolean {
-    return this.outgoing === FragmentState.BEGUN;
+    return this.fragments !== null && this.fragments.state === FragmentState.BEGUN;
+  }
+
+  /** Second since which an incomplete message makes no headway; 0: there is none. */
+  get stalledSince(): number {
+    return this.progress === null ? 0 : this.progress.since;
+  }
+
+  /** There is no incomplete message. */
+  noteComplete(): void {
+    if (this.progress !== null) this.progress.since = 0;
+  }
+
+  /** The first fragment of a message was sent, or dropped. */
+  beginFragments(isDropped: boolean): void {
+    const fragments = this.openFragments();
+    fragments.state = isDropped ? FragmentState.SKIPPED : FragmentState.BEGUN;
+  }
+
+  openFragments(): OutgoingFragments {
+    this.fragments ??= new OutgoingFragments();
+    return this.fragments;
   }
 
   hold(frame: Uint8Array): void {
-    this.held ??= [];
-    this.held.push(new Uint8Array(frame));
-    this.heldBytes += frame.length;
+    const fragments = this.openFragments();
+    fragments.held.push(new Uint8Array(frame));
+    fragments.heldBytes += frame.length;
   }
 
   /** The message in fragments is done: sends what was held. */
   releaseHeld(): void {
-    const { held, transport } = this;
-    if (held === null) return;
-    this.held = null;
-    this.heldBytes = 0;
+    const { fragments, transport } = this;
+    if (fragments === null || fragments.held.length === 0) return;
+    const { held } = fragments;
+    this.dropHeld();
     for (const frame of held) {
       const at = transport.reserve(frame.length);
       copyBytes(frame, transport.bytes, at);
@@ -86,6 +127,12 @@ export class Session extends Connection implements BusSubscriber {
       this.route.shard.count(Counter.DELIVERED);
       this.route.shard.count(Counter.MESSAGES_OUT);
     }
+  }
+
+  dropHeld(): void {
+    if (this.fragments === null) return;
+    this.fragments.held = [];
+    this.fragments.heldBytes = 0;
   }
 
   /** It was agreed, and its route wants it: messages may be sent compressed. */

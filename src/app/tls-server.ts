@@ -2,7 +2,7 @@ import { Counter } from '../net/counter.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import type { ServerNames } from '../net/server-names.ts';
 import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
-import type { Transport, TransportContext } from '../net/transport.ts';
+import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import type { HttpServer } from './http-server.ts';
 
@@ -66,7 +66,6 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const deadline = timer.now + this.#limits.handshakeTimeout + 1;
     const handshake = new Handshake(transport, deadline, names.default.requestsCertificate);
     transport.owner = handshake;
-    transport.tls = stream;
     this.#handshakes.add(handshake);
     timer.schedule(transport, deadline);
     transport.startReading();
@@ -136,7 +135,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
 
   /** Closes at the end of the turn: this is called from inside OpenSSL. */
   onTlsError(stream: TlsStream, _reason: string): void {
-    const { transport } = stream as TransportStream;
+    const transport = transportOf(stream);
     const handshake = handshakeOf(stream);
     if (handshake !== null) handshake.isFailed = true;
     else this.#shard.count(Counter.PROTOCOL_ERRORS);
@@ -154,12 +153,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
   }
 }
 
-interface TransportStream extends TlsStream {
-  /** As a Transport leaves itself with any handle. */
-  transport: Transport;
-}
-
 function handshakeOf(stream: TlsStream): Handshake | null {
-  const { owner } = (stream as TransportStream).transport;
+  const { owner } = transportOf(stream);
   return owner instanceof Handshake ? owner : null;
 }

@@ -26,6 +26,9 @@ const MAX_FRAGMENTS_QUEUED = 64 * 1024 * 1024;
 
 /** Ends the object's access to its connection. */
 export let detach: (ws: WebSocket) => void;
+/** Not a private method: its class would be a field of every WebSocket. */
+let live: (ws: object) => Session;
+
 /**
  * An open WebSocket, in the names of uWebSockets.js. After its `close` handler has run every method throws
  * MILLRACE_CLOSED_SOCKET.
@@ -45,7 +48,7 @@ export class WebSocket<UserData = unknown> {
    *   message has `compressionThreshold` bytes, and it becomes shorter
    */
   send(message: RecognizedString, isBinary = false, compress = false): SendStatus {
-    const session = this.#live();
+    const session = live(this);
     if (session.isHolding) throw inFragments('send');
     return sendFrame(session, FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message, isBinary, compress);
   }
@@ -58,12 +61,12 @@ export class WebSocket<UserData = unknown> {
    * @param compress compress the whole message, when the route has a compressor and the peer agreed
    */
   sendFirstFragment(message: RecognizedString, isBinary = false, compress = false): SendStatus {
-    return sendFirst(this.#live(), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
+    return sendFirst(live(this), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
   }
 
   /** @param _compress has no effect: all fragments are compressed, or none, as the first one says (RFC 7692 §6.1) */
   sendFragment(message: RecognizedString, _compress = false): SendStatus {
-    return sendNext(this.#live(), 'sendFragment', Opcode.CONTINUATION, message);
+    return sendNext(live(this), 'sendFragment', Opcode.CONTINUATION, message);
   }
 
   /**
@@ -72,12 +75,12 @@ export class WebSocket<UserData = unknown> {
    * @param _compress has no effect, see sendFragment
    */
   sendLastFragment(message: RecognizedString, _compress = false): SendStatus {
-    return sendNext(this.#live(), 'sendLastFragment', FIN | Opcode.CONTINUATION, message);
+    return sendNext(live(this), 'sendLastFragment', FIN | Opcode.CONTINUATION, message);
   }
 
   /** Sends a ping of at most 125 bytes. */
   ping(message: RecognizedString = ''): SendStatus {
-    const session = this.#live();
+    const session = live(this);
     const payload = bytesOf(message);
     if (payload.length > 125) throw tooLong('A ping', payload.length);
     return sendFrame(session, FIN | Opcode.PING, payload, true);
@@ -91,7 +94,7 @@ export class WebSocket<UserData = unknown> {
    * @param shortMessage at most 123 bytes are sent
    */
   end(code = 0, shortMessage: RecognizedString = ''): void {
-    const session = this.#live();
+    const session = live(this);
     const isKnown = code === 0 || code === CloseCode.NO_STATUS || code === CloseCode.ABNORMAL;
     if (!isKnown && !(Number.isInteger(code) && isValidCloseCode(code))) {
       throw new MillraceError(
@@ -104,30 +107,30 @@ export class WebSocket<UserData = unknown> {
 
   /** Closes at once, without a Close frame; the `close` handler gets 1006. */
   close(): void {
-    const session = this.#live();
+    const session = live(this);
     session.transport.destroy();
   }
 
   /** Subscribes to a topic. True: the socket is subscribed. */
   subscribe(topic: RecognizedString): boolean {
-    const session = this.#live();
+    const session = live(this);
     return session.route.subscribe(session, topicName(topic));
   }
 
   /** Returns whether it was subscribed. */
   unsubscribe(topic: RecognizedString): boolean {
-    const session = this.#live();
+    const session = live(this);
     return session.route.unsubscribe(session, topicName(topic));
   }
 
   isSubscribed(topic: RecognizedString): boolean {
-    const session = this.#live();
+    const session = live(this);
     return session.route.shard.bus.topics.isSubscribed(session, topicName(topic));
   }
 
   /** The topics it is subscribed to. */
   getTopics(): string[] {
-    const session = this.#live();
+    const session = live(this);
     return session.route.shard.bus.topics.topicsOf(session);
   }
 
@@ -138,7 +141,7 @@ export class WebSocket<UserData = unknown> {
    * @param compress send it compressed, once for all, to subscribers that agreed on compression
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
-    const session = this.#live();
+    const session = live(this);
     if (session.subscriptions === null) return false;
     return session.route.shard.bus.publish(
       topicName(topic),
@@ -151,7 +154,7 @@ export class WebSocket<UserData = unknown> {
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
   cork(callback: (ws: this) => void): this {
-    const { transport } = this.#live();
+    const { transport } = live(this);
     const previous = transport.io.corked;
     transport.beginCork();
     try {
@@ -164,37 +167,37 @@ export class WebSocket<UserData = unknown> {
 
   /** Bytes, framing included, that wait in user space because the kernel does not take them. */
   getBufferedAmount(): number {
-    return this.#live().bufferedAmount;
+    return live(this).bufferedAmount;
   }
 
   /** The peer's address: 4 bytes, or 16 for IPv6. */
   getRemoteAddress(): ArrayBuffer {
-    return addressBytes(this.#live().transport.peerName().address);
+    return addressBytes(live(this).transport.peerName().address);
   }
 
   /** The peer's address as text, in bytes. */
   getRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode(this.#live().transport.peerName().address).buffer;
+    return new TextEncoder().encode(live(this).transport.peerName().address).buffer;
   }
 
   getRemotePort(): number {
-    return this.#live().transport.peerName().port;
+    return live(this).transport.peerName().port;
   }
 
   /** The user data given to `res.upgrade`: its properties are on the socket itself, which is returned. */
   getUserData(): UserData {
-    this.#live();
+    live(this);
     return this as unknown as UserData;
-  }
-
-  #live(): Session {
-    if (this.#session === null) throw new MillraceError('MILLRACE_CLOSED_SOCKET');
-    return this.#session;
   }
 
   static {
     detach = (ws) => {
       ws.#session = null;
+    };
+    live = (ws) => {
+      const session = (ws as WebSocket).#session;
+      if (session === null) throw new MillraceError('MILLRACE_CLOSED_SOCKET');
+      return session;
     };
   }
 }
@@ -237,7 +240,7 @@ function sendFirst(
 ): SendStatus {
   if (session.isHolding) throw inFragments('sendFirstFragment');
   const status = sendFrame(session, firstByte, message, isBinary, compress);
-  session.outgoing = status === SendStatus.DROPPED ? FragmentState.SKIPPED : FragmentState.BEGUN;
+  session.beginFragments(status === SendStatus.DROPPED);
   return status;
 }
 
@@ -248,14 +251,14 @@ function sendNext(
   message: RecognizedString,
 ): SendStatus {
   settle(session);
-  const { outgoing, route } = session;
+  const { fragments, route } = session;
   if (!session.isOpen) return SendStatus.DROPPED;
-  if (outgoing === FragmentState.NONE) {
+  if (fragments === null || fragments.state === FragmentState.NONE) {
     throw new MillraceError('MILLRACE_APP_STATE', `ws.${method}: call sendFirstFragment() first`);
   }
   const isLast = (firstByte & FIN) !== 0;
-  if (outgoing === FragmentState.SKIPPED) {
-    if (isLast) session.outgoing = FragmentState.NONE;
+  if (fragments.state === FragmentState.SKIPPED) {
+    if (isLast) fragments.state = FragmentState.NONE;
     return SendStatus.DROPPED;
   }
   // It cannot be sent without this part, and nothing else can be sent before it is done.
@@ -264,9 +267,9 @@ function sendNext(
     session.transport.destroy();
     return SendStatus.DROPPED;
   }
-  const status = sendFrame(session, firstByte, message, true, session.isDeflating);
+  const status = sendFrame(session, firstByte, message, true, fragments.isDeflating);
   if (isLast) {
-    session.outgoing = FragmentState.NONE;
+    fragments.state = FragmentState.NONE;
     session.releaseHeld();
   }
   return status;

@@ -96,10 +96,10 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     const session = transport.owner as Session;
     session.pingedAt = 0;
     session.receive(bytes, start, end);
-    if (session.remaining !== 0 || session.messageOpcode !== 0 || session.spillLength !== 0) {
+    if (session.remaining !== 0 || session.message.opcode !== 0 || session.spillLength !== 0) {
       this.#noteProgress(session);
     } else {
-      session.stalledSince = 0;
+      session.noteComplete();
     }
   }
 
@@ -149,7 +149,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   onMessage(session: Session, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
     this.shard.counters[Counter.MESSAGES_IN]!++;
-    session.stalledSince = 0;
+    session.noteComplete();
     const { messageView, message } = this.behavior;
     try {
       let result: unknown;
@@ -310,8 +310,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   #close(session: Session, code: number, message: ArrayBuffer | string): void {
     if (session.isClosed) return;
     session.isClosed = true;
-    session.held = null;
-    session.heldBytes = 0;
+    session.dropHeld();
     this.shard.count(Counter.CLOSED);
     if (session.canDeflate) this.shard.bus.forms!.remove(session.deflateBits);
     if (session.subscriptions !== null) {
@@ -363,10 +362,12 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   /** An incomplete message is headway only by MIN_PROGRESS at a time: single bytes keep no connection alive. */
   #noteProgress(session: Session): void {
-    const isSame = session.stalledSince !== 0;
-    if (isSame && session.messageLength - session.stalledLength < MIN_PROGRESS) return;
-    session.stalledSince = this.shard.io.timer.now;
-    session.stalledLength = session.messageLength;
+    const { length } = session.message;
+    session.progress ??= { since: 0, length: 0 };
+    const { progress } = session;
+    if (progress.since !== 0 && length - progress.length < MIN_PROGRESS) return;
+    progress.since = this.shard.io.timer.now;
+    progress.length = length;
   }
 
   #isTimedOut(session: Session, now: number): boolean {

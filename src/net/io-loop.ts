@@ -3,7 +3,7 @@ import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
 import { ViewTable } from './view-table.ts';
-import { allocateTarget, BlockPool, Cork, SlabPool } from './write-memory.ts';
+import { allocateTarget, BacklogPool, BlockPool, Cork, SlabPool } from './write-memory.ts';
 
 /** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
 export const RECEIVE_SIZE = 256 * 1024;
@@ -30,6 +30,7 @@ export class IoLoop {
   readonly slabs = new SlabPool();
   readonly cork = new Cork(this.slabs);
   readonly blocks = new BlockPool();
+  readonly backlogs = new BacklogPool();
   /** Views of messages, for handlers that take one during their call. */
   readonly messageViews = new ViewTable();
   readonly timer = new IdleTimer();
@@ -43,7 +44,7 @@ export class IoLoop {
   #dirty: Transport[] = [];
   #dirtyBytes = 0;
   #yielded: Transport[] = [];
-  #failed: Transport[] = [];
+  #failed: { transport: Transport; error: number }[] = [];
   #hungry: Transport[] = [];
   #turnScheduled = false;
   readonly #turnListeners: TurnListener[] = [];
@@ -83,8 +84,8 @@ export class IoLoop {
   }
 
   /** A write failed; the socket closes at the end of this turn, not under the hands of whoever wrote. */
-  destroyLater(transport: Transport): void {
-    this.#failed.push(transport);
+  destroyLater(transport: Transport, error = 0): void {
+    this.#failed.push({ transport, error });
     this.requestTurnEnd();
   }
 
@@ -131,6 +132,6 @@ export class IoLoop {
   #destroyFailed(): void {
     const failed = this.#failed;
     this.#failed = [];
-    for (const transport of failed) transport.destroyForError();
+    for (const { transport, error } of failed) transport.destroy(error);
   }
 }

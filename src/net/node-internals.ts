@@ -202,6 +202,19 @@ export const {
 } = bindings;
 
 /**
+ * Where a TCP handle has room for whoever drives it. Any other key would make Node.js's three properties of a handle
+ * four, and V8 give it memory for six.
+ */
+export const HANDLE_OWNER: unique symbol = ownerSymbol() as never;
+
+function ownerSymbol(): symbol {
+  const handle = new bindings.TCP(bindings.TCP_SOCKET);
+  const own = Object.getOwnPropertySymbols(handle).find(({ description }) => description === 'owner_symbol');
+  handle.close();
+  return own ?? Symbol('owner');
+}
+
+/**
  * Runs now what `process.nextTick` and promises have queued, which Node.js does only when the whole callback of a
  * read is over. What it throws is nobody's here: it becomes an uncaught exception of its own.
  */

@@ -5,6 +5,7 @@ import { Counter } from './counter.ts';
 import type { TimerNode } from './idle-timer.ts';
 import { type IoLoop, RECEIVE_SIZE } from './io-loop.ts';
 import {
+  HANDLE_OWNER,
   kLastWriteWasAsync,
   kReadBytesOrError,
   type ShutdownRequest,
@@ -16,8 +17,8 @@ import {
   type WriteRequest,
   WriteWrap,
 } from './node-internals.ts';
-import type { TlsStream } from './tls-stream.ts';
-import { type Block, SLAB_SIZE, type Slab } from './write-memory.ts';
+import { TlsStream } from './tls-stream.ts';
+import { type Backlog, SLAB_SIZE, type Slab } from './write-memory.ts';
 
 /** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
 export interface TransportContext {
@@ -42,6 +43,21 @@ const FLUSH_QUEUE_AT = 64 * 1024;
 const Phase = { OPEN: 0, ENDING: 1, SHUT: 2, CLOSED: 3 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
+/** What is true of a socket, as bits of one field: each field costs every idle connection 8 bytes. */
+const Flag = {
+  READING: 1,
+  PAUSED: 2,
+  /** The peer's FIN was read. */
+  ENDED: 4,
+  /** Our FIN left. */
+  FIN_SENT: 8,
+  /** A write failed; the socket closes at the end of the turn. */
+  FAILED: 16,
+} as const;
+
+/** Reading does not start, or need not. */
+const NO_START = Flag.READING | Flag.PAUSED | Flag.ENDED;
+
 /**
  * Transport: one socket. It moves bytes between a libuv handle and a context, and is the Output that frames
  * are written into.
@@ -57,8 +73,6 @@ export class Transport implements Output, TimerNode {
   context: TransportContext;
   /** Whatever the context keeps for this socket. */
   owner: unknown = null;
-  /** The TLS of this socket; null: it is plain. */
-  tls: TlsStream | null = null;
   /** A number of whoever gave the socket. */
   tag = -1;
   /** Second of the last read, or of the last write the kernel took after making it wait. */
@@ -74,22 +88,10 @@ export class Transport implements Output, TimerNode {
   timerSlot = -1;
 
   #phase: Phase = Phase.OPEN;
-  #reading = false;
-  #paused = false;
-  /** The peer's FIN was read. */
-  #ended = false;
-  /** Our FIN left. */
-  #isFinSent = false;
-  /** Errno of a failed write; the socket closes at the end of the turn. */
-  #error = 0;
+  #flags = 0;
   #fullReads = 0;
-  /** Blocks that wait, oldest first; null while there are none. */
-  #queue: Block[] | null = null;
-  #queuedBytes = 0;
-  #isDirty = false;
-  /** What a write in flight was made from. */
-  #inFlightSlab: Slab | null = null;
-  #inFlightBlock: Block | null = null;
+  /** What waits to be written, or is being written; null: nothing. */
+  #backlog: Backlog | null = null;
 
   constructor(io: IoLoop, handle: SocketHandle, context: TransportContext, owner: unknown) {
     this.io = io;
@@ -99,7 +101,7 @@ export class Transport implements Output, TimerNode {
     this.bytes = io.cork.slab.bytes;
     this.lastActive = io.timer.now;
     const owned = handle as OwnedHandle;
-    owned.transport = this;
+    owned[HANDLE_OWNER] = this;
     owned.onread = onStreamRead;
     handle.useUserBuffer(io.readTarget);
     io.counters[Counter.SOCKETS]!++;
@@ -109,9 +111,14 @@ export class Transport implements Output, TimerNode {
     return this.#phase === Phase.CLOSED;
   }
 
+  /** The TLS of this socket; null: it is plain. */
+  get tls(): TlsStream | null {
+    return this.handle instanceof TlsStream ? this.handle : null;
+  }
+
   /** Bytes that wait in user space because the kernel does not take them. */
   get bufferedAmount(): number {
-    return this.blocked ? this.handle.writeQueueSize + this.#queuedBytes : 0;
+    return this.blocked ? this.handle.writeQueueSize + (this.#backlog?.bytes ?? 0) : 0;
   }
 
   /** Bytes that fit behind what is corked, to leave in one write with it. */
@@ -120,20 +127,20 @@ export class Transport implements Output, TimerNode {
   }
 
   startReading(): void {
-    if (this.#reading || this.#paused || this.#ended || this.#phase === Phase.CLOSED) return;
-    this.#reading = true;
+    if ((this.#flags & NO_START) !== 0 || this.#phase === Phase.CLOSED) return;
+    this.#flags |= Flag.READING;
     const error = this.handle.readStart();
     if (error !== 0) this.destroy(error);
   }
 
   /** Takes no more from the kernel, which then makes the peer wait. */
   pause(): void {
-    this.#paused = true;
+    this.#flags |= Flag.PAUSED;
     this.#stopReading();
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#flags &= ~Flag.PAUSED;
     this.startReading();
   }
 
@@ -154,7 +161,7 @@ export class Transport implements Output, TimerNode {
     if (io.corked === this) return;
     if (io.corked !== null) io.corked.flushCork();
     // What was queued in this turn is older than what the cork will hold.
-    if (this.#queuedBytes > 0) this.flushQueue();
+    if (this.#backlog !== null) this.flushQueue();
     io.corked = this;
   }
 
@@ -189,14 +196,15 @@ export class Transport implements Output, TimerNode {
       io.cork.length += size;
       return;
     }
-    this.#queue![this.#queue!.length - 1]!.length += size;
-    this.#queuedBytes += size;
+    const backlog = this.#backlog!;
+    backlog.blocks[backlog.blocks.length - 1]!.length += size;
+    backlog.bytes += size;
     if (this.blocked) return;
-    if (io.corked === this || this.#queuedBytes >= FLUSH_QUEUE_AT) {
+    if (io.corked === this || backlog.bytes >= FLUSH_QUEUE_AT) {
       this.flushQueue();
     } else {
-      if (!this.#isDirty) {
-        this.#isDirty = true;
+      if (!backlog.isDirty) {
+        backlog.isDirty = true;
         io.markDirty(this);
       }
       io.addDirtyBytes(size);
@@ -211,11 +219,11 @@ export class Transport implements Output, TimerNode {
    */
   writeShared(view: Uint8Array, slab: Slab | null): void {
     const { io } = this;
-    const isIdle = !this.blocked && this.#queue === null && (io.corked !== this || io.cork.length === 0);
+    const isIdle = !this.blocked && this.#backlog === null && (io.corked !== this || io.cork.length === 0);
     if (isIdle) {
       if (this.#write(view) === ASYNC && slab !== null) {
         slab.pins++;
-        this.#inFlightSlab = slab;
+        this.#openBacklog().inFlightSlab = slab;
       }
     } else if (slab !== null) {
       const at = this.reserve(view.length);
@@ -231,24 +239,25 @@ export class Transport implements Output, TimerNode {
     const { cork } = this.io;
     if (cork.length === 0) return;
     const result = this.#write(cork.view());
-    if (result === ASYNC) this.#inFlightSlab = cork.pin();
+    if (result === ASYNC) this.#openBacklog().inFlightSlab = cork.pin();
     else cork.written();
   }
 
   /** Writes the queue until it is empty or the kernel takes no more. */
   flushQueue(): void {
-    this.#isDirty = false;
-    const queue = this.#queue;
-    if (queue === null) return;
-    while (queue.length > 0 && !this.blocked) {
-      const block = queue.shift()!;
-      this.#queuedBytes -= block.length;
+    const backlog = this.#backlog;
+    if (backlog === null) return;
+    backlog.isDirty = false;
+    const { blocks } = backlog;
+    while (blocks.length > 0 && !this.blocked) {
+      const block = blocks.shift()!;
+      backlog.bytes -= block.length;
       const result = this.#write(block.bytes.subarray(0, block.length));
-      if (result === ASYNC) this.#inFlightBlock = block;
+      if (result === ASYNC) backlog.inFlightBlock = block;
       else this.io.blocks.give(block);
     }
-    if (queue.length > 0) return;
-    this.#queue = null;
+    if (blocks.length > 0) return;
+    this.#closeBacklog();
     this.#letGo();
   }
 
@@ -258,7 +267,7 @@ export class Transport implements Output, TimerNode {
     if (this.io.corked === this) this.flushCork();
     this.flushQueue();
     this.#phase = Phase.ENDING;
-    this.#paused = false;
+    this.#flags &= ~Flag.PAUSED;
     this.startReading();
     this.#shutdownWhenFlushed();
   }
@@ -319,29 +328,21 @@ export class Transport implements Output, TimerNode {
 
   readFailed(error: number): void {
     this.#stopReading();
-    this.#ended = true;
+    this.#flags |= Flag.ENDED;
     if (error !== UV_EOF) this.destroy(error);
     else if (this.#phase !== Phase.SHUT) this.context.onEnd(this);
-    else if (this.#isFinSent) this.destroy();
+    else if ((this.#flags & Flag.FIN_SENT) !== 0) this.destroy();
   }
 
   shutdownCompleted(status: number): void {
-    this.#isFinSent = true;
+    this.#flags |= Flag.FIN_SENT;
     if (status !== 0) this.destroy(status);
     // The peer's FIN was seen before: both directions are done.
-    else if (this.#ended) this.destroy();
-  }
-
-  /** Closes for the failed write that was put off. */
-  destroyForError(): void {
-    this.destroy(this.#error);
+    else if ((this.#flags & Flag.ENDED) !== 0) this.destroy();
   }
 
   writeCompleted(status: number): void {
-    if (this.#inFlightSlab !== null) this.io.slabs.unpin(this.#inFlightSlab);
-    if (this.#inFlightBlock !== null) this.io.blocks.give(this.#inFlightBlock);
-    this.#inFlightSlab = null;
-    this.#inFlightBlock = null;
+    this.#giveInFlight();
     this.#letGo();
     this.blocked = false;
     if (this.#phase === Phase.CLOSED) return;
@@ -360,27 +361,28 @@ export class Transport implements Output, TimerNode {
   }
 
   #stopReading(): void {
-    if (!this.#reading) return;
-    this.#reading = false;
+    if ((this.#flags & Flag.READING) === 0) return;
+    this.#flags &= ~Flag.READING;
     if (this.#phase !== Phase.CLOSED) this.handle.readStop();
   }
 
   /** Many sockets can wait with one large message, and it is in memory once. */
   #queueShared(view: Uint8Array): void {
     if (this.io.corked === this) this.flushCork();
-    this.#queue ??= [];
-    this.#queue.push(this.io.blocks.share(view));
-    this.#queuedBytes += view.length;
+    const backlog = this.#openBacklog();
+    backlog.blocks.push(this.io.blocks.share(view));
+    backlog.bytes += view.length;
     if (!this.blocked) this.flushQueue();
   }
 
   #reserveBlock(size: number): number {
-    this.#queue ??= [];
-    let block = this.#queue[this.#queue.length - 1];
+    const backlog = this.#openBacklog();
+    const { blocks } = backlog;
+    let block = blocks[blocks.length - 1];
     if (block === undefined || block.isShared || block.length + size > block.bytes.length) {
       // Growing with the queue keeps the number of blocks, and of writes, logarithmic.
-      block = this.io.blocks.take(Math.max(size, Math.min(this.#queuedBytes, FLUSH_QUEUE_AT)));
-      this.#queue.push(block);
+      block = this.io.blocks.take(Math.max(size, Math.min(backlog.bytes, FLUSH_QUEUE_AT)));
+      blocks.push(block);
     }
     this.bytes = block.bytes;
     return block.length;
@@ -388,15 +390,15 @@ export class Transport implements Output, TimerNode {
 
   /** Hands bytes to libuv, which writes at once what the kernel takes and keeps the rest. */
   #write(view: Uint8Array): typeof DONE | typeof ASYNC {
-    if (this.#phase === Phase.CLOSED || this.#error !== 0) return DONE;
+    if (this.#phase === Phase.CLOSED || (this.#flags & Flag.FAILED) !== 0) return DONE;
     const { io } = this;
     io.counters[Counter.BYTES_OUT]! += view.length;
     const request = io.spareRequest as OwnedRequest;
     const error = this.handle.writeBuffer(request, view);
     if (error !== 0) {
       // Not now: the caller may be a handler in the middle of a send.
-      this.#error = error;
-      io.destroyLater(this);
+      this.#flags |= Flag.FAILED;
+      io.destroyLater(this, error);
       return DONE;
     }
     if (streamBaseState[kLastWriteWasAsync] === 0) return DONE;
@@ -410,7 +412,7 @@ export class Transport implements Output, TimerNode {
   }
 
   #shutdownWhenFlushed(): void {
-    if (this.blocked || this.#queue !== null || this.#phase !== Phase.ENDING) return;
+    if (this.blocked || this.#backlog !== null || this.#phase !== Phase.ENDING) return;
     this.#phase = Phase.SHUT;
     const request = new ShutdownWrap() as OwnedShutdown;
     request.transport = this;
@@ -424,10 +426,37 @@ export class Transport implements Output, TimerNode {
     this.bytes = this.io.cork.slab.bytes;
   }
 
+  #openBacklog(): Backlog {
+    this.#backlog ??= this.io.backlogs.take();
+    return this.#backlog;
+  }
+
+  /** Gives it back when there is none any more. */
+  #closeBacklog(): void {
+    const backlog = this.#backlog;
+    if (backlog === null || backlog.blocks.length > 0) return;
+    if (backlog.inFlightSlab !== null || backlog.inFlightBlock !== null) return;
+    this.#backlog = null;
+    this.io.backlogs.give(backlog);
+  }
+
+  #giveInFlight(): void {
+    const backlog = this.#backlog;
+    if (backlog === null) return;
+    if (backlog.inFlightSlab !== null) this.io.slabs.unpin(backlog.inFlightSlab);
+    if (backlog.inFlightBlock !== null) this.io.blocks.give(backlog.inFlightBlock);
+    backlog.inFlightSlab = null;
+    backlog.inFlightBlock = null;
+    this.#closeBacklog();
+  }
+
   #dropQueue(): void {
-    if (this.#queue !== null) for (const block of this.#queue) this.io.blocks.give(block);
-    this.#queue = null;
-    this.#queuedBytes = 0;
+    const backlog = this.#backlog;
+    if (backlog === null) return;
+    for (const block of backlog.blocks) this.io.blocks.give(block);
+    backlog.blocks.length = 0;
+    backlog.bytes = 0;
+    this.#closeBacklog();
   }
 }
 
@@ -435,7 +464,7 @@ const DONE = 0;
 const ASYNC = 1;
 
 interface OwnedHandle extends SocketHandle {
-  transport: Transport;
+  [HANDLE_OWNER]: Transport;
 }
 interface OwnedRequest extends WriteRequest {
   transport: Transport;
@@ -446,8 +475,13 @@ interface OwnedShutdown extends ShutdownRequest {
   transport: Transport;
 }
 
+/** The transport that drives a handle. */
+export function transportOf(handle: SocketHandle): Transport {
+  return (handle as OwnedHandle)[HANDLE_OWNER];
+}
+
 function onStreamRead(this: OwnedHandle): void {
-  const { transport } = this;
+  const transport = this[HANDLE_OWNER];
   const count = streamBaseState[kReadBytesOrError]!;
   if (count > 0) transport.readCompleted(count);
   else if (count < 0) transport.readFailed(count);

@@ -155,6 +155,34 @@ export class BlockPool {
   }
 }
 
+/** What waits to be written on a socket, and what a write in flight was made from. */
+export interface Backlog {
+  /** Oldest first. */
+  readonly blocks: Block[];
+  /** Bytes in them. */
+  bytes: number;
+  /** They leave at the end of the turn. */
+  isDirty: boolean;
+  inFlightSlab: Slab | null;
+  inFlightBlock: Block | null;
+}
+
+/** Backlogs, lent to sockets that have one. */
+export class BacklogPool {
+  readonly #spare: Backlog[] = [];
+
+  take(): Backlog {
+    const spare = this.#spare.pop();
+    return spare ?? { blocks: [], bytes: 0, isDirty: false, inFlightSlab: null, inFlightBlock: null };
+  }
+
+  /** @param backlog with nothing in it */
+  give(backlog: Backlog): void {
+    backlog.isDirty = false;
+    if (this.#spare.length < MAX_SPARE_BLOCKS) this.#spare.push(backlog);
+  }
+}
+
 const NO_BYTES = new Uint8Array(0);
 
 /** Memory with undefined content, whose text methods are native. */

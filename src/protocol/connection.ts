@@ -23,6 +23,15 @@ import type { Utf8Port } from './utf8.ts';
 export const ConnectionState = { OPEN: 0, CLOSE_SENT: 1, DONE: 2 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
+/** The pings of a peer. */
+export class PingState {
+  /** Payload of the newest that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
+  pending: Uint8Array | null = null;
+  /** Second in which they were counted last, and how many they were. */
+  second = 0;
+  count = 0;
+}
+
 export class Connection extends ReceiverState {
   readonly context: ConnectionContext;
   /** Where frames go; the transport of this connection. */
@@ -30,11 +39,8 @@ export class Connection extends ReceiverState {
   /** Whatever the layer above wants to find again in an event. */
   owner: unknown;
   state: ConnectionState = ConnectionState.OPEN;
-  /** Payload of the newest ping that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
-  pendingPong: Uint8Array | null = null;
-  /** Second in which pings were counted last, and how many they were. */
-  pingSecond = 0;
-  pingCount = 0;
+  /** What is known of the peer's pings; null: it sent none. */
+  pings: PingState | null = null;
 
   constructor(context: ConnectionContext, output: Output, owner: unknown) {
     super();
@@ -73,7 +79,7 @@ export class Connection extends ReceiverState {
   /** DONE without a word: the TCP connection is gone. Gives borrowed memory back. */
   end(): void {
     this.state = ConnectionState.DONE;
-    this.pendingPong = null;
+    this.pings = null;
     this.context.release(this);
   }
 
@@ -82,9 +88,10 @@ export class Connection extends ReceiverState {
    * So a peer that reads slowly is answered, and one that does not read makes nothing pile up.
    */
   outputWritable(): void {
-    const payload = this.pendingPong;
-    if (payload === null || this.state !== ConnectionState.OPEN) return;
-    this.pendingPong = null;
+    const { pings } = this;
+    if (pings === null || pings.pending === null || this.state !== ConnectionState.OPEN) return;
+    const payload = pings.pending;
+    pings.pending = null;
     this.context.sender.bytes(this.output, FIN | Opcode.PONG, payload);
   }
 }
@@ -234,18 +241,19 @@ export class ConnectionContext implements MessageHandler<Connection> {
     // A peer that pings without reading must not make us queue: only the newest ping is answered then.
     const { blocked } = connection.output;
     // A copy: slice() would be none if the memory is a Buffer.
-    connection.pendingPong = blocked ? new Uint8Array(payload) : null;
+    connection.pings!.pending = blocked ? new Uint8Array(payload) : null;
     if (!blocked) this.sender.bytes(connection.output, FIN | Opcode.PONG, payload);
     this.#handler.onPing(connection, bytes, offset, length);
   }
 
   #isPingFlood(connection: Connection): boolean {
     const second = this.#seconds();
-    if (connection.pingSecond !== second) {
-      connection.pingSecond = second;
-      connection.pingCount = 0;
+    const pings = (connection.pings ??= new PingState());
+    if (pings.second !== second) {
+      pings.second = second;
+      pings.count = 0;
     }
-    return ++connection.pingCount > this.#maxPings;
+    return ++pings.count > this.#maxPings;
   }
 
   #onClose(connection: Connection, bytes: Uint8Array, offset: number, length: number): boolean {

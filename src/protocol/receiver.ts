@@ -15,18 +15,26 @@ import { UTF8_ACCEPT, UTF8_REJECT, type Utf8Port, validateUtf8Fast } from './utf
  * parser lets pass only where permessage-deflate is agreed) is decompressed when it is whole.
  */
 
-/** What the receiver keeps of a connection between two frames. */
-export class ReceiverState extends FrameState {
-  /** Opcode of the message that is being joined; 0: none. */
-  messageOpcode = 0;
+/** A message that does not come as one whole frame. */
+export class PartialMessage {
+  opcode = 0;
   /** RSV1 of its first frame. */
-  messageRsv1 = false;
+  rsv1 = false;
   /** Bytes of it so far. */
-  messageLength = 0;
+  length = 0;
   /** Frames of it that are complete. */
   fragments = 0;
   utf8 = UTF8_ACCEPT as number;
   joined: Uint8Array | null = null;
+}
+
+/** Stands for no message; nothing is written to it. */
+const NO_MESSAGE = new PartialMessage();
+
+/** What the receiver keeps of a connection between two frames. */
+export class ReceiverState extends FrameState {
+  /** The message that is being joined, lent by the receiver; its opcode is 0: there is none. */
+  message: PartialMessage = NO_MESSAGE;
   /** What permessage-deflate was agreed on; null: it was not. */
   deflate: MessageDeflate | null = null;
 }
@@ -58,6 +66,9 @@ const GROWTH = 4;
 /** The first size of a buffer that joins a message. */
 const FIRST_JOIN_SIZE = 1024;
 
+/** Partial messages kept for reuse. */
+const MAX_SPARE_MESSAGES = 1024;
+
 /** Bytes that a fragment adds to a compressed message: what is left of two blocks, and the flush. */
 const MAX_FLUSH = 16;
 
@@ -67,6 +78,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   readonly #pool: BufferPool;
   readonly #utf8: Utf8Port;
   readonly #maxCompressed: number;
+  readonly #spareMessages: PartialMessage[] = [];
 
   constructor(limits: ReceiverLimits, handler: MessageHandler<S>, pool: BufferPool, utf8: Utf8Port) {
     this.#limits = limits;
@@ -78,17 +90,18 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   }
 
   onFrameHeader(state: S, firstByte: number, length: number): number {
+    const { message } = state;
     const isStart = (firstByte & 0x0f) !== Opcode.CONTINUATION;
     // RFC 6455 §5.4: a continuation needs a started message, and no other may start inside it.
-    if (isStart !== (state.messageOpcode === 0)) return 1002;
+    if (isStart !== (message.opcode === 0)) return 1002;
     if (!isStart && (firstByte & RSV1) !== 0) return 1002;
     // Subtraction, not addition: the sum of a declared length cannot wrap or lose precision.
-    if (length > this.#limits.maxPayloadLength - state.messageLength) {
-      const isCompressed = isStart ? (firstByte & RSV1) !== 0 : state.messageRsv1;
-      const most = this.#maxCompressed + state.fragments * MAX_FLUSH;
-      if (!isCompressed || length > most - state.messageLength) return 1009;
+    if (length > this.#limits.maxPayloadLength - message.length) {
+      const isCompressed = isStart ? (firstByte & RSV1) !== 0 : message.rsv1;
+      const most = this.#maxCompressed + message.fragments * MAX_FLUSH;
+      if (!isCompressed || length > most - message.length) return 1009;
     }
-    return state.fragments >= this.#limits.maxFragments ? 1008 : 0;
+    return message.fragments >= this.#limits.maxFragments ? 1008 : 0;
   }
 
   onFrame(
@@ -102,8 +115,8 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     const opcode = firstByte & 0x0f;
     if (opcode >= 8) return this.#handler.onControl(state, bytes, offset, length, opcode);
     // Neither a fragment nor compressed is most of what comes.
-    if (state.messageOpcode !== 0 || (firstByte & (FIN | RSV1)) !== FIN) {
-      if (state.messageOpcode === 0 && (firstByte & FIN) !== 0) {
+    if (state.message.opcode !== 0 || (firstByte & (FIN | RSV1)) !== FIN) {
+      if (state.message.opcode === 0 && (firstByte & FIN) !== 0) {
         return this.#inflate(state, bytes, offset, length, opcode);
       }
       return this.onFramePiece(state, bytes, offset, length, firstByte, true, seen);
@@ -126,19 +139,16 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     last: boolean,
     seen: number,
   ): boolean {
-    const opcode = firstByte & 0x0f;
-    if (state.messageOpcode === 0) {
-      state.messageOpcode = opcode;
-      state.messageRsv1 = (firstByte & RSV1) !== 0;
-    }
-    const isText = state.messageOpcode === Opcode.TEXT && !state.messageRsv1;
-    if (isText && !this.#isValidText(state, bytes, offset, length, seen)) {
+    if (state.message.opcode === 0) state.message = this.#startMessage(firstByte);
+    const { message } = state;
+    const isText = message.opcode === Opcode.TEXT && !message.rsv1;
+    if (isText && !this.#isValidText(message, bytes, offset, length, seen)) {
       this.#handler.onReceiveError(state, 1007);
       return false;
     }
     if (length > 0) this.#join(state, bytes, offset, length);
     if (!last) return true;
-    state.fragments++;
+    message.fragments++;
     return (firstByte & FIN) === 0 ? true : this.#finishMessage(state);
   }
 
@@ -148,33 +158,60 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
 
   /** Drops what is kept of a connection that is over. */
   release(state: S): void {
-    if (state.joined !== null) this.#pool.give(state.joined);
-    resetMessage(state);
+    if (state.message.joined !== null) this.#pool.give(state.message.joined);
+    this.#endMessage(state);
   }
 
-  #isValidText(state: S, bytes: Uint8Array, offset: number, length: number, seen: number): boolean {
-    if (state.utf8 === UTF8_ACCEPT && (seen & NON_ASCII) === 0) return true;
-    state.utf8 = validateUtf8Fast(this.#utf8, state.utf8, bytes, offset, offset + length);
-    return state.utf8 !== UTF8_REJECT;
+  #startMessage(firstByte: number): PartialMessage {
+    const message = this.#spareMessages.pop() ?? new PartialMessage();
+    message.opcode = firstByte & 0x0f;
+    message.rsv1 = (firstByte & RSV1) !== 0;
+    return message;
+  }
+
+  #endMessage(state: S): void {
+    const { message } = state;
+    if (message === NO_MESSAGE) return;
+    state.message = NO_MESSAGE;
+    message.opcode = 0;
+    message.rsv1 = false;
+    message.length = 0;
+    message.fragments = 0;
+    message.utf8 = UTF8_ACCEPT;
+    message.joined = null;
+    if (this.#spareMessages.length < MAX_SPARE_MESSAGES) this.#spareMessages.push(message);
+  }
+
+  #isValidText(
+    message: PartialMessage,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    seen: number,
+  ): boolean {
+    if (message.utf8 === UTF8_ACCEPT && (seen & NON_ASCII) === 0) return true;
+    message.utf8 = validateUtf8Fast(this.#utf8, message.utf8, bytes, offset, offset + length);
+    return message.utf8 !== UTF8_REJECT;
   }
 
   #join(state: S, bytes: Uint8Array, offset: number, length: number): void {
-    const size = state.messageLength + length;
-    let joined = state.joined;
+    const { message } = state;
+    const size = message.length + length;
+    let joined = message.joined;
     if (joined === null || joined.length < size) {
       const grown = this.#pool.take(this.#joinSize(state, joined, size));
       if (joined !== null) {
-        grown.set(joined.subarray(0, state.messageLength), 0);
+        grown.set(joined.subarray(0, message.length), 0);
         this.#pool.give(joined);
       }
-      state.joined = joined = grown;
+      message.joined = joined = grown;
     }
     if (length <= 32) {
-      for (let i = 0; i < length; i++) joined[state.messageLength + i] = bytes[offset + i]!;
+      for (let i = 0; i < length; i++) joined[message.length + i] = bytes[offset + i]!;
     } else {
-      joined.set(bytes.subarray(offset, offset + length), state.messageLength);
+      joined.set(bytes.subarray(offset, offset + length), message.length);
     }
-    state.messageLength = size;
+    message.length = size;
   }
 
   /**
@@ -189,16 +226,16 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   }
 
   #finishMessage(state: S): boolean {
-    const { joined, messageLength, messageOpcode, messageRsv1 } = state;
-    if (state.utf8 !== UTF8_ACCEPT) {
+    const { joined, length, opcode, rsv1, utf8 } = state.message;
+    if (utf8 !== UTF8_ACCEPT) {
       this.#handler.onReceiveError(state, 1007);
       return false;
     }
-    resetMessage(state);
+    this.#endMessage(state);
     const bytes = joined ?? NO_BYTES;
-    const goOn = messageRsv1
-      ? this.#inflate(state, bytes, 0, messageLength, messageOpcode)
-      : this.#handler.onMessage(state, bytes, 0, messageLength, messageOpcode);
+    const goOn = rsv1
+      ? this.#inflate(state, bytes, 0, length, opcode)
+      : this.#handler.onMessage(state, bytes, 0, length, opcode);
     if (joined !== null) this.#pool.give(joined);
     return goOn;
   }
@@ -224,12 +261,3 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
 }
 
 const NO_BYTES = new Uint8Array(0);
-
-function resetMessage(state: ReceiverState): void {
-  state.messageOpcode = 0;
-  state.messageRsv1 = false;
-  state.messageLength = 0;
-  state.fragments = 0;
-  state.utf8 = UTF8_ACCEPT;
-  state.joined = null;
-}

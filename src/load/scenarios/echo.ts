@@ -142,8 +142,8 @@ export class EchoScenario implements Scenario<EchoSlot> {
       slot.partial = 0;
     }
     connection.receive(bytes, start, end);
-    const { remaining, spillLength, messageOpcode } = connection.protocol;
-    slot.isComparing = this.#canCompare && remaining === 0 && spillLength === 0 && messageOpcode === 0;
+    const { remaining, spillLength, message } = connection.protocol;
+    slot.isComparing = this.#canCompare && remaining === 0 && spillLength === 0 && message.opcode === 0;
     this.#replied(slot);
   }
 

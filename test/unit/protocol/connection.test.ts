@@ -148,7 +148,7 @@ describe('Connection and pings', () => {
     // Some of what waited is written; the rest still blocks the output.
     endpoint.connection.outputWritable();
     expect(endpoint.output.take()).toEqual(endpoint.toPeer(pong('number 499')));
-    expect(endpoint.connection.pendingPong).toBeNull();
+    expect(endpoint.connection.pings?.pending ?? null).toBeNull();
     endpoint.connection.outputWritable();
     expect(endpoint.output.commits).toBe(0);
   });
@@ -157,7 +157,7 @@ describe('Connection and pings', () => {
     const endpoint = server();
     endpoint.output.blocked = true;
     endpoint.receiveFrames(ping('p'.repeat(125)));
-    expect(endpoint.connection.pendingPong?.buffer.byteLength).toBe(125);
+    expect(endpoint.connection.pings?.pending?.buffer.byteLength).toBe(125);
   });
 
   it('does not answer an old ping behind a newer one', () => {
@@ -185,7 +185,7 @@ describe('Connection and pings', () => {
     endpoint.output.blocked = true;
     endpoint.receiveFrames(ping('p'));
     endpoint.connection.end();
-    expect(endpoint.connection.pendingPong).toBeNull();
+    expect(endpoint.connection.pings?.pending ?? null).toBeNull();
     endpoint.output.blocked = false;
     endpoint.connection.outputWritable();
     expect(endpoint.output.commits).toBe(0);
@@ -225,7 +225,7 @@ describe('Connection and pings', () => {
     expect(endpoint.connection.state).toBe(OPEN);
     endpoint.receiveFrames(ping('3'));
     expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1008)));
-    expect(endpoint.connection.pendingPong).toBeNull();
+    expect(endpoint.connection.pings?.pending ?? null).toBeNull();
   });
 
   it('counts the pings of each connection for itself', () => {
@@ -313,7 +313,7 @@ describe('Connection and a Close of the peer', () => {
     endpoint.receiveFrames(textStart('half'), close(1000));
     expect(endpoint.events).toEqual(['peer close 1000 ', 'done']);
     expect(endpoint.pool.lentBytes).toBe(0);
-    expect(endpoint.connection.joined).toBeNull();
+    expect(endpoint.connection.message.joined).toBeNull();
   });
 
   it('sends the answer behind what already waits', () => {
@@ -576,8 +576,8 @@ describe('Connection and handlers that act in the middle of a chunk', () => {
         const endpoint = acting(act);
         endpoint.receive(concat(endpoint.fromPeer(...frames), behindEvent));
         expect(endpoint.events).toEqual([event]);
-        const { state, spill, spillLength, remaining, joined } = endpoint.connection;
-        expect([state, spill, spillLength, remaining, joined]).toEqual([DONE, null, 0, 0, null]);
+        const { state, spill, spillLength, remaining, message } = endpoint.connection;
+        expect([state, spill, spillLength, remaining, message.joined]).toEqual([DONE, null, 0, 0, null]);
         expect(endpoint.pool.lentBytes).toBe(0);
       }
     }

@@ -87,7 +87,7 @@ function eventsOf(frames: readonly FrameSpec[], params = ALONE): string[] {
   const input = framesBytes(frames, SAMPLE_KEY);
   const whole = new Bench(params);
   whole.feed(input);
-  expect(whole.pool.lentBytes).toBe(whole.state.joined?.length ?? 0);
+  expect(whole.pool.lentBytes).toBe(whole.state.message.joined?.length ?? 0);
   const cuts =
     input.length < 200 ? [...twoWayCuts(input.length).map((cut) => [cut]), byteByByte(input.length)] : [];
   for (const cut of cuts) {

@@ -106,7 +106,7 @@ function eventsOf(
 ): string[] {
   const bench = new Bench(limits);
   for (const chunk of chunksOf(framesBytes(frames, SAMPLE_KEY), cuts)) bench.feed(chunk);
-  expect(bench.pool.lentBytes > 0).toBe(bench.state.joined !== null);
+  expect(bench.pool.lentBytes > 0).toBe(bench.state.message.joined !== null);
   return bench.events;
 }
 
@@ -189,11 +189,11 @@ describe('Receiver and fragmentation', () => {
     const bench = new Bench();
     bench.state.deflate = messageDeflate();
     bench.feedFrames({ ...textStart(hex('f2 48')), ...compressed });
-    expect(bench.state.messageRsv1).toBe(true);
+    expect(bench.state.message.rsv1).toBe(true);
     bench.feedFrames(last(hex('cd c9 c9 07 00')));
-    expect(bench.state.messageRsv1).toBe(false);
+    expect(bench.state.message.rsv1).toBe(false);
     bench.feedFrames(textStart('c'));
-    expect(bench.state.messageRsv1).toBe(false);
+    expect(bench.state.message.rsv1).toBe(false);
     expect(bench.events).toEqual(['text Hello']);
     expectEvents(
       [
@@ -482,7 +482,7 @@ describe('Receiver and memory', () => {
     const receiver = new Receiver<ReceiverState>(limits, new Bench(), pool, utf8Port);
     const state = new ReceiverState();
     for (let i = 0; i < 400; i++) receiver.onFramePiece(state, memoryless(MIB), 0, MIB, 0x02, false, 0);
-    expect(state.messageLength).toBe(400 * MIB);
+    expect(state.message.length).toBe(400 * MIB);
     expect(sizes.length).toBeLessThan(15);
     expect(sizes.at(-1)).toBe(500 * MIB);
   });
@@ -530,8 +530,8 @@ describe('Receiver and memory', () => {
       bench.parser.release(bench.state);
       bench.receiver.release(bench.state);
       expect(bench.pool.lentBytes).toBe(0);
-      const { messageOpcode, messageLength, fragments, utf8, joined } = bench.state;
-      expect([messageOpcode, messageLength, fragments, utf8, joined]).toEqual([0, 0, 0, 0, null]);
+      const { opcode, length, fragments, utf8, joined } = bench.state.message;
+      expect([opcode, length, fragments, utf8, joined]).toEqual([0, 0, 0, 0, null]);
     }
   });
 
