@@ -61,6 +61,8 @@ class ZlibDeflater implements Deflater {
     for (;;) {
       const room = out.length - length;
       handle.writeSync(flush, input, position, input.length - position, out, length, room);
+      // Compressing fails for want of memory alone, and then changes nothing of the state, which would look full.
+      if (handle.millraceFailed) throw new RangeError('zlib has no memory for a compressor');
       length += room - state[0]!;
       position = input.length - state[1]!;
       // A flush is complete when it leaves room.
