@@ -27,6 +27,8 @@ export class HeadMemo {
   #words = NO_WORDS;
   /** 0: nothing is remembered. */
   #size = 0;
+  /** Where the last one was different: an identifier, mostly, that will be different again. */
+  #suspect = 0;
   #misses = NOTHING_KEPT;
 
   /** Returns the length of the head if `chunk[start, end)` starts with the one remembered, otherwise 0. */
@@ -49,7 +51,7 @@ export class HeadMemo {
       this.#bytes = new Uint8Array(Math.min(size * 2, MAX_SIZE));
       this.#words = new DataView(this.#bytes.buffer);
     }
-    for (let i = 0; i < size; i++) this.#bytes[i] = bytes[headStart + i]!;
+    this.#bytes.set(bytes.subarray(headStart, headEnd));
     this.#size = size;
     this.head = head;
     return true;
@@ -63,8 +65,13 @@ export class HeadMemo {
     const bytes = this.#bytes;
     const words = this.#words;
     const chunkWords = lastWords;
-    let i = 0;
-    for (; i + 4 <= size; i += 4) if (chunkWords.getInt32(start + i) !== words.getInt32(i)) return false;
+    let i = this.#suspect;
+    if (i + 4 <= size && chunkWords.getInt32(start + i) !== words.getInt32(i)) return false;
+    for (i = 0; i + 4 <= size; i += 4) {
+      if (chunkWords.getInt32(start + i) === words.getInt32(i)) continue;
+      this.#suspect = i;
+      return false;
+    }
     for (; i < size; i++) if (chunk[start + i] !== bytes[i]) return false;
     return true;
   }
