@@ -3,6 +3,8 @@ declare module 'autocannon' {
   interface Options {
     url: string;
     connections: number;
+    /** Requests on their way on each connection. */
+    pipelining: number;
     /** Seconds. */
     duration: number;
     /** Every other body is a mismatch. */

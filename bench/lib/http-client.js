@@ -9,6 +9,7 @@ import { measureWindow } from './load-window.js';
  * @typedef {object} HttpWork
  * @property {number} port
  * @property {number} connections
+ * @property {number} inFlight requests on their way on each connection
  * @property {string} body that every answer must have
  * @property {number} warmup seconds before the measurement
  *
@@ -26,6 +27,7 @@ async function run(options) {
     connections: options.connections,
     duration: options.warmup + options.seconds + SPARE,
     expectBody: options.body,
+    pipelining: options.inFlight,
   });
   load.on('response', () => {
     responses++;

@@ -10,7 +10,7 @@ runMacro({
 
   node bench/macro/http.js [options]
 
-  --rows P13            rows to run
+  --rows P13            rows to run (default: all of ${HTTP_ROWS.map(({ id }) => id).join(', ')})
   --candidates node,bun servers to run beside millrace; of node, bun, uws
 `,
   client: 'http-client.js',
