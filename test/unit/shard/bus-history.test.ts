@@ -47,6 +47,8 @@ class History {
   readonly messages: Message[] = [];
   readonly subscriptions: Subscription[] = [];
   readonly closed = new Set<number>();
+  /** Readers and topics of the changes of subscriptions that are under way, also of those that change nothing. */
+  readonly #changing = new Set<string>();
   #clock = 0;
 
   constructor(limits: readonly number[]) {
@@ -157,12 +159,17 @@ class History {
       (one) => one.reader === reader && one.topic === topic && one.until === null,
     );
     // A handler that is called in the middle of one change makes another: which of them is the last is not asked.
-    const isAsked = !this.subscriptions.some(
-      (one) =>
-        one.reader === reader &&
-        one.topic === topic &&
-        (one.until === null ? one.since.end : one.until.end) === ALWAYS,
-    );
+    const key = `${reader} ${topic}`;
+    const isInner = this.#changing.has(key);
+    const isAsked =
+      !isInner &&
+      !this.subscriptions.some(
+        (one) =>
+          one.reader === reader &&
+          one.topic === topic &&
+          (one.until === null ? one.since.end : one.until.end) === ALWAYS,
+      );
+    this.#changing.add(key);
     const known = isAsked ? span : { start: span.start, end: ALWAYS };
     if (kind === 'subscribe' && current === undefined) {
       this.subscriptions.push({ reader, topic, since: known, until: null });
@@ -171,6 +178,7 @@ class History {
     }
     if (kind === 'subscribe') this.readers[reader]!.subscribe(topic);
     else this.readers[reader]!.unsubscribe(topic);
+    if (!isInner) this.#changing.delete(key);
     span.end = ++this.#clock;
   }
 
