@@ -66,7 +66,7 @@ describe.concurrent('at the same time', () => {
           await client.untilOver(SOON);
           expect(sent).toBeLessThan(head.length);
           expect(client.bytes.toString('latin1')).toMatch(
-            /^HTTP\/1\.1 408 Request Timeout\r\nConnection: close\r\n/,
+            /^HTTP\/1\.1 408 Request Timeout\r\nDate: [^\r]+\r\nConnection: close\r\n/,
           );
           expect(client.hasFin).toBe(true);
           client.destroy();
