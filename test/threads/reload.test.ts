@@ -39,6 +39,22 @@ function write(version: string, extra = ''): void {
   );
 }
 
+/** Starts a server one of whose shards is busy for `ms`, soon. */
+async function startBusy(ms: number, after: number, options: Partial<ServeOptions>): Promise<void> {
+  write(
+    'one',
+    `app.get('/busy', (res) => {
+      res.end('soon');
+      setTimeout(() => {
+        for (const end = performance.now() + ${ms}; performance.now() < end; );
+      }, ${after});
+    });`,
+  );
+  await start(options);
+  const { body } = await request(`http://${HOST}:${server.port}/busy`, { reset: true });
+  expect(await body.text()).toBe('soon');
+}
+
 async function start(options: Partial<ServeOptions> = {}): Promise<void> {
   server = await serve({
     app: pathToFileURL(join(folder, 'app.mjs')),
@@ -215,18 +231,7 @@ describe('server.reload()', () => {
     const threads: Worker[] = [];
     const note = (worker: Worker): void => void threads.push(worker);
     process.on('worker', note);
-    write(
-      'one',
-      `app.get('/block', (res) => {
-        res.end('soon');
-        setTimeout(() => {
-          for (const end = performance.now() + 2000; performance.now() < end; );
-        }, 20);
-      });`,
-    );
-    await start({ balance: 'least-connections' });
-    const { body } = await request(`http://${HOST}:${server.port}/block`, { reset: true });
-    expect(await body.text()).toBe('soon');
+    await startBusy(2000, 20, { balance: 'least-connections' });
     // Clients that do not answer Close frames hold up the reload.
     const before = await Promise.all(Array.from({ length: 4 }, () => HostileClient.open(server.port)));
     for (const client of before) client.write(handshakeHead('/'));
@@ -269,18 +274,7 @@ describe('server.reload()', () => {
 
 it('a connection that is on its way to a shard which is drained is answered, and gets a Close frame', async () => {
   // A shard that nobody is connected to, and that is busy for a while.
-  write(
-    'one',
-    `app.get('/busy', (res) => {
-      res.end('soon');
-      setTimeout(() => {
-        for (const end = performance.now() + 800; performance.now() < end; );
-      }, 200);
-    });`,
-  );
-  await start({ shards: 1 });
-  const { body } = await request(`http://${HOST}:${server.port}/busy`, { reset: true });
-  expect(await body.text()).toBe('soon');
+  await startBusy(800, 200, { shards: 1 });
   await until(() => server.stats().total.sockets === 0, 'nobody is connected');
   await sleep(250);
   const clients = await Promise.all(Array.from({ length: 50 }, () => HostileClient.open(server.port)));

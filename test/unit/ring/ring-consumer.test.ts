@@ -135,6 +135,7 @@ describe('a consumer that takes over', () => {
     old.commit();
     consumer.read(got);
     expect(got.records).toEqual([pattern(8, 1)]);
+    expect(got.resets).toHaveLength(1);
     expect([consumer.resets, consumer.restarts]).toEqual([1, 0]);
   });
 
