@@ -66,8 +66,19 @@ export class Session extends Connection implements BusSubscriber {
     return this.output as Transport;
   }
 
+  /** Messages can be sent; a socket that closes ends its session first, see WebSocketRoute. */
   get isOpen(): boolean {
-    return this.state === ConnectionState.OPEN && !this.transport.isClosed;
+    return this.state === ConnectionState.OPEN;
+  }
+
+  /** A message can go out at once: nothing waits before it, nothing bars its way. The usual case, told by few loads. */
+  get isClear(): boolean {
+    return (
+      this.state === ConnectionState.OPEN &&
+      this.fragments === null &&
+      !this.output.blocked &&
+      !this.route.shard.bus.hasPending
+    );
   }
 
   get isOverLimit(): boolean {

@@ -1,7 +1,6 @@
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
 import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
-import { ConnectionState } from '../protocol/connection.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
@@ -209,20 +208,34 @@ function sendFrame(
   isBinary: boolean,
   compress = false,
 ): SendStatus {
-  if (session.state !== ConnectionState.OPEN) return SendStatus.DROPPED;
-  settle(session);
-  if (!session.isOpen) return SendStatus.DROPPED;
+  if (!session.isClear && !clearTheWay(session, firstByte, message, isBinary)) return SendStatus.DROPPED;
   const { transport, route } = session;
-  if (session.isOverLimit && (firstByte & 0x0f) !== Opcode.CONTINUATION) {
-    route.drop(session, bytesOf(message), isBinary);
-    return SendStatus.DROPPED;
-  }
-  const { sender } = route.protocol;
-  if (compress && session.canDeflate) sendDeflated(session, firstByte, message);
-  else if (typeof message === 'string') sender.text(transport, firstByte, message);
-  else sender.bytes(transport, firstByte, bytesOf(message));
+  if (message instanceof Uint8Array && !compress) route.protocol.sender.bytes(transport, firstByte, message);
+  else sendOther(session, firstByte, message, compress);
   transport.io.counters[Counter.MESSAGES_OUT]!++;
   return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;
+}
+
+/** Brings a message about to its turn; false: it is dropped. */
+function clearTheWay(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+): boolean {
+  if (!session.isOpen) return false;
+  settle(session);
+  if (!session.isOpen) return false;
+  if (!session.isOverLimit || (firstByte & 0x0f) === Opcode.CONTINUATION) return true;
+  session.route.drop(session, bytesOf(message), isBinary);
+  return false;
+}
+
+function sendOther(session: Session, firstByte: number, message: RecognizedString, compress: boolean): void {
+  const { sender } = session.route.protocol;
+  if (compress && session.canDeflate) sendDeflated(session, firstByte, message);
+  else if (typeof message === 'string') sender.text(session.transport, firstByte, message);
+  else sender.bytes(session.transport, firstByte, bytesOf(message));
 }
 
 /** What was published to this socket before must leave before. It may call handlers, which may do anything. */

@@ -122,8 +122,9 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   onClosed(transport: Transport, _error: number): void {
     const session = transport.owner as Session;
-    this.#close(session, CloseCode.ABNORMAL, '');
+    // First: what the `close` handler sends has nowhere to go.
     session.end();
+    this.#close(session, CloseCode.ABNORMAL, '');
     this.shard.release(transport);
   }
 
@@ -148,21 +149,30 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   // Events of the connection.
 
   onMessage(session: Session, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
-    this.shard.counters[Counter.MESSAGES_IN]!++;
-    session.noteComplete();
-    const { messageView, message } = this.behavior;
+    const { shard } = this;
+    const { messageView } = this.behavior;
+    shard.counters[Counter.MESSAGES_IN]!++;
+    if (session.progress !== null) session.noteComplete();
     try {
-      let result: unknown;
-      if (messageView !== undefined) {
-        const view = this.shard.io.messageViews.view(bytes, offset, length);
-        result = messageView(session.socket, view, isBinary);
-      } else if (message !== undefined) {
-        result = message(session.socket, this.#ownMessage(bytes, offset, length), isBinary);
-      }
+      const result =
+        messageView === undefined
+          ? this.#giveMessage(session, bytes, offset, length, isBinary)
+          : messageView(session.socket, shard.io.messageViews.view(bytes, offset, length), isBinary);
       if (result !== undefined) this.#watch(session, result);
     } catch (error) {
       this.#fail(session, error);
     }
+  }
+
+  #giveMessage(
+    session: Session,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    isBinary: boolean,
+  ): unknown {
+    const { message } = this.behavior;
+    return message?.(session.socket, this.#ownMessage(bytes, offset, length), isBinary);
   }
 
   /** A copy that belongs to the handler. */

@@ -98,7 +98,7 @@ export class Transport implements Output, TimerNode {
     this.handle = handle;
     this.context = context;
     this.owner = owner;
-    this.bytes = io.cork.slab.bytes;
+    this.bytes = io.cork.bytes;
     this.lastActive = io.timer.now;
     const owned = handle as OwnedHandle;
     owned[HANDLE_OWNER] = this;
@@ -174,28 +174,22 @@ export class Transport implements Output, TimerNode {
   }
 
   reserve(size: number): number {
-    const { io } = this;
-    if (io.corked === this && !this.blocked) {
-      const { cork } = io;
-      let at = cork.reserve(size);
-      if (at < 0 && cork.length > 0) {
-        this.flushCork();
-        at = this.blocked ? -1 : cork.reserve(size);
-      }
-      if (at >= 0) {
-        this.bytes = cork.slab.bytes;
-        return at;
-      }
-    }
-    return this.#reserveBlock(size);
+    const { cork, corked } = this.io;
+    if (corked !== this || this.blocked) return this.#reserveBlock(size);
+    const at = cork.start + cork.length;
+    if (at + size > SLAB_SIZE) return this.#reserveMore(size);
+    this.bytes = cork.bytes;
+    return at;
   }
 
   commit(size: number): void {
+    const { cork } = this.io;
+    if (this.bytes === cork.bytes) cork.length += size;
+    else this.#commitBlock(size);
+  }
+
+  #commitBlock(size: number): void {
     const { io } = this;
-    if (this.bytes === io.cork.slab.bytes) {
-      io.cork.length += size;
-      return;
-    }
     const backlog = this.#backlog!;
     backlog.blocks[backlog.blocks.length - 1]!.length += size;
     backlog.bytes += size;
@@ -375,6 +369,19 @@ export class Transport implements Output, TimerNode {
     if (!this.blocked) this.flushQueue();
   }
 
+  /** There is no room behind what is corked. */
+  #reserveMore(size: number): number {
+    const { cork } = this.io;
+    let at = cork.reserve(size);
+    if (at < 0 && cork.length > 0) {
+      this.flushCork();
+      at = this.blocked ? -1 : cork.reserve(size);
+    }
+    if (at < 0) return this.#reserveBlock(size);
+    this.bytes = cork.bytes;
+    return at;
+  }
+
   #reserveBlock(size: number): number {
     const backlog = this.#openBacklog();
     const { blocks } = backlog;
@@ -423,7 +430,7 @@ export class Transport implements Output, TimerNode {
 
   /** An idle socket must not hold the memory it wrote from last; the cork is there anyhow. */
   #letGo(): void {
-    this.bytes = this.io.cork.slab.bytes;
+    this.bytes = this.io.cork.bytes;
   }
 
   #openBacklog(): Backlog {

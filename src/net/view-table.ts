@@ -1,3 +1,5 @@
+const NO_BYTES = new Uint8Array(0);
+
 /** Views kept; a power of two. */
 const SLOTS = 1024;
 
@@ -12,7 +14,7 @@ export class ViewTable {
   #bytes: Uint8Array = NO_BYTES;
   #memory: ArrayBufferLike = NO_BYTES.buffer;
   #start = 0;
-  readonly #views: (Uint8Array | null)[] = new Array<Uint8Array | null>(SLOTS).fill(null);
+  readonly #views: Uint8Array[] = Array.from({ length: SLOTS }, () => NO_BYTES);
   /** Offset of each view; -1 where there is none. */
   readonly #offsets = new Int32Array(SLOTS).fill(-1);
 
@@ -20,8 +22,14 @@ export class ViewTable {
   view(bytes: Uint8Array, offset: number, length: number): Uint8Array {
     if (bytes !== this.#bytes) this.#turnTo(bytes);
     const slot = (offset ^ (length << 3)) & (SLOTS - 1);
-    const kept = this.#views[slot]!;
-    if (kept !== null && this.#offsets[slot] === offset && kept.length === length) return kept;
+    if (this.#offsets[slot] === offset) {
+      const kept = this.#views[slot]!;
+      if (kept.length === length) return kept;
+    }
+    return this.#make(slot, offset, length);
+  }
+
+  #make(slot: number, offset: number, length: number): Uint8Array {
     const view = new Uint8Array(this.#memory, this.#start + offset, length);
     this.#views[slot] = view;
     this.#offsets[slot] = offset;
@@ -32,9 +40,7 @@ export class ViewTable {
     this.#bytes = bytes;
     this.#memory = bytes.buffer;
     this.#start = bytes.byteOffset;
-    this.#views.fill(null);
+    for (let i = 0; i < SLOTS; i++) this.#views[i] = NO_BYTES;
     this.#offsets.fill(-1);
   }
 }
-
-const NO_BYTES = new Uint8Array(0);

@@ -61,15 +61,18 @@ export class SlabPool {
 
 /** Cork memory: where the socket whose bytes are being handled writes its frames. */
 export class Cork {
-  slab: Slab;
+  /** The memory, until a `reserve` takes other. */
+  bytes: Uint8Array;
   start = 0;
   length = 0;
+  #slab: Slab;
   readonly #slabs: SlabPool;
   readonly #views = new ViewTable();
 
   constructor(slabs: SlabPool) {
     this.#slabs = slabs;
-    this.slab = slabs.take();
+    this.#slab = slabs.take();
+    this.bytes = this.#slab.bytes;
   }
 
   /** The position for `size` more bytes, or -1: flush first (or, when nothing is corked, it is too large). */
@@ -77,9 +80,10 @@ export class Cork {
     const at = this.start + this.length;
     if (at + size <= SLAB_SIZE) return at;
     if (this.length > 0 || size > SLAB_SIZE) return -1;
-    if (this.slab.pins > 0) {
-      this.#slabs.close(this.slab);
-      this.slab = this.#slabs.take();
+    if (this.#slab.pins > 0) {
+      this.#slabs.close(this.#slab);
+      this.#slab = this.#slabs.take();
+      this.bytes = this.#slab.bytes;
     }
     this.start = 0;
     return 0;
@@ -92,21 +96,21 @@ export class Cork {
 
   /** What is corked. */
   view(): Uint8Array {
-    return this.#views.view(this.slab.bytes, this.start, this.length);
+    return this.#views.view(this.bytes, this.start, this.length);
   }
 
   /** The corked bytes are written. */
   written(): void {
     this.length = 0;
-    if (this.slab.pins === 0) this.start = 0;
+    if (this.#slab.pins === 0) this.start = 0;
   }
 
   /** The corked bytes are in flight: they stay as they are until the slab is unpinned. */
   pin(): Slab {
-    this.slab.pins++;
+    this.#slab.pins++;
     this.start += this.length;
     this.length = 0;
-    return this.slab;
+    return this.#slab;
   }
 }
 

@@ -23,6 +23,9 @@ import type { Utf8Port } from './utf8.ts';
 export const ConnectionState = { OPEN: 0, CLOSE_SENT: 1, DONE: 2 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
+const { OPEN, DONE } = ConnectionState;
+const { BINARY } = Opcode;
+
 /** The pings of a peer. */
 export class PingState {
   /** Payload of the newest that could not be answered yet (RFC 6455 §5.5.3: only the newest counts). */
@@ -197,9 +200,10 @@ export class ConnectionContext implements MessageHandler<Connection> {
     opcode: number,
   ): boolean {
     // RFC 6455 §1.4: after our Close, data that is still on its way has no meaning.
-    if (connection.state !== ConnectionState.OPEN) return !isDone(connection);
-    this.#handler.onMessage(connection, bytes, offset, length, opcode === Opcode.BINARY);
-    return !isDone(connection);
+    if (connection.state === OPEN) {
+      this.#handler.onMessage(connection, bytes, offset, length, opcode === BINARY);
+    }
+    return connection.state !== DONE;
   }
 
   onControl(

@@ -174,11 +174,7 @@ export class FrameParser<S extends FrameState> {
     if ((secondByte & MASK_BIT) !== this.#expectedMaskBit) return true;
     if ((firstByte & this.#forbiddenRsv) !== 0) return true;
     const opcode = firstByte & 0x0f;
-    if (opcode <= 2) return false;
-    // RSV bits have no meaning on control frames in any known extension (RFC 7692 §6).
-    return (
-      opcode < 8 || opcode > 10 || (firstByte & 0xf0) !== 0x80 || (secondByte & 0x7f) > MAX_CONTROL_PAYLOAD
-    );
+    return opcode > 2 && isForbiddenControl(opcode, firstByte, secondByte);
   }
 
   #startPayload(
@@ -242,6 +238,13 @@ export class FrameParser<S extends FrameState> {
     this.release(state);
     this.#parseFrames(state, joined, 0, joined.length);
   }
+}
+
+/** Of a frame without payload data. RSV bits have no meaning on control frames in any known extension (RFC 7692 §6). */
+function isForbiddenControl(opcode: number, firstByte: number, secondByte: number): boolean {
+  return (
+    opcode < 8 || opcode > 10 || (firstByte & 0xf0) !== 0x80 || (secondByte & 0x7f) > MAX_CONTROL_PAYLOAD
+  );
 }
 
 /** The 16-bit length of the frame at `position`, or -1 when the short form would do (RFC 6455 §5.2: minimal). */

@@ -72,8 +72,15 @@ const MAX_SPARE_MESSAGES = 1024;
 /** Bytes that a fragment adds to a compressed message: what is left of two blocks, and the flush. */
 const MAX_FLUSH = 16;
 
+const { CONTINUATION, TEXT, BINARY } = Opcode;
+
+/** First bytes of messages that are one frame and not compressed. */
+const WHOLE_TEXT = FIN | TEXT;
+const WHOLE_BINARY = FIN | BINARY;
+
 export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   readonly #limits: ReceiverLimits;
+  readonly #maxLength: number;
   readonly #handler: MessageHandler<S>;
   readonly #pool: BufferPool;
   readonly #utf8: Utf8Port;
@@ -82,6 +89,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
 
   constructor(limits: ReceiverLimits, handler: MessageHandler<S>, pool: BufferPool, utf8: Utf8Port) {
     this.#limits = limits;
+    this.#maxLength = limits.maxPayloadLength;
     this.#handler = handler;
     this.#pool = pool;
     this.#utf8 = utf8;
@@ -90,8 +98,14 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   }
 
   onFrameHeader(state: S, firstByte: number, length: number): number {
-    const { message } = state;
-    const isStart = (firstByte & 0x0f) !== Opcode.CONTINUATION;
+    if (state.message === NO_MESSAGE && length <= this.#maxLength && (firstByte & 0x0f) !== CONTINUATION) {
+      return 0;
+    }
+    return this.#judge(state.message, firstByte, length);
+  }
+
+  #judge(message: PartialMessage, firstByte: number, length: number): number {
+    const isStart = (firstByte & 0x0f) !== CONTINUATION;
     // RFC 6455 §5.4: a continuation needs a started message, and no other may start inside it.
     if (isStart !== (message.opcode === 0)) return 1002;
     if (!isStart && (firstByte & RSV1) !== 0) return 1002;
@@ -112,22 +126,33 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     firstByte: number,
     seen: number,
   ): boolean {
+    // Neither a fragment nor compressed is most of what comes, and what is text is mostly ASCII.
+    const isPlain = firstByte === WHOLE_BINARY || (firstByte === WHOLE_TEXT && (seen & NON_ASCII) === 0);
+    if (isPlain) return this.#handler.onMessage(state, bytes, offset, length, firstByte & 0x0f);
+    return this.#onOtherFrame(state, bytes, offset, length, firstByte, seen);
+  }
+
+  #onOtherFrame(
+    state: S,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    firstByte: number,
+    seen: number,
+  ): boolean {
     const opcode = firstByte & 0x0f;
     if (opcode >= 8) return this.#handler.onControl(state, bytes, offset, length, opcode);
-    // Neither a fragment nor compressed is most of what comes.
-    if (state.message.opcode !== 0 || (firstByte & (FIN | RSV1)) !== FIN) {
-      if (state.message.opcode === 0 && (firstByte & FIN) !== 0) {
-        return this.#inflate(state, bytes, offset, length, opcode);
-      }
-      return this.onFramePiece(state, bytes, offset, length, firstByte, true, seen);
-    }
-    if (opcode === Opcode.TEXT && (seen & NON_ASCII) !== 0) {
+    if (firstByte === WHOLE_TEXT) {
       if (validateUtf8Fast(this.#utf8, UTF8_ACCEPT, bytes, offset, offset + length) !== UTF8_ACCEPT) {
         this.#handler.onReceiveError(state, 1007);
         return false;
       }
+      return this.#handler.onMessage(state, bytes, offset, length, opcode);
     }
-    return this.#handler.onMessage(state, bytes, offset, length, opcode);
+    if (state.message === NO_MESSAGE && (firstByte & FIN) !== 0) {
+      return this.#inflate(state, bytes, offset, length, opcode);
+    }
+    return this.onFramePiece(state, bytes, offset, length, firstByte, true, seen);
   }
 
   onFramePiece(
@@ -141,7 +166,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   ): boolean {
     if (state.message.opcode === 0) state.message = this.#startMessage(firstByte);
     const { message } = state;
-    const isText = message.opcode === Opcode.TEXT && !message.rsv1;
+    const isText = message.opcode === TEXT && !message.rsv1;
     if (isText && !this.#isValidText(message, bytes, offset, length, seen)) {
       this.#handler.onReceiveError(state, 1007);
       return false;
@@ -252,7 +277,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     // Taken now: the handler may bring another message about.
     const inflated = deflate.takeInflated();
     const isValid =
-      opcode !== Opcode.TEXT || validateUtf8Fast(this.#utf8, UTF8_ACCEPT, inflated, 0, size) === UTF8_ACCEPT;
+      opcode !== TEXT || validateUtf8Fast(this.#utf8, UTF8_ACCEPT, inflated, 0, size) === UTF8_ACCEPT;
     if (!isValid) this.#handler.onReceiveError(state, 1007);
     const goOn = isValid && this.#handler.onMessage(state, inflated, 0, size, opcode);
     this.#pool.give(inflated);

@@ -25,6 +25,9 @@ export interface TextPort {
   write(bytes: Uint8Array, text: string, position: number): number;
 }
 
+/** Up to this many bytes the header of a server's frame has two bytes. */
+const SHORT_PAYLOAD = 125;
+
 /** Up to this many characters even the longest encoding keeps the two-byte header. */
 const SHORT_TEXT = 41;
 
@@ -42,6 +45,18 @@ export class Sender {
 
   /** Sends one frame. Returns its length on the wire in bytes. */
   bytes(output: Output, firstByte: number, payload: Uint8Array): number {
+    const length = payload.length;
+    if (length > SHORT_PAYLOAD || this.#masked) return this.#anyBytes(output, firstByte, payload);
+    const at = output.reserve(length + 2);
+    const out = output.bytes;
+    out[at] = firstByte;
+    out[at + 1] = length;
+    copyBytes(payload, out, at + 2);
+    output.commit(length + 2);
+    return length + 2;
+  }
+
+  #anyBytes(output: Output, firstByte: number, payload: Uint8Array): number {
     const length = payload.length;
     const size = headerLength(length, this.#masked) + length;
     const at = output.reserve(size);
