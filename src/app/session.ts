@@ -26,6 +26,8 @@ interface Progress {
   length: number;
 }
 
+const { OPEN } = ConnectionState;
+
 /**
  * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
  * beside it; the WebSocket that the user holds points here until it is closed.
@@ -74,10 +76,10 @@ export class Session extends Connection implements BusSubscriber {
   /** A message can go out at once: nothing waits before it, nothing bars its way. The usual case, told by few loads. */
   get isClear(): boolean {
     return (
-      this.state === ConnectionState.OPEN &&
+      this.state === OPEN &&
       this.fragments === null &&
       !this.output.blocked &&
-      !this.route.shard.bus.hasPending
+      (this.subscriptions === null || !this.route.shard.bus.hasPending)
     );
   }
 

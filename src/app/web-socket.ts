@@ -20,6 +20,12 @@ export const SendStatus = {
 } as const;
 export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus];
 
+// Constants of this module: of imported ones, and of properties, the compiler does not know the values.
+const { BACKPRESSURE, SUCCESS, DROPPED } = SendStatus;
+const { MESSAGES_OUT } = Counter;
+const WHOLE_TEXT = FIN | Opcode.TEXT;
+const WHOLE_BINARY = FIN | Opcode.BINARY;
+
 /** Bytes of a message in fragments that may wait beyond `maxBackpressure`; with more the connection is closed. */
 const MAX_FRAGMENTS_QUEUED = 64 * 1024 * 1024;
 
@@ -49,7 +55,7 @@ export class WebSocket<UserData = unknown> {
   send(message: RecognizedString, isBinary = false, compress = false): SendStatus {
     const session = live(this);
     if (session.isHolding) throw inFragments('send');
-    return sendFrame(session, FIN | (isBinary ? Opcode.BINARY : Opcode.TEXT), message, isBinary, compress);
+    return sendFrame(session, isBinary ? WHOLE_BINARY : WHOLE_TEXT, message, isBinary, compress);
   }
 
   /**
@@ -208,12 +214,12 @@ function sendFrame(
   isBinary: boolean,
   compress = false,
 ): SendStatus {
-  if (!session.isClear && !clearTheWay(session, firstByte, message, isBinary)) return SendStatus.DROPPED;
+  if (!session.isClear && !clearTheWay(session, firstByte, message, isBinary)) return DROPPED;
   const { transport, route } = session;
   if (message instanceof Uint8Array && !compress) route.protocol.sender.bytes(transport, firstByte, message);
   else sendOther(session, firstByte, message, compress);
-  transport.io.counters[Counter.MESSAGES_OUT]!++;
-  return transport.blocked ? SendStatus.BACKPRESSURE : SendStatus.SUCCESS;
+  transport.io.counters[MESSAGES_OUT]!++;
+  return transport.blocked ? BACKPRESSURE : SUCCESS;
 }
 
 /** Brings a message about to its turn; false: it is dropped. */

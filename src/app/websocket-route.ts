@@ -33,6 +33,8 @@ const INFLATION_FAILURE = 'Received too big message, or other inflation error';
 const TIMED_OUT = 'WebSocket timed out from inactivity';
 const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
 
+const { MESSAGES_IN } = Counter;
+
 type AnyHandler = (...args: never[]) => unknown;
 
 /**
@@ -151,7 +153,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   onMessage(session: Session, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
     const { shard } = this;
     const { messageView } = this.behavior;
-    shard.counters[Counter.MESSAGES_IN]!++;
+    shard.counters[MESSAGES_IN]!++;
     if (session.progress !== null) session.noteComplete();
     try {
       const result =

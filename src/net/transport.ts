@@ -20,6 +20,9 @@ import {
 import { TlsStream } from './tls-stream.ts';
 import { type Backlog, SLAB_SIZE, type Slab } from './write-memory.ts';
 
+// Of its own constants the compiler knows the values, of imported ones it does not.
+const SLAB = SLAB_SIZE;
+
 /** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
 export interface TransportContext {
   /** Bytes arrived; the memory is valid during the call, and may be written to. */
@@ -177,8 +180,9 @@ export class Transport implements Output, TimerNode {
     const { cork, corked } = this.io;
     if (corked !== this || this.blocked) return this.#reserveBlock(size);
     const at = cork.start + cork.length;
-    if (at + size > SLAB_SIZE) return this.#reserveMore(size);
-    this.bytes = cork.bytes;
+    if (at + size > SLAB) return this.#reserveMore(size);
+    // Nearly never so, and a write of a reference costs more than a look.
+    if (this.bytes !== cork.bytes) this.bytes = cork.bytes;
     return at;
   }
 

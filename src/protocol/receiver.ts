@@ -73,6 +73,7 @@ const MAX_SPARE_MESSAGES = 1024;
 const MAX_FLUSH = 16;
 
 const { CONTINUATION, TEXT, BINARY } = Opcode;
+const HIGH_BITS = NON_ASCII;
 
 /** First bytes of messages that are one frame and not compressed. */
 const WHOLE_TEXT = FIN | TEXT;
@@ -127,7 +128,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     seen: number,
   ): boolean {
     // Neither a fragment nor compressed is most of what comes, and what is text is mostly ASCII.
-    const isPlain = firstByte === WHOLE_BINARY || (firstByte === WHOLE_TEXT && (seen & NON_ASCII) === 0);
+    const isPlain = firstByte === WHOLE_BINARY || (firstByte === WHOLE_TEXT && (seen & HIGH_BITS) === 0);
     if (isPlain) return this.#handler.onMessage(state, bytes, offset, length, firstByte & 0x0f);
     return this.#onOtherFrame(state, bytes, offset, length, firstByte, seen);
   }
@@ -214,7 +215,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     length: number,
     seen: number,
   ): boolean {
-    if (message.utf8 === UTF8_ACCEPT && (seen & NON_ASCII) === 0) return true;
+    if (message.utf8 === UTF8_ACCEPT && (seen & HIGH_BITS) === 0) return true;
     message.utf8 = validateUtf8Fast(this.#utf8, message.utf8, bytes, offset, offset + length);
     return message.utf8 !== UTF8_REJECT;
   }
