@@ -78,7 +78,8 @@ export function headerLine(name: string, value: string): string {
 }
 
 /**
- * A whole response that refuses a request and closes the connection, as text with one byte per character.
+ * A whole response that refuses a request and closes the connection, as text with one byte per character. An Upgrade
+ * among the headers is named in Connection too (RFC 9110 §7.8).
  * The body, by default the reason phrase, is plain text; characters above U+00FF throw MILLRACE_INVALID_ARGUMENT.
  */
 export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LINES, body?: string): string {
@@ -86,7 +87,9 @@ export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LIN
   const text = body ?? `${reason}\n`;
   if (!isLatin1(text))
     throw invalid('The body of an error response holds a character above U+00FF: remove it.');
-  return `${statusLine(`${status} ${reason}`)}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
+  const hasUpgrade = extraHeaders.some(([name]) => name.toLowerCase() === 'upgrade');
+  const connection = hasUpgrade ? 'Upgrade, close' : 'close';
+  return `${statusLine(`${status} ${reason}`)}Connection: ${connection}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
 }
 
 /** An error response with the time it is sent at, which all but those with 5xx must have (RFC 9110 §6.6.1). */

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '../support/clients.ts';
 import { CLIENT_KEY, handshakeText, RawClient } from '../support/raw-client.ts';
@@ -105,6 +108,31 @@ describe.each(MODES)('the opening handshake in %s', (mode) => {
     expect(await statusOf('/echo', { Host: null })).toBe(400);
     expect(await statusOf('/nowhere')).toBe(404);
     expect(await statusOf('/echo', { Connection: 'keep-alive, Upgrade' })).toBe(101);
+  });
+
+  test('a wrong version is told the right one, and what to upgrade to', async () => {
+    const client = await RawClient.connect(running.port);
+    client.write(handshakeText('/echo', { 'Sec-WebSocket-Version': '8' }) + handshakeText('/echo'));
+    const { status, headers } = await client.response();
+    const fields = ['upgrade', 'connection', 'sec-websocket-version'].map((name) => headers.get(name));
+    expect([status, ...fields]).toEqual([426, 'websocket', 'Upgrade, close', '13']);
+    expect(await client.readToEnd()).toHaveLength(0);
+    client.destroy();
+  });
+
+  test('a client of Node.js reads the refusal of a version as an answer, not as an upgrade', async () => {
+    const refused = request(running.http('/echo'), {
+      headers: {
+        Connection: 'Upgrade',
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Key': CLIENT_KEY,
+        'Sec-WebSocket-Version': '8',
+      },
+    });
+    refused.end();
+    const [response] = (await once(refused, 'response')) as [IncomingMessage];
+    expect([response.statusCode, response.headers.upgrade]).toEqual([426, 'websocket']);
+    expect(await textOf(response)).toBe('Sec-WebSocket-Version must be 13\n');
   });
 
   test('open gets the upgrade request with parameters, query and headers, during the call', async () => {

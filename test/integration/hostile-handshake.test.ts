@@ -69,7 +69,7 @@ async function refusal(client: HostileClient, row: HandshakeRow): Promise<string
   const lines = head.split('\r\n');
   if (!lines[0]!.startsWith(`HTTP/1.1 ${row.status} `))
     return `answered ${JSON.stringify(answer)} ${client.error}`;
-  const missing = ['Connection: close', ...(row.fields ?? [])].filter((field) => !lines.includes(field));
+  const missing = (row.fields ?? ['Connection: close']).filter((field) => !lines.includes(field));
   if (missing.length > 0) return `the answer has no ${missing.join(', ')}`;
   if (answer.length !== head.length + 4 + body.length || answer.split('HTTP/1.1 ').length !== 2) {
     return `more than one answer: ${JSON.stringify(answer)}`;

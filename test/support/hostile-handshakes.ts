@@ -5,7 +5,7 @@ export interface HandshakeRow {
   readonly name: string;
   readonly bytes: Buffer;
   readonly status: number;
-  /** Header lines the answer must have besides. */
+  /** Header lines the answer must have. Default: `Connection: close`. */
   readonly fields?: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export function handshakeOfLines(path: string, lines: number): Buffer {
 
 const KEY = 'Sec-WebSocket-Key: ';
 const CLOSE = ['Connection: close'];
-const VERSION_13 = [...CLOSE, 'Sec-WebSocket-Version: 13'];
+const VERSION_13 = ['Connection: Upgrade, close', 'Sec-WebSocket-Version: 13', 'Upgrade: websocket'];
 
 /** Handshakes that are refused. */
 export function refusedRows(path: string): HandshakeRow[] {

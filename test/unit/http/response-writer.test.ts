@@ -67,9 +67,10 @@ describe('an error response', () => {
       'no',
     );
     expect(text).toBe(
-      'HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n' +
+      'HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n' +
         'Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\nno',
     );
+    expect(errorResponse(426, [['upgrade', 'h2c']])).toContain('\r\nConnection: Upgrade, close\r\n');
     expect(errorResponse(503, [], '').endsWith('Content-Length: 0\r\n\r\n')).toBe(true);
     expect(errorResponse(599).startsWith('HTTP/1.1 599 Error\r\n')).toBe(true);
   });
