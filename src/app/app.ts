@@ -17,9 +17,10 @@ import { type RingStats, ringStats } from '../shard/stats.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { HttpServer } from './http-server.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
+import { checkSpelling } from './option-names.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from './recognized-string.ts';
-import { checkFlag, checkServerLimits, type ServerLimits } from './server-limits.ts';
-import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
+import { checkFlag, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import { credentialsSource, newTicketKey, TLS_NAMES, type TlsOptions } from './tls-options.ts';
 import { TlsServer } from './tls-server.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
@@ -51,6 +52,8 @@ export interface AppOptions extends Partial<ServerLimits>, TlsOptions {
    */
   proxyProtocol?: boolean;
 }
+
+const APP_NAMES = [...Object.keys(SERVER_LIMITS), ...TLS_NAMES, 'proxyProtocol'];
 
 export interface AppParts {
   readonly shard: Shard;
@@ -383,9 +386,16 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   }
 }
 
-/** An App whose connections are TLS. */
+/** An App that listens itself. */
+export function createApp(options: AppOptions = {}): TemplatedApp {
+  checkSpelling('App', options, APP_NAMES);
+  return new TemplatedApp(options);
+}
+
+/** The same, with connections that are TLS. */
 export function createSslApp(options: AppOptions = {}): TemplatedApp {
   loadTlsWrap();
+  checkSpelling('SSLApp', options, APP_NAMES);
   if (options.proxyProtocol === true) {
     throw new MillraceError(
       'MILLRACE_NOT_SUPPORTED',

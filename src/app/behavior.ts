@@ -4,6 +4,7 @@ import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
 import { COMPRESSION_THRESHOLD } from '../shard/deflate-forms.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
+import { checkNames } from './option-names.ts';
 import { checkLimit, type Limit } from './server-limits.ts';
 import type { WebSocket } from './web-socket.ts';
 
@@ -140,12 +141,7 @@ const OTHERS = ['compression', 'origins', 'protocols'] as const;
 
 const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
 
-const NAMES: ReadonlySet<string> = new Set([
-  ...Object.keys(BEHAVIOR_LIMITS),
-  ...FLAGS,
-  ...OTHERS,
-  ...HANDLERS,
-]);
+const NAMES = [...Object.keys(BEHAVIOR_LIMITS), ...FLAGS, ...OTHERS, ...HANDLERS];
 
 /** A behavior with every limit filled in. */
 export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | 'compression' | (typeof FLAGS)[number]> &
@@ -163,11 +159,7 @@ export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never
   }
   const given = behavior as Record<string, unknown>;
   const checked: Record<string, unknown> = { ...given };
-  for (const name of Object.keys(given)) {
-    // Absent, as undefined is everywhere.
-    if (given[name] !== undefined && !NAMES.has(name))
-      throw invalid(pattern, name, `is no option or handler; there are ${[...NAMES].join(', ')}`);
-  }
+  checkNames(`ws('${pattern}')`, 'option or handler', given, NAMES);
   for (const [name, limit] of Object.entries(BEHAVIOR_LIMITS)) {
     checked[name] = checkLimit(`ws('${pattern}')`, name, given[name], limit);
   }

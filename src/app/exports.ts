@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
-import { type AppOptions, createSslApp, ListenSocket, TemplatedApp } from './app.ts';
+import { type AppOptions, createApp, createSslApp, ListenSocket, type TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import * as keyValueStore from './key-value-store.ts';
 import { ListenOptions } from './listen-arguments.ts';
@@ -13,11 +13,11 @@ export interface AppConstructor {
   new (options?: AppOptions): TemplatedApp;
 }
 
-function createApp(options?: AppOptions): TemplatedApp {
-  return new TemplatedApp(options);
-}
-
-/** An App that listens in this thread. */
+/**
+ * An App that listens in this thread.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION
+ */
 export const App = createApp as unknown as AppConstructor;
 
 /** Makes an App whose connections are TLS, with or without `new`. */

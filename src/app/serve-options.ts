@@ -1,12 +1,13 @@
 import { MessageChannel } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
+import { checkNames } from './option-names.ts';
 import { SERVER_LIMITS } from './server-limits.ts';
 
 const CALLBACKS = ['onCrash', 'onOverflow'] as const;
 
 const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'handoff'] as const;
 
-const NAMES: ReadonlySet<string> = new Set([...OTHERS, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)]);
+const NAMES = [...OTHERS, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)];
 
 /**
  * Checks what each option of `serve()` must be whatever its value is for.
@@ -15,12 +16,7 @@ const NAMES: ReadonlySet<string> = new Set([...OTHERS, ...CALLBACKS, ...Object.k
  */
 export function checkServeOptions(options: object): void {
   const given = options as Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(given)) {
-    // One that is misspelt would have no effect.
-    if (given[name] !== undefined && !NAMES.has(name)) {
-      throw invalid(name, `is no option; there are ${[...NAMES].join(', ')}`);
-    }
-  }
+  checkNames('serve', 'option', given, NAMES);
   for (const name of CALLBACKS) {
     const callback = given[name];
     if (callback === undefined || typeof callback === 'function') continue;

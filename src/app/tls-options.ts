@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { MillraceError } from '../errors.ts';
 import type { CredentialsSource } from '../net/server-names.ts';
 import { badCertificate, TICKET_KEY_SIZE, type TlsCredentials } from '../net/tls-context.ts';
+import { checkSpelling } from './option-names.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 
 /**
@@ -31,6 +32,10 @@ export interface TlsOptions {
 
 const FILES = { key_file_name: 'key', cert_file_name: 'cert', ca_file_name: 'ca' } as const;
 const TEXTS = { passphrase: 'passphrase', ssl_ciphers: 'ciphers' } as const;
+const WITH_VALUE = [...Object.keys(FILES), ...Object.keys(TEXTS), 'dh_params_file_name'];
+
+/** The names of all. */
+export const TLS_NAMES: readonly string[] = [...WITH_VALUE, 'ssl_prefer_low_memory_usage'];
 
 /**
  * Checks the shape of the options. The files are read whenever the result is called, which throws
@@ -46,8 +51,9 @@ export function credentialsSource(where: string, options: TlsOptions, name = '')
       `${where}: the TLS options must be an object, such as { key_file_name: 'key.pem', cert_file_name: 'cert.pem' }`,
     );
   }
+  checkSpelling(where, options, TLS_NAMES);
   const texts = new Map<string, string>();
-  for (const option of [...Object.keys(FILES), ...Object.keys(TEXTS), 'dh_params_file_name']) {
+  for (const option of WITH_VALUE) {
     const value = (options as Record<string, unknown>)[option];
     if (value !== undefined) texts.set(option, optionText(where, option, value));
   }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nearest } from '../app/nearest-name.ts';
 import type { Limit } from '../app/server-limits.ts';
 
 /** A mistake in the command line: told in one line with a remedy below it, and exit code 1. */
@@ -110,39 +111,4 @@ export function parseInteger(
     `--${flag} must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got '${text}'`,
     seeHelp(command),
   );
-}
-
-/** The candidate that was probably meant, if any: one it is the start of, or one a few typing errors away. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const started = word.length >= 3 ? candidates.find((candidate) => candidate.startsWith(word)) : undefined;
-  if (started !== undefined) return started;
-  let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(word, candidate);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-/** Letters to insert, remove, replace or swap with their neighbour. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1];
-      let cost = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (isSame ? 0 : 1));
-      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (isSwap) cost = Math.min(cost, beforeLast[j - 2]! + 1);
-      row.push(cost);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length]!;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { type Flags, nearest, parseFlags, seeHelp, UsageError } from './args.ts';
+import { nearest } from '../app/nearest-name.ts';
+import { type Flags, parseFlags, seeHelp, UsageError } from './args.ts';
 import { explain } from './explain.ts';
 import { MAIN_HELP } from './help.ts';
 

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
-import { App, MillraceError, serve } from 'millrace';
+import { App, MillraceError, SSLApp, serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { HOST } from '../support/server.ts';
+import { tlsOptions } from '../support/tls.ts';
 
 const MODULE = new URL('fixtures/main-app.js', import.meta.url);
 
@@ -61,6 +62,20 @@ describe('options of ws()', () => {
     expect(error).toEqual(invalid(name, remedy));
   });
 
+  test('a name that is none', () => {
+    const where = "ws('/chat'): ";
+    expect(errorOf(() => App().ws('/chat', { onConnection: () => {} } as never))).toEqual(
+      invalid(where, "'onConnection' is no option or handler; there are maxPayloadLength, "),
+    );
+    expect(errorOf(() => App().ws('/chat', { maxPayloadLenght: 5 } as never))).toEqual(
+      invalid(
+        where,
+        "'maxPayloadLenght' is no option or handler; did you mean 'maxPayloadLength'? There are ",
+      ),
+    );
+    App().ws('/chat', { onConnection: undefined } as never);
+  });
+
   test('the behavior itself', () => {
     for (const behavior of [undefined, null, 'x', () => {}]) {
       expect(errorOf(() => App().ws('/', behavior as never))).toEqual(invalid('behavior', 'object'));
@@ -90,6 +105,55 @@ describe('options of App()', () => {
       const error = errorOf(() => App({ [name]: value }));
       expect(error, String(value)).toEqual(invalid(name, remedy));
     }
+  });
+
+  test.each([
+    ['maxConection', 'maxConnections'],
+    ['max_head_size', 'maxHeadSize'],
+    ['backLog', 'backlog'],
+    ['proxyprotocol', 'proxyProtocol'],
+    ['cert_filename', 'cert_file_name'],
+    ['ssl_cipher', 'ssl_ciphers'],
+  ])('%s is misspelt', (name, meant) => {
+    const rule = `'${name}' is no option; did you mean '${meant}'?`;
+    expect(errorOf(() => App({ [name]: 1 }))).toEqual(invalid('App: ', rule));
+    expect(errorOf(() => SSLApp({ ...tlsOptions(), [name]: 1 }))).toEqual(invalid('SSLApp: ', rule));
+    App({ [name]: undefined });
+  });
+
+  test('TLS options are those of uWebSockets.js, and have no effect without TLS', () => {
+    const files = { ...tlsOptions(), ca_file_name: 'none', passphrase: 'x', dh_params_file_name: 'none' };
+    App({ ...files, ssl_ciphers: 'none', ssl_prefer_low_memory_usage: true });
+    SSLApp({ ...tlsOptions(), passphrase: 'x', ssl_ciphers: 'HIGH', ssl_prefer_low_memory_usage: true });
+  });
+
+  test('options of a framework, which hands over all it was given, are passed over', () => {
+    const foreign: object = {
+      is_ssl: false,
+      auto_close: true,
+      exclusive_port: false,
+      fast_abort: false,
+      strict_middleware: false,
+      trust_proxy: false,
+      fast_buffers: false,
+      max_body_buffer: 16_384,
+      max_body_length: 256_000,
+      streaming: {},
+    };
+    App(foreign);
+    SSLApp({ ...tlsOptions(), ...foreign });
+  });
+
+  test('a name that is misspelt where certificates are given', async () => {
+    const { key_file_name, cert_file_name } = tlsOptions();
+    const misspelt = { key_file_name, cert_filename: cert_file_name } as never;
+    const rule = "'cert_filename' is no option; did you mean 'cert_file_name'?";
+    const app = SSLApp(tlsOptions());
+    expect(errorOf(() => app.addServerName('a.example', misspelt))).toEqual(invalid('addServerName: ', rule));
+    expect(errorOf(() => app.reloadTls(misspelt))).toEqual(invalid('reloadTls: ', rule));
+    await expect(serve({ app: MODULE, port: 0, host: HOST, shards: 1, tls: misspelt })).rejects.toEqual(
+      invalid('serve: ', rule),
+    );
   });
 
   test('a port that is none', () => {
@@ -138,7 +202,8 @@ describe('options of serve()', () => {
     ['data', [() => {}, Symbol('x'), { deep: [new WeakMap()] }], 'copied between threads'],
     ['onCrash', [null, 5, 'print'], 'must be a function'],
     ['onOverflow', [null, {}], 'must be a function'],
-    ['shard', [2], 'is no option; there are app, port, host, shards'],
+    ['quux', [2], 'is no option; there are app, port, host, shards'],
+    ['shard', [2], "is no option; did you mean 'shards'? There are app, port, host, shards"],
   ])('%s', async (name, values, remedy) => {
     for (const value of values) {
       const reason = await failure({ [name]: value });

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
+import { nearest } from '../../app/nearest-name.ts';
 import { BENCH_LIMITS, type BenchNumber, type BenchOptions, SCENARIOS } from '../../load/index.ts';
 import {
   type Flag,
   type Flags,
-  nearest,
   type ParsedArgs,
   parseFlags,
   parseInteger,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Flags, nearest, parseFlags, parseInteger, UsageError } from '../../../src/cli/args.ts';
+import { type Flags, parseFlags, parseInteger, UsageError } from '../../../src/cli/args.ts';
 
 const FLAGS: Flags = {
   port: { value: 'N', help: '' },
@@ -101,25 +101,4 @@ describe('parseInteger', () => {
       expect(message).toBe(`--cups must be an integer from 2 to 10 (cups), or 0: none; got '${text}'`);
     },
   );
-});
-
-describe('nearest', () => {
-  const words = ['port', 'host', 'shards', 'max-connections', 'max-connections-per-address'];
-
-  test.each([
-    ['prot', 'port'],
-    ['ports', 'port'],
-    ['hots', 'host'],
-    ['shard', 'shards'],
-    ['max-conections', 'max-connections'],
-    ['max-connections-per-adress', 'max-connections-per-address'],
-    ['max-conn', 'max-connections'],
-    ['sha', 'shards'],
-  ])('takes %s for %s', (word, meant) => {
-    expect(nearest(word, words)).toBe(meant);
-  });
-
-  test.each(['cert', 'x', '', 'status-port'])('takes %j for nothing', (word) => {
-    expect(nearest(word, words)).toBeUndefined();
-  });
 });
