@@ -17,12 +17,12 @@ import {
 import { GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { settleCounters } from './stats.ts';
+import type { ProfiledThread } from './thread-profiler.ts';
 
 /** The entry point of the acceptor's thread, in the build. */
 const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
 
 export interface AcceptorHostOptions {
-  readonly mode: HandoffMode;
   readonly host: string;
   readonly port: number;
   readonly balance: Balance;
@@ -53,6 +53,7 @@ export class AcceptorHost {
   readonly #control: ControlBlock;
   readonly #events: AcceptorHostEvents;
   readonly #delay = new RestartDelay();
+  #mode: HandoffMode = HandoffMode.CHANNEL;
   #listening: TcpHandle | null = null;
   #port = -1;
   #worker: Worker | null = null;
@@ -74,6 +75,11 @@ export class AcceptorHost {
     return this.#port;
   }
 
+  /** How sockets reach the shards, once it was started. */
+  get mode(): HandoffMode {
+    return this.#mode;
+  }
+
   /** The acceptor of now; null between one that died and the next. */
   get current(): object | null {
     return this.#worker;
@@ -84,8 +90,9 @@ export class AcceptorHost {
    *
    * @throws MillraceError MILLRACE_LISTEN_FAILED when the address cannot be had
    */
-  async start(): Promise<void> {
-    if (this.#options.mode === HandoffMode.CHANNEL) this.#bind();
+  async start(mode: HandoffMode): Promise<void> {
+    this.#mode = mode;
+    if (mode === HandoffMode.CHANNEL) this.#bind();
     await this.#startThread();
   }
 
@@ -99,6 +106,17 @@ export class AcceptorHost {
 
   tell(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
     this.#worker?.postMessage(message, transfer);
+  }
+
+  /** Its thread as the profiler sees it; null while there is none. */
+  profiled(): ProfiledThread | null {
+    if (this.#worker === null) return null;
+    return {
+      thread: 'acceptor',
+      post: (message, transfer) => {
+        this.tell(message, transfer);
+      },
+    };
   }
 
   /** Resolves when no connection is accepted any more, or the acceptor does not answer. */
@@ -135,8 +153,8 @@ export class AcceptorHost {
 
   /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
   #sendListener(): void {
-    const { mode, host, port } = this.#options;
-    if (mode === HandoffMode.TRANSFER) {
+    const { host, port } = this.#options;
+    if (this.#mode === HandoffMode.TRANSFER) {
       this.tell({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
     } else if (this.#listening !== null) {
       this.#sender?.sendDuplicate('listener', this.#listening);
@@ -150,7 +168,8 @@ export class AcceptorHost {
   }
 
   async #startThread(): Promise<void> {
-    const { mode, limits, balance, tls } = this.#options;
+    const { limits, balance, tls } = this.#options;
+    const mode = this.#mode;
     const channel = mode === HandoffMode.CHANNEL ? await createChannel() : null;
     if (this.#isClosing) {
       if (channel !== null) discardChannel(channel);
@@ -217,7 +236,7 @@ export class AcceptorHost {
   #onMessage(message: FromAcceptor): void {
     switch (message.type) {
       case 'listening':
-        if (this.#options.mode === HandoffMode.TRANSFER) this.#port = message.port;
+        if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
         this.#onListening?.resolve();
         this.#onListening = null;
         break;

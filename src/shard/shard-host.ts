@@ -1,0 +1,308 @@
+import { MillraceError } from '../errors.ts';
+import type { TlsCredentials } from '../net/tls-context.ts';
+import type { AcceptorHost } from './acceptor-host.ts';
+import type { FromShard, ShardData, TlsSetup } from './control-message.ts';
+import { GRACE, within } from './patience.ts';
+import { RestartDelay } from './restart-delay.ts';
+import { ShardJoin } from './shard-join.ts';
+import { type ShardLife, ShardPool } from './shard-pool.ts';
+import type { ProfiledThread } from './thread-profiler.ts';
+
+/** What every life of the shard is started with. */
+export type ShardHostOptions = Omit<ShardData, 'port' | 'isSuccessor'>;
+
+export interface ShardHostEvents {
+  /** Its thread is gone; what it had in shared memory is to be cleared. */
+  onGone(): void;
+  /** It ended unexpectedly, and is started anew after `delay` ms. */
+  onCrash(cause: unknown, delay: number): void;
+  /** `dropped` of its messages were dropped for shard `to`. */
+  onOverflow(to: number, dropped: number): void;
+}
+
+/**
+ * ShardHost: main thread's side of a shard. It starts the shard's thread, starts it anew when it dies, and replaces it
+ * with a successor when the app module is loaded anew.
+ */
+export class ShardHost {
+  readonly #options: ShardHostOptions;
+  readonly #acceptor: AcceptorHost;
+  readonly #events: ShardHostEvents;
+  readonly #join: ShardJoin;
+  readonly #delay = new RestartDelay();
+  /** What a life that starts from now on gets. */
+  #tls: TlsSetup | null;
+  #pool = new ShardPool();
+  #life: ShardLife | null = null;
+  /** The life that is being replaced: its end is no crash. */
+  #retiring: ShardLife | null = null;
+  /** Where its successor gets ready. */
+  #nextPool: ShardPool | null = null;
+  #restart: NodeJS.Timeout | null = null;
+  /** Called when the shard has taken up new credentials, with what was wrong, or ended. */
+  #reloading: ((errors: readonly string[]) => void)[] = [];
+  /** Called when the acceptor knows the shard, or it ended. */
+  #waiting: (() => void)[] = [];
+  /** What waits for the first start. */
+  #onStarted: { resolve(): void; reject(error: MillraceError): void } | null = null;
+  #isClosing = false;
+
+  constructor(options: ShardHostOptions, acceptor: AcceptorHost, events: ShardHostEvents) {
+    this.#options = options;
+    this.#tls = options.tls;
+    this.#acceptor = acceptor;
+    this.#events = events;
+    this.#join = new ShardJoin(options.index, acceptor);
+  }
+
+  /** It has loaded its module, and is to have connections. */
+  get isReady(): boolean {
+    return this.#join.isReady;
+  }
+
+  /** The first start; resolves when the shard gets connections. An app module that cannot be used is the caller's mistake. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onStarted = { resolve, reject };
+      this.#startThread();
+    });
+  }
+
+  /** Tells the shard of another one whose thread is gone. */
+  shardDown(index: number): void {
+    this.#life?.post({ type: 'shard-down', index });
+  }
+
+  /** Has the shard use these credentials; resolves with what was wrong with those of its server names. */
+  reloadTls(credentials: TlsCredentials): Promise<readonly string[]> {
+    this.#tls = { ...this.#tls!, credentials };
+    const life = this.#life;
+    if (life === null) return Promise.resolve([]);
+    life.post({ type: 'tls', credentials });
+    return new Promise((resolve) => this.#reloading.push(resolve));
+  }
+
+  /** Its thread as the profiler sees it; null while there is none. */
+  profiled(): ProfiledThread | null {
+    const life = this.#life;
+    if (life === null) return null;
+    return {
+      thread: `shard ${this.#options.index}`,
+      post: (message, transfer) => {
+        life.post(message, transfer);
+      },
+    };
+  }
+
+  // The acceptor.
+
+  /** Joins it with a new acceptor; resolves when the acceptor knows it, or it ended. */
+  join(): Promise<void> {
+    const known = this.#known();
+    void this.#join.connect();
+    return known;
+  }
+
+  /** The channel to it broke. */
+  joinSoon(): void {
+    this.#join.connectSoon();
+  }
+
+  /** The acceptor sends connections to the shard from here on. */
+  acceptorKnows(): void {
+    this.#join.known();
+    this.#onStarted?.resolve();
+    this.#onStarted = null;
+    this.#wakeWaiting();
+  }
+
+  acceptorEnded(): void {
+    this.#join.acceptorEnded();
+  }
+
+  // Ending.
+
+  /** It is not started anew any more. */
+  stop(): void {
+    this.#isClosing = true;
+    this.#join.close();
+    if (this.#restart !== null) clearTimeout(this.#restart);
+  }
+
+  /** After `stop`: ends its connections with `code`, and by force after `deadline` ms. Settles when its thread has ended. */
+  async drain(code: number, deadline: number): Promise<void> {
+    const life = this.#life;
+    if (life === null) return;
+    life.post({ type: 'drain', code, deadline });
+    await life.ended;
+  }
+
+  /** Ends its thread, after `stop`. */
+  async terminate(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#nextPool?.destroy()]);
+  }
+
+  // The thread.
+
+  #startThread(): void {
+    this.#restart = null;
+    let failure: MillraceError | null = null;
+    const life = this.#launch(this.#pool, false, (message) => {
+      if (message.type === 'failed') failure = badModule(this.#options.module, message);
+      else this.#onMessage(message);
+    });
+    this.#life = life;
+    this.#watch(life, () => failure);
+  }
+
+  #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardLife {
+    return pool.start({ ...this.#options, tls: this.#tls, isSuccessor }, onMessage);
+  }
+
+  /** From here on it is started anew if it ends. `failure`: what it said of that. */
+  #watch(life: ShardLife, failure: () => MillraceError | null): void {
+    const ended = (error: unknown): void => {
+      if (this.#life === life && this.#retiring !== life) this.#ended(failure() ?? error);
+    };
+    life.ended.then(() => {
+      ended(new Error('the shard returned'));
+    }, ended);
+  }
+
+  #onMessage(message: FromShard): void {
+    if (message.type === 'ready') {
+      if (this.#life !== null) this.#join.ready(this.#life, message.routes);
+    } else if (message.type === 'connected') {
+      this.#join.connected(message.fd);
+    } else if (message.type === 'tls-loaded') {
+      this.#reloading.shift()?.(message.errors);
+    } else if (message.type === 'overflow') {
+      this.#events.onOverflow(message.to, message.dropped);
+    }
+  }
+
+  #ended(error: unknown): void {
+    this.#clear();
+    if (this.#isClosing) return;
+    if (this.#onStarted !== null) {
+      this.#onStarted.reject(error instanceof MillraceError ? error : crashed(this.#options.index, error));
+      return;
+    }
+    const delay = this.#delay.next(performance.now());
+    this.#events.onCrash(error, delay);
+    this.#restart = setTimeout(() => {
+      if (!this.#isClosing) this.#startThread();
+    }, delay);
+  }
+
+  /** The thread is gone. */
+  #clear(): void {
+    this.#life = null;
+    this.#join.clear();
+    this.#wakeWaiting();
+    for (const resolve of this.#reloading.splice(0)) resolve([]);
+    this.#events.onGone();
+  }
+
+  /** Resolves when the acceptor knows the shard, or it ended. */
+  #known(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wakeWaiting(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  // Replacing.
+
+  /**
+   * Replaces it with a thread that has loaded the module anew.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays
+   */
+  async replace(code: number, deadline: number): Promise<void> {
+    // One that is being started may have loaded the old module.
+    if (this.#life !== null && !this.isReady) await this.#known();
+    const old = this.#life;
+    // One that crashed loads the module anew anyhow.
+    if (old === null || !this.isReady || this.#isClosing) return;
+    const tls = this.#tls;
+    const pool = new ShardPool();
+    this.#nextPool = pool;
+    let successor: ShardLife;
+    try {
+      successor = await this.#prepare(pool);
+    } catch (error) {
+      await this.#dismiss(pool);
+      if (this.#isClosing) return;
+      throw error;
+    }
+    if (this.#isClosing) return;
+    if (this.#life !== old) {
+      await this.#dismiss(pool);
+      return;
+    }
+    await this.#retire(old, code, deadline);
+    if (this.#isClosing) return;
+    this.#pool = pool;
+    this.#nextPool = null;
+    this.#life = successor;
+    if (tls !== this.#tls && this.#tls !== null) {
+      successor.post({ type: 'tls', credentials: this.#tls.credentials });
+    }
+    const known = this.#known();
+    successor.post({ type: 'take-over' });
+    // It is a shard like any other now.
+    this.#watch(successor, () => null);
+    await within(known, GRACE);
+  }
+
+  /** Resolves when the successor has loaded the module, and waits. */
+  #prepare(pool: ShardPool): Promise<ShardLife> {
+    return new Promise((resolve, reject) => {
+      let failure: MillraceError | null = null;
+      const life = this.#launch(pool, true, (message) => {
+        if (message.type === 'failed') failure = badModule(this.#options.module, message);
+        else if (message.type === 'prepared') resolve(life);
+        else if (this.#life === life) this.#onMessage(message);
+      });
+      life.ended.catch((error: unknown) => {
+        reject(failure ?? crashed(this.#options.index, error));
+      });
+    });
+  }
+
+  /** The successor is not wanted. */
+  async #dismiss(pool: ShardPool): Promise<void> {
+    this.#nextPool = null;
+    await pool.destroy();
+  }
+
+  /** Ends the shard politely: what was sent to it arrives, and its connections get `deadline` ms to leave. */
+  async #retire(life: ShardLife, code: number, deadline: number): Promise<void> {
+    this.#retiring = life;
+    this.#join.retire();
+    this.#acceptor.tell({ type: 'shard-retires', index: this.#options.index });
+    life.post({ type: 'drain', code, deadline });
+    await within(Promise.allSettled([life.ended]), deadline + GRACE);
+    // Its thread may hang, and must not live beside its successor.
+    await this.#pool.destroy();
+    this.#retiring = null;
+    this.#clear();
+  }
+}
+
+function badModule(module: string, failure: { message: string; stack: string }): MillraceError {
+  const cause = new Error(failure.message);
+  cause.stack = failure.stack;
+  return new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module ${module}: ${failure.message}`, {
+    cause,
+  });
+}
+
+function crashed(index: number, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError('MILLRACE_SHARD_CRASHED', `Shard ${index} ended while it started: ${reason}`, {
+    cause,
+  });
+}
