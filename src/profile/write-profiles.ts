@@ -1,9 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Profiler } from 'node:inspector';
 import { join } from 'node:path';
 import { drawFlamegraph } from './flamegraph.ts';
 import { FrameNames } from './frame-names.ts';
 import { indexPage, type ProfiledThread } from './index-page.ts';
+import { makeFolder } from './make-folder.ts';
 import { summarize } from './profile-summary.ts';
 
 export interface RecordedThread {
@@ -33,7 +34,7 @@ export async function writeProfiles(
   threads: readonly RecordedThread[],
   { directory, command, title, about, onFlamegraph }: WriteOptions,
 ): Promise<string> {
-  mkdirSync(directory, { recursive: true });
+  makeFolder(directory);
   const names = new FrameNames(process.cwd());
   const written = threads.map(({ thread, profile }): ProfiledThread => {
     const name = thread.replaceAll(' ', '-');

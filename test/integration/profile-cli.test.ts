@@ -62,8 +62,8 @@ describe('millrace profile', () => {
   test('says at once that it cannot write', async () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
-    // A folder that cannot be made, and one that takes no files.
-    for (const output of [join(file, 'x'), '/proc']) {
+    // Folders that cannot be made, one that takes no files, and what is none.
+    for (const output of [join(file, 'x'), '/proc/x', '/proc/x/y', '/proc', file]) {
       const { exit, run } = await profile(example('echo.js'), '--raw', '-o', output);
       expect(exit.code).toBe(1);
       expect(run.stderr).toContain(`--output: cannot write to ${output}`);

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Server } from '../../app/serve.ts';
 import { MillraceError } from '../../errors.ts';
 import { type BenchResult, bench } from '../../load/index.ts';
 import { FlamegraphError, find0x } from '../../profile/flamegraph.ts';
+import { makeFolder } from '../../profile/make-folder.ts';
 import { type RecordedThread, writeProfiles } from '../../profile/write-profiles.ts';
 import { UsageError } from '../args.ts';
 import { plural } from '../banner.ts';
@@ -36,7 +36,7 @@ export async function profileCommand(argv: readonly string[]): Promise<number> {
       `Install it (${INSTALL_0X}), or take the profiles alone with --raw.`,
     );
   }
-  makeFolder(args.output);
+  prepareFolder(args.output);
   const interrupted = new AbortController();
   const signals = new Signals();
   void signals.first.then(() => {
@@ -65,9 +65,9 @@ export async function profileCommand(argv: readonly string[]): Promise<number> {
 }
 
 /** Better now than when everything is recorded. */
-function makeFolder(folder: string): void {
+function prepareFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     assertWritable(join(folder, 'index.html'));
   } catch (error) {
     throw new UsageError(
