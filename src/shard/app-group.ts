@@ -3,12 +3,11 @@ import { MillraceError } from '../errors.ts';
 import { closeEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import { AckTable } from '../ring/ack-table.ts';
-import { createDoorbells, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import type { AppDescriptor } from './app-descriptor.ts';
 import { type Offer, offerChannel } from './channel-offer.ts';
-import { ChildChannel } from './child-channel.ts';
+import type { ChildChannel } from './child-channel.ts';
+import { ChildDispatcher, type Dispatch, type ServeHere } from './child-dispatcher.ts';
 import { ControlChannel } from './control-channel.ts';
 import { type GroupMessage, type Invite, mailboxOf } from './group-message.ts';
 import { createGroupMemory, createInbox, type LinkMemory } from './link-memory.ts';
@@ -21,17 +20,6 @@ export interface GroupOptions {
   /** Bytes that may wait for a ring without room. */
   readonly maxOverflow: number;
 }
-
-/** What happened to a connection that was to go to a child. */
-export const Dispatch = {
-  /** A child has it, or will. */
-  TAKEN: 0,
-  /** There is no child: the acceptor is to serve it. */
-  NONE: 1,
-  /** All children have as many waiting as they may. */
-  FULL: 2,
-} as const;
-export type Dispatch = (typeof Dispatch)[keyof typeof Dispatch];
 
 /** A child as `childAppStats()` shows it. */
 export interface ChildStats {
@@ -57,8 +45,7 @@ interface Child {
   patience: NodeJS.Timeout | null;
 }
 
-/** Connections that wait for the first child to join, and for how long, in ms. */
-const MAX_HELD = 1024;
+/** How long connections wait for a child to join, in ms. */
 const HOLD_TIME = 2000;
 
 /** Ms a child has to answer. It may be blocked; or its thread may have ended. */
@@ -68,35 +55,24 @@ const ANSWER_TIME = 60_000;
 const ACCEPTOR = 0;
 
 /**
- * AppGroup: an acceptor App with the children that were joined to it. It invites them, spreads connections over them,
- * notices when they end, and keeps the list of threads that share topics.
+ * AppGroup: an acceptor App with the children that were joined to it. It invites them, gives each a number, notices when
+ * they end, and keeps the list of threads that share topics. Connections are its dispatcher's.
  */
-export class AppGroup implements Sleeper {
+export class AppGroup {
   readonly memory: LinkMemory;
   readonly #shard: Shard;
-  /** Serves a connection in this thread; `isExcess`: only tells it that there are too many. */
-  readonly #serve: (socket: TcpHandle, isExcess: boolean) => void;
+  readonly #dispatcher: ChildDispatcher;
   readonly #name = `millrace group ${randomBytes(16).toString('hex')}`;
   readonly #channel: ControlChannel<GroupMessage>;
   readonly #links: Links;
   readonly #children = new Map<AppDescriptor, Child>();
   /** Children by number. */
   readonly #members = new Array<Child | null>(MAX_THREADS).fill(null);
-  /** Children that connections go to, in turn. */
-  readonly #takers: ChildChannel[] = [];
-  #turn = 0;
-  readonly #ackMemory = AckTable.create(MAX_THREADS);
-  readonly #acks = new AckTable(this.#ackMemory);
-  readonly #ackDoorbell = createDoorbells(1);
-  readonly #waiter = new DoorbellWaiter(this.#ackDoorbell, 0, this);
-  #held: TcpHandle[] = [];
-  /** Runs while any are held. */
-  #holdTimer: NodeJS.Timeout | undefined;
   #isClosing = false;
 
-  constructor(shard: Shard, options: GroupOptions, serve: (socket: TcpHandle, isExcess: boolean) => void) {
+  constructor(shard: Shard, options: GroupOptions, serve: ServeHere) {
     this.#shard = shard;
-    this.#serve = serve;
+    this.#dispatcher = new ChildDispatcher(serve, () => this.#awaitedUntil());
     // Random: who names topics must not be able to choose where they land in the tables.
     this.memory = createGroupMemory(randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
     this.memory.inboxes[ACCEPTOR] = createInbox(this.memory);
@@ -111,7 +87,7 @@ export class AppGroup implements Sleeper {
   add(descriptor: AppDescriptor): void {
     const known = this.#children.get(descriptor);
     if (known !== undefined) {
-      if (known.isRemoved && known.channel !== null) this.#takers.push(known.channel);
+      if (known.isRemoved && known.channel !== null) this.#dispatcher.resume(known.channel);
       known.isRemoved = false;
       return;
     }
@@ -140,28 +116,20 @@ export class AppGroup implements Sleeper {
     if (child === undefined) return;
     child.isRemoved = true;
     if (child.channel === null) this.#forget(child);
-    else this.#stopSending(child.channel);
-    this.#releaseHeld();
+    else this.#dispatcher.suspend(child.channel);
+    this.#dispatcher.releaseHeld();
   }
 
   /** Gives a connection, unread, to the child whose turn it is. */
   dispatch(socket: TcpHandle): Dispatch {
-    // A child that is found dead leaves the list.
-    for (let tries = this.#takers.length; tries > 0 && this.#takers.length > 0; tries--) {
-      const taker = this.#takers[this.#turn++ % this.#takers.length]!;
-      if (!taker.send(socket)) continue;
-      this.#awaitAcks();
-      return Dispatch.TAKEN;
-    }
-    if (this.#takers.length > 0) return Dispatch.FULL;
-    return this.#hold(socket) ? Dispatch.TAKEN : Dispatch.NONE;
+    return this.#dispatcher.dispatch(socket);
   }
 
   /** No more connections come. The topics of the children are looked after as long as there are any. */
   close(): void {
     this.#isClosing = true;
     for (const child of this.#children.values()) if (child.channel === null) this.#forget(child);
-    for (const socket of this.#held.splice(0)) socket.close();
+    this.#dispatcher.close();
     this.#endWhenAlone();
   }
 
@@ -178,29 +146,6 @@ export class AppGroup implements Sleeper {
     });
   }
 
-  // Sleeper: acknowledgements.
-
-  hasWork(): boolean {
-    return this.#members.some((child) => child?.channel?.hasTaken === true);
-  }
-
-  onWake(): void {
-    this.#awaitAcks();
-  }
-
-  #awaitAcks(): void {
-    do {
-      let isWaiting = false;
-      for (const child of this.#members) {
-        const channel = child?.channel ?? null;
-        if (channel === null) continue;
-        channel.settle();
-        if (channel.waiting > 0) isWaiting = true;
-      }
-      if (!isWaiting) return;
-    } while (!this.#waiter.wait());
-  }
-
   // Joining.
 
   #onMessage(message: GroupMessage): void {
@@ -214,7 +159,7 @@ export class AppGroup implements Sleeper {
       console.error(
         `millrace: addChildAppDescriptor: the App of thread ${message.thread} cannot be joined: ${message.reason}`,
       );
-      this.#releaseHeld();
+      this.#dispatcher.releaseHeld();
     }
   }
 
@@ -262,8 +207,8 @@ export class AppGroup implements Sleeper {
       index: child.index,
       path: offer.path,
       links: memory,
-      acks: this.#ackMemory,
-      ackDoorbell: this.#ackDoorbell,
+      acks: this.#dispatcher.ackMemory,
+      ackDoorbell: this.#dispatcher.ackDoorbell,
     });
     offer.accepted.then(
       (fd) => {
@@ -307,38 +252,24 @@ export class AppGroup implements Sleeper {
   #joined(child: Child, fd: number): void {
     child.offer = null;
     if (child.patience !== null) clearTimeout(child.patience);
-    const channel = new ChildChannel(
-      fd,
-      child.index,
-      this.#acks,
-      () => {
-        this.#awaitAcks();
-      },
-      (left) => {
-        this.#lost(child, channel, left);
-      },
-    );
+    const channel = this.#dispatcher.open(fd, child.index, (left) => {
+      this.#lost(child, left);
+    });
     child.channel = channel;
-    if (!child.isRemoved) this.#takers.push(channel);
-    this.#releaseHeld();
+    if (!child.isRemoved) this.#dispatcher.resume(channel);
+    this.#dispatcher.releaseHeld();
   }
 
   /** The child closed, or its thread ended, or the channel to it broke. */
-  #lost(child: Child, channel: ChildChannel, left: readonly TcpHandle[]): void {
+  #lost(child: Child, left: readonly TcpHandle[]): void {
     child.channel = null;
     child.awaitedUntil = 0;
-    this.#stopSending(channel);
     this.#unnumber(child);
-    for (const socket of left) this.#dispatchOrServe(socket);
+    for (const socket of left) this.#dispatcher.serve(socket);
     if (child.isRemoved || this.#isClosing) this.#forget(child);
     // If only the channel broke, the child says hello again.
     else this.#invite(child);
     this.#endWhenAlone();
-  }
-
-  #stopSending(channel: ChildChannel): void {
-    const at = this.#takers.indexOf(channel);
-    if (at >= 0) this.#takers.splice(at, 1);
   }
 
   /** A child that is not joined. */
@@ -354,40 +285,17 @@ export class AppGroup implements Sleeper {
   #endWhenAlone(): void {
     if (!this.#isClosing || this.#children.size > 0) return;
     this.#shard.unlink();
-    this.#waiter.cancel();
+    this.#dispatcher.end();
     this.#channel.close();
   }
 
-  // Connections that come while the first child is joining.
-
-  #hold(socket: TcpHandle): boolean {
+  /** Until when connections wait for a child that has not joined yet. */
+  #awaitedUntil(): number {
     let until = 0;
     for (const { channel, awaitedUntil } of this.#children.values()) {
       if (channel === null) until = Math.max(until, awaitedUntil);
     }
-    const rest = until - performance.now();
-    if (rest <= 0 || this.#held.length >= MAX_HELD) return false;
-    this.#held.push(socket);
-    if (this.#held.length === 1) {
-      this.#holdTimer = setTimeout(() => {
-        this.#releaseHeld();
-      }, rest);
-    }
-    return true;
-  }
-
-  #releaseHeld(): void {
-    clearTimeout(this.#holdTimer);
-    for (const socket of this.#held.splice(0)) this.#dispatchOrServe(socket);
-  }
-
-  #dispatchOrServe(socket: TcpHandle): void {
-    if (this.#isClosing) {
-      socket.close();
-      return;
-    }
-    const result = this.dispatch(socket);
-    if (result !== Dispatch.TAKEN) this.#serve(socket, result === Dispatch.FULL);
+    return until;
   }
 
   #memoryCopy(): LinkMemory {
