@@ -42,7 +42,9 @@ export type { ParsingErrorHandler } from './app/http-server.ts';
 export * from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
 export type { RecognizedString } from './app/recognized-string.ts';
-export { type CloseOptions, type ProfileOptions, type ServeOptions, Server, serve } from './app/serve.ts';
+export { serve } from './app/serve.ts';
+export type { ServeOptions } from './app/serve-options.ts';
+export { type CloseOptions, type ProfileOptions, Server } from './app/server.ts';
 export type { AppModule, ShardInfo } from './app/shard-thread.ts';
 export type { TlsOptions } from './app/tls-options.ts';
 export type {

@@ -1,7 +1,57 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
 import { MessageChannel } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
+import type { Balance, HandoffMode } from '../shard/control-message.ts';
 import { checkNames } from './option-names.ts';
-import { SERVER_LIMITS } from './server-limits.ts';
+import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import type { TlsOptions } from './tls-options.ts';
+
+export interface ServeOptions extends Partial<ServerLimits> {
+  /**
+   * The app module: a URL or a path. Its default export `(app, shard) => void | Promise<void>` runs once in each
+   * shard.
+   */
+  app: URL | string;
+  /** 0: any free port, see `server.port`. */
+  port: number;
+  /** Address to listen on. Default '::', all of IPv6 and IPv4. */
+  host?: string;
+  /** Shard threads, 1 to 63. Default: one for each core. */
+  shards?: number;
+  /**
+   * How connections are spread. Sticky ones go to the same shard by a hash of the client's address, the path, a
+   * header or a cookie, as long as that shard is up. Default 'least-connections'.
+   */
+  balance?: Balance;
+  /**
+   * Serves TLS (1.2 and 1.3): `https://` and `wss://`. Shards do the handshakes; balancing knows no more than the
+   * client's address then, and connections beyond a limit are closed without an answer.
+   */
+  tls?: TlsOptions;
+  /** Anything that can be copied between threads; the module gets it as `shard.data`. */
+  data?: unknown;
+  /**
+   * How sockets reach the shards. 'channel': the acceptor does the handshakes and passes sockets through Unix
+   * sockets. 'transfer': by postMessage (Node.js 24.20, 26.6 and later), the shards do the handshakes. Default
+   * 'auto': 'channel' where it works.
+   */
+  handoff?: HandoffMode | 'auto';
+  /**
+   * A shard ended unexpectedly and is started anew after `delay` ms. Default: it is printed to standard error.
+   */
+  onCrash?: (shard: number, error: unknown, delay: number) => void;
+  /**
+   * Publishes of thread `from` (a shard, or the number of shards for the main thread) were dropped for shard
+   * `to`, which does not keep up: its ring and `maxOverflow` are full. At most once a second for each thread.
+   */
+  onOverflow?: (from: number, to: number, dropped: number) => void;
+}
+
+/** 64 threads can share topics, and the main thread is one. */
+export const MAX_SHARDS = 63;
 
 const CALLBACKS = ['onCrash', 'onOverflow'] as const;
 
@@ -36,6 +86,66 @@ function checkData(data: unknown): void {
   } finally {
     port1.close();
   }
+}
+
+// What each option is for: its value, or its default. All throw MILLRACE_INVALID_OPTION.
+
+/** The URL of the app module. */
+export function moduleUrl(app: unknown): string {
+  if (app instanceof URL) return app.href;
+  if (typeof app === 'string' && app !== '') return app.startsWith('file:') ? app : pathToFileURL(app).href;
+  throw invalid('app', 'must be the URL or path of a module, such as new URL("./app.js", import.meta.url)');
+}
+
+/** The address to listen on; a host name's first one. */
+export async function hostAddress(host: unknown): Promise<string> {
+  if (typeof host !== 'string' || host === '') throw invalid('host', 'must be an address or a host name');
+  if (isIP(host) !== 0 || host === 'localhost') return host;
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new MillraceError('MILLRACE_LISTEN_FAILED', `Cannot listen: the host name '${host}' is not known`, {
+      cause,
+    });
+  }
+}
+
+export function checkShards(shards: unknown): number {
+  if (shards === undefined) return Math.min(availableParallelism(), MAX_SHARDS);
+  if (typeof shards === 'number' && Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)
+    return shards;
+  throw invalid('shards', `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core`);
+}
+
+/** Under TLS connections are spread before anything of a request can be read. */
+export function checkBalance(balance: unknown, isTls: boolean): Balance {
+  const checked = readBalance(balance);
+  if (!isTls || typeof checked === 'string' || checked.sticky === 'ip') return checked;
+  throw invalid(
+    'balance',
+    "cannot be sticky by what is in a request under 'tls': the shard is chosen before it is decrypted. Use " +
+      "{ sticky: 'ip' }, 'least-connections' or 'round-robin'",
+  );
+}
+
+function readBalance(balance: unknown): Balance {
+  if (balance === undefined) return 'least-connections';
+  if (balance === 'least-connections' || balance === 'round-robin') return balance;
+  const sticky = ((balance ?? {}) as { sticky?: unknown }).sticky;
+  if (sticky === 'ip' || sticky === 'url') return { sticky };
+  const { header, cookie } = (sticky ?? {}) as { header?: unknown; cookie?: unknown };
+  if (typeof header === 'string' && header !== '') return { sticky: { header } };
+  if (typeof cookie === 'string' && cookie !== '') return { sticky: { cookie } };
+  throw invalid(
+    'balance',
+    "must be 'least-connections', 'round-robin' or { sticky: 'ip' | 'url' | { header } | { cookie } }",
+  );
+}
+
+export function checkHandoff(handoff: unknown): HandoffMode | 'auto' {
+  if (handoff === undefined) return 'auto';
+  if (handoff === 'auto' || handoff === 'channel' || handoff === 'transfer') return handoff;
+  throw invalid('handoff', "must be 'auto', 'channel' or 'transfer'");
 }
 
 function invalid(name: string, rule: string): MillraceError {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Server } from '../app/serve.ts';
+import type { Server } from '../app/server.ts';
 import { find0x } from '../profile/flamegraph.ts';
 import { writeProfiles } from '../profile/write-profiles.ts';
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Server } from '../../app/serve.ts';
+import type { Server } from '../../app/server.ts';
 import { MillraceError } from '../../errors.ts';
 import { type BenchResult, bench } from '../../load/index.ts';
 import { FlamegraphError, find0x } from '../../profile/flamegraph.ts';

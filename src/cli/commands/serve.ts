@@ -1,4 +1,4 @@
-import type { Server } from '../../app/serve.ts';
+import type { Server } from '../../app/server.ts';
 import { banner, plural } from '../banner.ts';
 import { explain, locateSyntaxError } from '../explain.ts';
 import { profileOnSignal } from '../live-profile.ts';

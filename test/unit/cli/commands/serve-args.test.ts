@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { MAX_SHARDS } from '../../../../src/app/serve.ts';
+import { MAX_SHARDS } from '../../../../src/app/serve-options.ts';
 import { SERVER_LIMITS } from '../../../../src/app/server-limits.ts';
 import { UsageError } from '../../../../src/cli/args.ts';
 import { parseServeArgs, SERVE_NUMBERS, serveHelp } from '../../../../src/cli/commands/serve-args.ts';

@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../errors.ts';
+import { CloseCode } from '../protocol/close-code.ts';
+import type { HandoffMode } from '../shard/control-message.ts';
+import { type ServerStats, serverStats } from '../shard/stats.ts';
+import type { Supervisor } from '../shard/supervisor.ts';
+import type { ThreadProfile } from '../shard/thread-profiler.ts';
+import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
+import type { ServerLimits } from './server-limits.ts';
+import { credentialsSource, type TlsOptions } from './tls-options.ts';
+import { readCredentials, type TlsSource } from './tls-source.ts';
+
+export interface ProfileOptions {
+  /** Microseconds between two samples, 50 to 100,000. Default 1000. */
+  interval?: number;
+  /** Ends the recording early. */
+  signal?: AbortSignal;
+}
+
+export interface CloseOptions {
+  /** Ms that connections get to end politely; what is left then is cut off. Default 10,000. */
+  drain?: number;
+}
+
+const DEFAULT_DRAIN = 10_000;
+
+/** A running server: an acceptor thread and its shards. */
+export class Server {
+  readonly #supervisor: Supervisor;
+  readonly #limits: ServerLimits;
+  /** Null: connections are plain. */
+  #tls: TlsSource | null;
+  #closing: Promise<void> | null = null;
+  #isProfiling = false;
+  #isReloading = false;
+
+  /** @internal */
+  constructor(supervisor: Supervisor, limits: ServerLimits, tls: TlsSource | null) {
+    this.#supervisor = supervisor;
+    this.#limits = limits;
+    this.#tls = tls;
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#supervisor.port;
+  }
+
+  /** Connections are TLS. */
+  get isTls(): boolean {
+    return this.#tls !== null;
+  }
+
+  get shards(): number {
+    return this.#supervisor.control.shards;
+  }
+
+  /** How sockets reach the shards here. */
+  get handoff(): HandoffMode {
+    return this.#supervisor.mode;
+  }
+
+  /** The limits in force. */
+  get limits(): Readonly<ServerLimits> {
+    return this.#limits;
+  }
+
+  /**
+   * Sends a message to every subscriber of a topic, on all shards. Returns false when there is none.
+   *
+   * @param compress send it compressed to subscribers that agreed on compression
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
+    return this.#supervisor.publish(topicName(topic), bytesOf(message), isBinary, compress);
+  }
+
+  /** Subscribers of a topic, on all shards. */
+  numSubscribers(topic: RecognizedString): number {
+    return this.#supervisor.links.countElsewhere(topicName(topic));
+  }
+
+  /** The counters of all threads, now. */
+  stats(): ServerStats {
+    return serverStats(this.#supervisor.control, this.#supervisor.linkMemory);
+  }
+
+  /**
+   * Reads the files of all certificates again, those that app modules gave to `addServerName` too. When it resolves,
+   * new connections get the new ones; open ones are left alone.
+   *
+   * @param options of the server's certificate from now on; left out: those it has
+   * @throws MillraceError MILLRACE_BAD_CERTIFICATE when one cannot be used; it stays as it was
+   */
+  async reloadTls(options?: TlsOptions): Promise<void> {
+    if (this.#tls === null) {
+      throw new MillraceError('MILLRACE_APP_STATE', "reloadTls: this server has no TLS; give serve() 'tls'");
+    }
+    const source = options === undefined ? this.#tls.source : credentialsSource('reloadTls', options);
+    const tls = { ...this.#tls, source };
+    const { credentials } = readCredentials(tls);
+    this.#tls = tls;
+    const [error] = await this.#supervisor.reloadTls(credentials);
+    if (error !== undefined) throw new MillraceError('MILLRACE_BAD_CERTIFICATE', error);
+  }
+
+  /**
+   * Records CPU profiles of all threads, `interval` microseconds between two samples (default 1000), while the server
+   * serves; it costs a few percent of its speed. Resolves with a profile of each thread that lived through it: what a
+   * `.cpuprofile` file holds. One recording at a time.
+   *
+   * @param seconds 0.1 to 300
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
+   */
+  async profile(seconds: number, options: ProfileOptions = {}): Promise<ThreadProfile[]> {
+    const { interval = 1000, signal } = options;
+    checkRange('seconds', seconds, 0.1, 300);
+    checkRange('interval', interval, 50, 100_000);
+    if (this.#isProfiling) throw new MillraceError('MILLRACE_APP_STATE', 'profile: a recording is under way');
+    this.#isProfiling = true;
+    try {
+      return await this.#supervisor.profile(interval, async () => {
+        await sleep(seconds * 1000, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+      });
+    } finally {
+      this.#isProfiling = false;
+    }
+  }
+
+  /**
+   * Loads the app module anew, files it imports too, and replaces the shards with new threads, one by one while the
+   * others serve: a shard's clients get a Close frame with 1001 when its successor has loaded the module, `drain` ms to
+   * leave, and can connect again to any shard. Publishes of other shards meanwhile do not reach the one that is being
+   * replaced. With one shard connections are answered 503 while it is drained.
+   *
+   * Resolves when all shards are replaced. `data` stays what `serve()` was given.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded: the shard that tried keeps the old one,
+   *   and so do those behind it; MILLRACE_APP_STATE when the server is closed, or reloading
+   */
+  async reload(options: CloseOptions = {}): Promise<void> {
+    const deadline = checkDrain(options.drain, 'reload');
+    if (this.#closing !== null) throw new MillraceError('MILLRACE_APP_STATE', 'reload: the server is closed');
+    if (this.#isReloading) throw new MillraceError('MILLRACE_APP_STATE', 'reload: one is under way');
+    this.#isReloading = true;
+    try {
+      await this.#supervisor.reload(CloseCode.GOING_AWAY, deadline);
+    } finally {
+      this.#isReloading = false;
+    }
+  }
+
+  /**
+   * Accepts no more, sends every client a Close frame with 1001, waits until they have left, and ends the
+   * threads. Calling it again gives the same promise.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#supervisor.close(CloseCode.GOING_AWAY, checkDrain(options.drain));
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function checkDrain(drain: unknown, where = 'close'): number {
+  if (drain === undefined) return DEFAULT_DRAIN;
+  if (typeof drain === 'number' && drain >= 0 && drain <= 3_600_000) return drain;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    `${where}: 'drain' must be a number from 0 to 3,600,000 (milliseconds)`,
+  );
+}
+
+function checkRange(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value === 'number' && value >= min && value <= max) return;
+  throw new MillraceError(
+    'MILLRACE_INVALID_ARGUMENT',
+    `profile: '${name}' must be a number from ${min} to ${max}`,
+  );
+}
