@@ -106,6 +106,12 @@ export class HttpConnection implements ResponseOwner {
     this.server.setPaused(this, isPaused);
   }
 
+  /** It is open, and has not become a WebSocket. */
+  get isHttp(): boolean {
+    const { transport } = this;
+    return transport.owner === this && !transport.isClosed;
+  }
+
   // The rest.
 
   /** More of it would be too much. */

@@ -2,11 +2,10 @@ import { MillraceError } from '../errors.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { RequestParser } from '../http/request-parser.ts';
-import { errorResponse, headOf, switchingProtocols } from '../http/response-writer.ts';
+import { headOf, switchingProtocols } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { latin1Port, sha1Port, writeLatin1 } from '../net/native-ports.ts';
-import type { Transport } from '../net/transport.ts';
 import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import { selectSubprotocol } from '../protocol/subprotocol.ts';
@@ -20,28 +19,22 @@ import {
   refuseUpgrade,
 } from '../shard/upgrade.ts';
 import { Domains, hostName } from './domains.ts';
+import type { HandlerErrors } from './handler-errors.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { expire, HttpRequest, hasYielded, keep } from './http-request.ts';
 import {
-  abort,
   canAnswerLater,
   HttpResponse,
-  hasBegun,
-  isForHead,
   isOpen,
   keepWith,
   markEnded,
   type UpgradeFields,
 } from './http-response.ts';
+import type { Refuser } from './refuser.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
-
-/** How the server ends a connection whose request cannot be answered by a handler. */
-export interface Refuser {
-  refuse(connection: HttpConnection, response: string): void;
-}
 
 /** The routes of an App, or of one of its domains. */
 export class Routes {
@@ -60,6 +53,7 @@ export class Dispatcher {
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
   readonly #refuser: Refuser;
+  readonly #errors: HandlerErrors;
   readonly #strings = new StringCache(latin1Port);
   // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
   #connection: HttpConnection | null = null;
@@ -68,10 +62,11 @@ export class Dispatcher {
   /** Why the WebSocket route that was asked for cannot take it; '' while there is no reason. */
   #refusal = '';
 
-  constructor(shard: Shard, limits: ServerLimits, refuser: Refuser) {
+  constructor(shard: Shard, limits: ServerLimits, refuser: Refuser, errors: HandlerErrors) {
     this.#shard = shard;
     this.#limits = limits;
     this.#refuser = refuser;
+    this.#errors = errors;
   }
 
   /** The routes of a host name, or of `*.` and a name. */
@@ -154,38 +149,6 @@ export class Dispatcher {
     this.#open(connection, route, lines, userData, deflate?.params);
   }
 
-  /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
-  failed(
-    connection: HttpConnection,
-    response: HttpResponse,
-    route: WebSocketRoute | null,
-    error: unknown,
-  ): void {
-    if (route !== null) route.report(undefined, error);
-    else this.report(error);
-    if (connection.response !== response) return;
-    const isLate = hasBegun(response);
-    connection.response = null;
-    try {
-      abort(response);
-    } catch (second) {
-      this.report(second);
-    }
-    if (isLate) connection.transport.destroy();
-    else if (!connection.transport.isClosed)
-      this.#refuser.refuse(connection, refusalOf(500, isForHead(response)));
-  }
-
-  report(error: unknown): void {
-    this.#shard.count(Counter.HANDLER_ERRORS);
-    try {
-      console.error('millrace: an HTTP handler threw:', error);
-    } catch (second) {
-      // It may be anything, with an inspection of its own.
-      console.error('millrace: an HTTP handler threw what cannot be printed:', second);
-    }
-  }
-
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {
     if (this.#domains.isEmpty) return this.routes;
     const { tls } = connection.transport;
@@ -259,7 +222,7 @@ export class Dispatcher {
       if (result !== undefined) isAsync = this.#watch(connection, response, route, result);
     } catch (error) {
       expire(request);
-      this.failed(connection, response, route, error);
+      this.#errors.failed(connection, response, route, error);
       return true;
     }
     const isTaken = !isOpen(response) || !hasYielded(request);
@@ -267,7 +230,7 @@ export class Dispatcher {
     else expire(request);
     if (!isTaken) connection.response = null;
     else if (isOpen(response) && !canAnswerLater(response)) {
-      this.failed(connection, response, route, forgotten());
+      this.#errors.failed(connection, response, route, forgotten());
     }
     return isTaken;
   }
@@ -293,7 +256,7 @@ export class Dispatcher {
   ): boolean {
     if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return false;
     (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
-      this.failed(connection, response, route, error);
+      this.#errors.failed(connection, response, route, error);
     });
     return true;
   }
@@ -355,12 +318,6 @@ export class Dispatcher {
   }
 }
 
-/** The answer to a request that is refused. */
-export function refusalOf(status: number, isForHead: boolean): string {
-  const response = errorResponse(status);
-  return isForHead ? headOf(response) : response;
-}
-
 /** What `Object.assign` would copy, but for a prototype. */
 function ownPropertiesOf(userData: unknown): object | undefined {
   if (typeof userData !== 'object' || userData === null) return undefined;
@@ -375,10 +332,4 @@ function forgotten(): MillraceError {
     'A handler returned without a response and without res.onAborted(). Answer with res.end() or res.upgrade(), ' +
       'or attach res.onAborted() before you await.',
   );
-}
-
-/** Takes the place of a `Transport` whose connection is a WebSocket: nothing of HTTP is left to do. */
-export function isHttp(connection: HttpConnection): boolean {
-  const { transport }: { transport: Transport } = connection;
-  return transport.owner === connection && !transport.isClosed;
 }

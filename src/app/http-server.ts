@@ -1,29 +1,22 @@
-import { BodyDecoder, BodyStatus } from '../http/body-decoder.ts';
 import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
-import { CONTINUE, dated, errorResponse } from '../http/response-writer.ts';
+import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
-import { type ConnectionServer, HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
+import { HandlerErrors } from './handler-errors.ts';
+import { type ConnectionServer, HttpConnection } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
-import { Dispatcher, isHttp, type Refuser, refusalOf } from './http-dispatcher.ts';
+import { Dispatcher } from './http-dispatcher.ts';
 import { expire, type HttpRequest } from './http-request.ts';
-import {
-  abort,
-  dropReader,
-  type HttpResponse,
-  hasBegun,
-  isForHead,
-  readerOf,
-  type UpgradeFields,
-  writable,
-} from './http-response.ts';
+import { abort, type HttpResponse, type UpgradeFields, writable } from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
+import { refusalOf } from './refuser.ts';
+import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
@@ -36,18 +29,16 @@ const LINGER = 5;
 /** Seconds between two looks at a connection whose request is under way. */
 const WATCH = 5;
 
-/** Parsers and decoders kept for reuse. */
+/** Parsers kept for reuse. */
 const MAX_SPARE = 256;
 
-const NO_BYTES = new Uint8Array(0);
-
 /**
- * HttpServer: the HTTP phase of all connections of an App: bytes to requests, their bodies to readers, and the
+ * HttpServer: the HTTP phase of all connections of an App: which bytes are requests and which of their bodies, and the
  * deadlines of both. One request at a time is under way on a connection; what comes behind it waits.
  *
  *     head ─▶ handler ─▶ body to its reader ─▶ response sent, rest of the body forgotten ─▶ next head
  */
-export class HttpServer implements TransportContext, Drainable, ConnectionServer, Refuser {
+export class HttpServer implements TransportContext, Drainable, ConnectionServer, BodyOwner {
   readonly dispatcher: Dispatcher;
   onParsingError: ParsingErrorHandler | null = null;
   /** Every connection starts with a header of the PROXY protocol, version 2. */
@@ -55,16 +46,19 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
   readonly #parsers: RequestParser[] = [];
-  readonly #decoders: BodyDecoder[] = [];
+  readonly #errors: HandlerErrors;
+  readonly #bodies: RequestBodies;
   readonly #filters: ConnectionFilters;
   #refusing = 0;
 
   constructor(shard: Shard, limits: ServerLimits) {
     this.#shard = shard;
     this.#limits = limits;
-    this.dispatcher = new Dispatcher(shard, limits, this);
+    this.#errors = new HandlerErrors(shard, this);
+    this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
+    this.dispatcher = new Dispatcher(shard, limits, this, this.#errors);
     this.#filters = new ConnectionFilters((error) => {
-      this.dispatcher.report(error);
+      this.#errors.report(error);
     });
   }
 
@@ -153,7 +147,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return;
     }
     transport.beginCork();
-    this.#call(connection, response, () => {
+    this.#errors.call(connection, response, () => {
       writable(response);
     });
     transport.endCork();
@@ -163,19 +157,19 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const connection = transport.owner as HttpConnection;
     // As in uWebSockets.js a peer that ends its side has left: a handler that answers later learns it now.
     if (connection.response !== null) transport.destroy();
-    else if (!connection.isLingering) this.#linger(connection);
+    else if (!connection.isLingering) this.linger(connection);
   }
 
   onClosed(transport: Transport, _error: number): void {
     const connection = transport.owner as HttpConnection;
     // A handler that closes the connection may go on to read its request.
     if (!connection.isParsing) this.#returnParser(connection);
-    this.#returnDecoder(connection);
+    this.#bodies.drop(connection);
     connection.dropRest();
     if (connection.isExcess) this.#refusing--;
     const { response } = connection;
     connection.response = null;
-    if (response !== null) this.#guard(() => abort(response));
+    if (response !== null) this.#errors.guard(() => abort(response));
     this.#shard.release(transport);
   }
 
@@ -186,7 +180,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       transport.destroy();
       return 0;
     }
-    if (isBodyLate(connection, now, this.#limits.bodyTimeout)) this.#badBody(connection, 408);
+    if (isBodyLate(connection, now, this.#limits.bodyTimeout)) this.#bodies.fail(connection, 408);
     if (transport.isClosed) return 0;
     const isWaiting = connection.response !== null || connection.decoder !== null || transport.blocked;
     // The time a handler takes to answer is its own.
@@ -210,7 +204,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     // What was answered in this turn waits for its end.
     transport.flushQueue();
     // The last response is still on its way.
-    if (transport.blocked) this.#linger(connection);
+    if (transport.blocked) this.linger(connection);
     else transport.destroy();
   }
 
@@ -227,7 +221,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       connection.transport.resume();
     }
     if (close || this.#shard.isDraining) {
-      this.#linger(connection);
+      this.linger(connection);
       return;
     }
     connection.deadline = this.#headDeadline();
@@ -246,9 +240,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     // In the handler, and in another callback of the body, it is seen to afterwards.
     if (connection.isParsing) return;
     queueMicrotask(() => {
-      if (connection.response !== response || !isHttp(connection)) return;
+      if (connection.response !== response || !connection.isHttp) return;
       connection.bodySince = this.#shard.io.timer.now;
-      this.#giveEmptyBody(connection);
+      this.#bodies.giveEmpty(connection);
       this.#goOn(connection);
     });
   }
@@ -267,7 +261,19 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   refuse(connection: HttpConnection, response: string): void {
     writeLatin1(connection.transport, dated(response, httpDate()));
-    this.#linger(connection);
+    this.linger(connection);
+  }
+
+  /** Sends FIN and reads on without looking, so that the peer gets the response before a reset could eat it. */
+  linger(connection: HttpConnection): void {
+    const { timer } = this.#shard.io;
+    connection.isLingering = true;
+    connection.dropRest();
+    this.#bodies.drop(connection);
+    connection.deadline = timer.now + LINGER + 1;
+    if (connection.transport.isClosed) return;
+    timer.schedule(connection.transport, connection.deadline);
+    connection.transport.end();
   }
 
   // Requests.
@@ -276,10 +282,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   #feed(connection: HttpConnection, bytes: Uint8Array, start: number, end: number, isRest: boolean): void {
     connection.isParsing = true;
     let position = start;
-    while (position < end && isHttp(connection) && !connection.isLingering) {
+    while (position < end && connection.isHttp && !connection.isLingering) {
       if (connection.decoder !== null) {
         if (!wantsBody(connection)) break;
-        position = this.#body(connection, connection.decoder, bytes, position, end);
+        position = this.#bodies.take(connection, connection.decoder, bytes, position, end);
       } else if (connection.response !== null || connection.transport.blocked) {
         break;
       } else {
@@ -287,7 +293,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       }
     }
     connection.isParsing = false;
-    if (position === end || !isHttp(connection) || connection.isLingering) return;
+    if (position === end || !connection.isHttp || connection.isLingering) return;
     if (isRest) {
       connection.rest = bytes;
       connection.restAt = position;
@@ -339,7 +345,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (onParsingError === null) return;
     const text = errorResponse(status);
     const body = ownCopy(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1'));
-    this.#guard(() => {
+    this.#errors.guard(() => {
       onParsingError(undefined, status, body);
     });
   }
@@ -352,92 +358,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return;
     }
     connection.isPersistent = head.keepAlive && !this.#shard.isDraining;
-    if (head.hasBody && !this.#startBody(connection, head)) return;
+    if (head.hasBody && !this.#bodies.start(connection, head)) return;
     this.dispatcher.dispatch(connection, head);
-    this.#giveEmptyBody(connection);
-  }
-
-  #startBody(connection: HttpConnection, head: RequestHead): boolean {
-    const decoder = this.#decoders.pop() ?? this.#newDecoder();
-    const status = decoder.start(head.contentLength, head.chunked);
-    if (status !== 0) {
-      this.#decoders.push(decoder);
-      this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalOf(status, head.method === 'HEAD'));
-      return false;
-    }
-    connection.decoder = decoder;
-    connection.bodySince = this.#shard.io.timer.now;
-    connection.bodyReceived = 0;
-    if (head.expectContinue) writeLatin1(connection.transport, CONTINUE);
-    return true;
-  }
-
-  /** Returns the position behind the bytes of the body that were taken in. */
-  #body(
-    connection: HttpConnection,
-    decoder: BodyDecoder,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): number {
-    const status = decoder.feed(bytes, start, end);
-    const { dataStart, dataEnd, consumed } = decoder;
-    if (status === BodyStatus.INCOMPLETE) return consumed;
-    if (status >= 400) {
-      this.#badBody(connection, status);
-      return end;
-    }
-    const isLast = status === BodyStatus.COMPLETE;
-    const remaining = isLast ? 0 : decoder.remaining;
-    if (isLast) this.#returnDecoder(connection);
-    const { response } = connection;
-    if (response !== null) {
-      const reader = readerOf(response)!;
-      if (isLast) dropReader(response);
-      this.#call(connection, response, () => {
-        reader.take(bytes, dataStart, dataEnd, isLast, remaining);
-      });
-    } else if (!isLast && decoder.received - connection.forgottenFrom > MAX_FORGOTTEN) {
-      this.#linger(connection);
-    }
-    return consumed;
-  }
-
-  /** A request without a body: its reader gets an empty last piece, as in uWebSockets.js. */
-  #giveEmptyBody(connection: HttpConnection): void {
-    const { response, decoder } = connection;
-    if (response === null || decoder !== null || !isHttp(connection)) return;
-    const reader = readerOf(response);
-    if (reader === null) return;
-    dropReader(response);
-    this.#call(connection, response, () => {
-      reader.take(NO_BYTES, 0, 0, true, 0);
-    });
-  }
-
-  #badBody(connection: HttpConnection, status: number): void {
-    const { response } = connection;
-    this.#shard.count(status === 408 ? Counter.TIMEOUTS : Counter.REFUSED);
-    this.#returnDecoder(connection);
-    if (response === null) {
-      this.#linger(connection);
-      return;
-    }
-    connection.response = null;
-    const isLate = hasBegun(response);
-    this.#guard(() => abort(response));
-    if (isLate) connection.transport.destroy();
-    else if (!connection.transport.isClosed) this.refuse(connection, refusalOf(status, isForHead(response)));
-  }
-
-  /** Calls a callback of a response's user. */
-  #call(connection: HttpConnection, response: HttpResponse, callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.dispatcher.failed(connection, response, connection.upgradeRoute, error);
-    }
+    this.#bodies.giveEmpty(connection);
   }
 
   #keepRest(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {
@@ -448,7 +371,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   /** What had to wait need not any more: takes up the bytes that came behind. */
   #goOn(connection: HttpConnection): void {
-    if (connection.isParsing || !isHttp(connection)) return;
+    if (connection.isParsing || !connection.isHttp) return;
     const { transport, rest, restAt, restEnd } = connection;
     if (restAt < restEnd) {
       connection.dropRest();
@@ -457,39 +380,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.#feed(connection, rest, restAt, restEnd, true);
       transport.endCork(previous);
     }
-    if (isHttp(connection) && !connection.isPaused && !connection.isRestFull) transport.resume();
+    if (connection.isHttp && !connection.isPaused && !connection.isRestFull) transport.resume();
   }
-
-  /** Sends FIN and reads on without looking, so that the peer gets the response before a reset could eat it. */
-  #linger(connection: HttpConnection): void {
-    const { timer } = this.#shard.io;
-    connection.isLingering = true;
-    connection.dropRest();
-    this.#returnDecoder(connection);
-    connection.deadline = timer.now + LINGER + 1;
-    if (connection.transport.isClosed) return;
-    timer.schedule(connection.transport, connection.deadline);
-    connection.transport.end();
-  }
-
-  // Deadlines.
 
   #headDeadline(): number {
     return this.#shard.io.timer.now + this.#limits.handshakeTimeout + 1;
-  }
-
-  // What is lent to connections.
-
-  #newDecoder(): BodyDecoder {
-    const { maxBodySize } = this.#limits;
-    return new BodyDecoder(maxBodySize === 0 ? {} : { maxBodySize });
-  }
-
-  #returnDecoder(connection: HttpConnection): void {
-    const { decoder } = connection;
-    if (decoder === null) return;
-    connection.decoder = null;
-    if (this.#decoders.length < MAX_SPARE) this.#decoders.push(decoder);
   }
 
   #returnParser(connection: HttpConnection): void {
@@ -498,13 +393,5 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     connection.parser = null;
     parser.reset();
     if (this.#parsers.length < MAX_SPARE) this.#parsers.push(parser);
-  }
-
-  #guard(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.dispatcher.report(error);
-    }
   }
 }
