@@ -10,8 +10,8 @@ import type { SocketAddress, SocketHandle, TcpHandle } from '../net/node-interna
 import { HandoffSender } from '../net/socket-handoff.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
-import { type ControlBlock, Gauge } from '../ring/control-block.ts';
-import { AddressTable } from './address-table.ts';
+import type { ControlBlock } from '../ring/control-block.ts';
+import { Admission } from './admission.ts';
 import { Balancer } from './balancer.ts';
 import type { AcceptorLimits, Balance, RouteEntry } from './control-message.ts';
 import { HandoffKind, handoffPrefix } from './handoff-message.ts';
@@ -52,11 +52,10 @@ class Pending {
  */
 export class Acceptor implements TransportContext {
   readonly #io: IoLoop;
-  readonly #control: ControlBlock;
   readonly #limits: AcceptorLimits;
   readonly #isTls: boolean;
   readonly #balancer: Balancer;
-  readonly #addresses: AddressTable;
+  readonly #admission: Admission;
   readonly #counters: Float64Array;
   readonly #senders: (HandoffSender | null)[];
   readonly #sockets = new Set<Transport>();
@@ -70,13 +69,12 @@ export class Acceptor implements TransportContext {
   };
 
   constructor(control: ControlBlock, limits: AcceptorLimits, balance: Balance, isTls = false) {
-    this.#control = control;
     this.#limits = limits;
     this.#isTls = isTls;
     this.#counters = control.counters(control.shards);
     this.#io = new IoLoop(this.#counters);
     this.#balancer = new Balancer(balance, control);
-    this.#addresses = new AddressTable(control);
+    this.#admission = new Admission(control, limits);
     this.#senders = new Array<HandoffSender | null>(control.shards).fill(null);
     this.#tables = new Array<RouteTable | null>(control.shards).fill(null);
   }
@@ -114,7 +112,7 @@ export class Acceptor implements TransportContext {
       return;
     }
     const { maxConnections } = this.#limits;
-    const total = this.#sockets.size + this.#handedOver();
+    const total = this.#sockets.size + this.#admission.total;
     if (maxConnections !== 0 && total >= maxConnections + REFUSING) {
       this.#counters[Counter.OVER_LIMIT]!++;
       client.close();
@@ -131,11 +129,11 @@ export class Acceptor implements TransportContext {
 
   /** Passes a connection on unread: TLS cannot change threads. Who cannot be taken cannot be told why. */
   #passOn(client: TcpHandle): void {
-    const address = this.#limits.maxConnectionsPerAddress === 0 ? NO_ADDRESS : this.#rowOf(client);
-    const overload = this.#overload(address);
+    const address = this.#admission.countsAddresses ? this.#rowOf(client) : NO_ADDRESS;
+    const refusal = this.#admission.refusal(address);
     const shard =
-      overload === 0 ? this.#balancer.choose(this.#isAvailable, null, () => addressOf(client)) : -1;
-    if (overload !== 0) this.#counters[Counter.OVER_LIMIT]!++;
+      refusal === 0 ? this.#balancer.choose(this.#isAvailable, null, () => addressOf(client)) : -1;
+    if (refusal !== 0) this.#counters[Counter.OVER_LIMIT]!++;
     if (shard < 0) client.close();
     else this.#send(client, shard, handoffPrefix(HandoffKind.TLS, 0, address), address);
   }
@@ -181,11 +179,11 @@ export class Acceptor implements TransportContext {
   #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
     this.#counters[Counter.REQUESTS]!++;
     const pending = transport.owner as Pending;
-    if (this.#limits.maxConnectionsPerAddress !== 0) pending.address = this.#rowOf(transport.handle);
-    const overload = this.#overload(pending.address);
-    if (overload !== 0) {
+    if (this.#admission.countsAddresses) pending.address = this.#rowOf(transport.handle);
+    const refusal = this.#admission.refusal(pending.address);
+    if (refusal !== 0) {
       this.#counters[Counter.OVER_LIMIT]!++;
-      this.#refuse(transport, errorResponse(overload));
+      this.#refuse(transport, errorResponse(refusal));
       return;
     }
     const shard = this.#balancer.choose(this.#isAvailable, head, () => transport.peerName().address);
@@ -229,35 +227,17 @@ export class Acceptor implements TransportContext {
     // The message has a number of the chosen shard's table.
     const isLike = (other: number): boolean => this.#isAvailable(other) && this.#tables[other] === table;
     for (let at = shard; at >= 0; at = this.#balancer.choose(isLike, null, () => '')) {
-      // Before it is sent: the shard may close it, and count down, at once.
-      this.#control.addGauge(at, Gauge.LIVE, 1);
-      if (address !== NO_ADDRESS) this.#control.addAddress(address, at, 1);
+      this.#admission.add(at, address);
       if (this.#senders[at]?.send(message, handle) === true) return;
       this.#counters[Counter.HANDOFF_FAILED]!++;
-      this.#control.addGauge(at, Gauge.LIVE, -1);
-      if (address !== NO_ADDRESS) this.#control.addAddress(address, at, -1);
+      this.#admission.takeBack(at, address);
     }
     handle.close();
   }
 
-  /** The status that refuses a connection too many, or 0. */
-  #overload(address: number): number {
-    const { maxConnections, maxConnectionsPerAddress } = this.#limits;
-    if (maxConnections !== 0 && this.#handedOver() >= maxConnections) return 503;
-    if (address === NO_ADDRESS) return 0;
-    return this.#control.addressTotal(address) >= maxConnectionsPerAddress ? 429 : 0;
-  }
-
   /** The row that the peer's connections are counted in. */
   #rowOf(handle: SocketHandle): number {
-    return this.#addresses.rowOf(addressOf(handle));
-  }
-
-  /** Sockets that the shards have. */
-  #handedOver(): number {
-    let total = 0;
-    for (let i = 0; i < this.#control.shards; i++) total += this.#control.gauge(i, Gauge.LIVE);
-    return total;
+    return this.#admission.rowOf(addressOf(handle));
   }
 
   /** Shards of one app module have one table; while a server is reloaded there are two. */
