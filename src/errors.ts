@@ -50,3 +50,8 @@ export class MillraceError extends Error {
     return typeof value === 'object' && value !== null && BRAND in value;
   }
 }
+
+/** An argument has a wrong type or value; the message names it and the remedy. */
+export function invalidArgument(message: string): MillraceError {
+  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+}

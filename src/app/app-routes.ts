@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import type { Shard } from '../shard/shard.ts';
 import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
@@ -116,7 +116,7 @@ export class AppRoutes {
    */
   filter(filter: ConnectionFilter): this {
     if (typeof filter !== 'function')
-      throw invalid('filter: the argument must be a function (res, count) => …');
+      throw invalidArgument('filter: the argument must be a function (res, count) => …');
     this.#http.addFilter(filter);
     return this;
   }
@@ -127,7 +127,7 @@ export class AppRoutes {
    */
   onHttpParsingError(handler: ParsingErrorHandler): this {
     if (typeof handler !== 'function') {
-      throw invalid('onHttpParsingError: the argument must be a function (req, status, body) => …');
+      throw invalidArgument('onHttpParsingError: the argument must be a function (req, status, body) => …');
     }
     this.#http.onParsingError = handler;
     return this;
@@ -143,7 +143,7 @@ export class AppRoutes {
     } else if (handler instanceof ArrayBuffer || ArrayBuffer.isView(handler)) {
       routes.add(method, name, declarativeHandler(bytesOf(handler)));
     } else {
-      throw invalid(
+      throw invalidArgument(
         `The handler of '${name}' must be a function, what DeclarativeResponse.end() returns, or null to remove the route`,
       );
     }
@@ -154,8 +154,4 @@ export class AppRoutes {
     // An acceptor knows patterns and no hosts.
     webSocketsOf = (routes) => (routes.#hasDomains ? [] : routes.#webSockets);
   }
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
 }

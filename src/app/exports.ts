@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
 import { type AppOptions, createApp, createSslApp, ListenSocket, type TemplatedApp } from './app.ts';
@@ -84,8 +84,7 @@ export function _cfg(_key?: RecognizedString): void {}
 
 function checked(where: string, socket: ListenSocket): ListenSocket {
   if (socket instanceof ListenSocket) return socket;
-  throw new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
+  throw invalidArgument(
     `${where}: the argument must be what the callback of listen() got, when that is not false`,
   );
 }

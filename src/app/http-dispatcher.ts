@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { RequestParser } from '../http/request-parser.ts';
@@ -123,10 +123,7 @@ export class Dispatcher {
       );
     }
     if (!isHandshakeKey(upgrade.key)) {
-      throw new MillraceError(
-        'MILLRACE_INVALID_ARGUMENT',
-        "res.upgrade: secWebSocketKey must be the request's sec-websocket-key header",
-      );
+      throw invalidArgument("res.upgrade: secWebSocketKey must be the request's sec-websocket-key header");
     }
     const deflate =
       route.rules.compression === 0

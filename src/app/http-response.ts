@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { addressText } from '../http/proxy-protocol.ts';
 import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
 import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
@@ -233,11 +233,11 @@ export class HttpResponse {
     checkSize('tryEnd', totalSize);
     const bytes = bytesOf(fullBodyOrChunk);
     if (this.#framing === Framing.CHUNKED) {
-      throw misuse('res.tryEnd: write() began a body in chunks; go on with write(), and end()');
+      throw invalidArgument('res.tryEnd: write() began a body in chunks; go on with write(), and end()');
     }
     if (this.#framing === Framing.NONE) this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
     if (totalSize !== 0 && totalSize !== this.#total) {
-      throw misuse(
+      throw invalidArgument(
         `res.tryEnd: totalSize is ${totalSize}, and was ${this.#total} before: it is of the whole body`,
       );
     }
@@ -423,7 +423,9 @@ export class HttpResponse {
   #beginStream(total: number): void {
     const written = this.#openHead('write').contentLength;
     if (total >= 0 && written >= 0 && written !== total) {
-      throw misuse(`res.tryEnd: totalSize is ${total}, and the Content-Length written before is ${written}`);
+      throw invalidArgument(
+        `res.tryEnd: totalSize is ${total}, and the Content-Length written before is ${written}`,
+      );
     }
     const length = Math.max(total, written);
     if (this.#sendHead(length < 0 ? CHUNKED : length, false, false)) this.#getExtras().saidClose = true;
@@ -447,7 +449,7 @@ export class HttpResponse {
 
   #endStream(body: RecognizedString, length: number, closeConnection: boolean): this {
     if (this.#framing === Framing.SIZED && this.#offset + length !== this.#total) {
-      throw misuse(
+      throw invalidArgument(
         `res.end: ${this.#offset + length} bytes of a body were written, and ${this.#total} were announced`,
       );
     }
@@ -470,13 +472,13 @@ export class HttpResponse {
     const head = this.#openHead('end');
     const { contentLength, status } = head;
     if (status < 200) {
-      throw misuse(
+      throw invalidArgument(
         `res.end: ${status} is no final status, the peer would wait for another; answer with 200 to 999 (upgrade() sends 101)`,
       );
     }
     this.#isBodiless = !allowsBody(this.#method, status);
     if (isBody && contentLength >= 0 && contentLength !== length && !this.#isBodiless) {
-      throw misuse(
+      throw invalidArgument(
         `res.end: the body has ${length} bytes, and the Content-Length written before is ${contentLength}`,
       );
     }
@@ -521,7 +523,9 @@ export class HttpResponse {
   #openHead(method: string): ResponseHead {
     this.#assertOpen();
     if (this.#framing !== Framing.NONE) {
-      throw misuse(`res.${method}: the head was sent with the first write() or tryEnd(); call it before`);
+      throw invalidArgument(
+        `res.${method}: the head was sent with the first write() or tryEnd(); call it before`,
+      );
     }
     this.#head ??= spareHeads.pop() ?? new ResponseHead();
     return this.#head;
@@ -529,7 +533,7 @@ export class HttpResponse {
 
   #assertFits(length: number): void {
     if (this.#offset + length <= this.#total) return;
-    throw misuse(
+    throw invalidArgument(
       `res.write: ${this.#offset + length} bytes are more than the ${this.#total} of the body that were announced`,
     );
   }
@@ -571,7 +575,9 @@ export class HttpResponse {
       if (callback === null || response.#state !== 'open') return;
       const result: unknown = callback(response.#offset);
       if (typeof result === 'boolean') return;
-      throw misuse('res.onWritable: the callback must return true or false: whether all it wrote was taken');
+      throw invalidArgument(
+        'res.onWritable: the callback must return true or false: whether all it wrote was taken',
+      );
     };
   }
 }
@@ -580,14 +586,10 @@ const NO_BYTES = new Uint8Array(0);
 
 function checkFunction<T>(method: string, callback: T): T {
   if (typeof callback === 'function') return callback;
-  throw misuse(`res.${method}: the callback must be a function; got ${typeof callback}`);
+  throw invalidArgument(`res.${method}: the callback must be a function; got ${typeof callback}`);
 }
 
 function checkSize(method: string, size: unknown): void {
   if (typeof size === 'number' && Number.isInteger(size) && size >= 0) return;
-  throw misuse(`res.${method}: the size must be an integer from 0 on; got ${String(size)}`);
-}
-
-function misuse(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+  throw invalidArgument(`res.${method}: the size must be an integer from 0 on; got ${String(size)}`);
 }

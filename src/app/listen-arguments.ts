@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import type { ListenCallback } from './app.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 import { checkPort } from './server-limits.ts';
@@ -26,7 +26,7 @@ export interface ListenArguments {
 export function listenArguments(args: readonly unknown[]): ListenArguments {
   const callback = args.at(-1);
   if (typeof callback !== 'function') {
-    throw new MillraceError('MILLRACE_INVALID_ARGUMENT', 'listen: the last argument must be a callback');
+    throw invalidArgument('listen: the last argument must be a callback');
   }
   const hasHost = typeof args[0] !== 'number';
   const [port, options = ListenOptions.LIBUS_LISTEN_DEFAULT] = args.slice(hasHost ? 1 : 0, -1);
@@ -35,8 +35,7 @@ export function listenArguments(args: readonly unknown[]): ListenArguments {
     options !== ListenOptions.LIBUS_LISTEN_DEFAULT &&
     options !== ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT
   ) {
-    throw new MillraceError(
-      'MILLRACE_INVALID_ARGUMENT',
+    throw invalidArgument(
       `listen: the options must be LIBUS_LISTEN_EXCLUSIVE_PORT or 0; got ${String(options)}`,
     );
   }

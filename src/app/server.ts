@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
@@ -174,8 +174,5 @@ function checkDrain(drain: unknown, where = 'close'): number {
 
 function checkRange(name: string, value: unknown, min: number, max: number): void {
   if (typeof value === 'number' && value >= min && value <= max) return;
-  throw new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
-    `profile: '${name}' must be a number from ${min} to ${max}`,
-  );
+  throw invalidArgument(`profile: '${name}' must be a number from ${min} to ${max}`);
 }

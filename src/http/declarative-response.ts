@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, type MillraceError } from '../errors.ts';
 import { latin1Decoder } from './latin1.ts';
 import { ResponseHead } from './response-writer.ts';
 
@@ -225,10 +225,7 @@ function checked(program: DeclarativeProgram): DeclarativeProgram {
   for (const [name, value] of program.headers) {
     head.writeHeader(name, value);
     if (name.toLowerCase() !== 'content-length') continue;
-    throw new MillraceError(
-      'MILLRACE_INVALID_ARGUMENT',
-      'DeclarativeResponse: leave out Content-Length; the server counts the bytes',
-    );
+    throw invalidArgument('DeclarativeResponse: leave out Content-Length; the server counts the bytes');
   }
   return program;
 }
@@ -239,21 +236,16 @@ function bytesOf(method: string, text: DeclarativeText, max: number): Uint8Array
   else if (text instanceof Uint8Array) bytes = text;
   else if (text instanceof ArrayBuffer) bytes = new Uint8Array(text);
   else {
-    throw new MillraceError(
-      'MILLRACE_INVALID_ARGUMENT',
-      `DeclarativeResponse.${method}: pass a string, an ArrayBuffer or a Uint8Array`,
-    );
+    throw invalidArgument(`DeclarativeResponse.${method}: pass a string, an ArrayBuffer or a Uint8Array`);
   }
   if (bytes.length <= max) return bytes;
-  throw new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
+  throw invalidArgument(
     `DeclarativeResponse.${method}: at most ${max} bytes, not ${bytes.length}; use a handler for more`,
   );
 }
 
 function malformed(): MillraceError {
-  return new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
+  return invalidArgument(
     'The bytes given instead of a handler are not what DeclarativeResponse.end() returns',
   );
 }

@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { FIELD_VALUE, TOKEN } from './characters.ts';
 
 /** Header lines in the order they are sent; a name may come more than once. */
@@ -67,10 +67,10 @@ export const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 /** One header line with its CRLF. Throws MILLRACE_INVALID_ARGUMENT if name or value could not be sent as they are. */
 export function headerLine(name: string, value: string): string {
   if (!isToken(name)) {
-    throw invalid(`The header name ${quote(name)} is not a token: use letters, digits and "-".`);
+    throw invalidArgument(`The header name ${quote(name)} is not a token: use letters, digits and "-".`);
   }
   if (!isFieldValue(value)) {
-    throw invalid(
+    throw invalidArgument(
       `The value of header ${quote(name)} holds a line break, NUL, another control or a character above U+00FF: encode or remove it.`,
     );
   }
@@ -86,7 +86,7 @@ export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LIN
   const reason = REASON_PHRASES[status] ?? 'Error';
   const text = body ?? `${reason}\n`;
   if (!isLatin1(text))
-    throw invalid('The body of an error response holds a character above U+00FF: remove it.');
+    throw invalidArgument('The body of an error response holds a character above U+00FF: remove it.');
   const hasUpgrade = extraHeaders.some(([name]) => name.toLowerCase() === 'upgrade');
   const connection = hasUpgrade ? 'Upgrade, close' : 'close';
   return `${statusLine(`${status} ${reason}`)}Connection: ${connection}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
@@ -204,7 +204,7 @@ export class ResponseHead {
         break;
       case 17:
         if (name.toLowerCase() === 'transfer-encoding') {
-          throw invalid('The header "Transfer-Encoding" is set by the server: leave it out.');
+          throw invalidArgument('The header "Transfer-Encoding" is set by the server: leave it out.');
         }
         break;
     }
@@ -244,8 +244,9 @@ export class ResponseHead {
 
   #takeLength(value: string): void {
     if (!isDecimal(value))
-      throw invalid('The value of header "Content-Length" is not a number: write digits alone.');
-    if (this.#length >= 0) throw invalid('The header "Content-Length" was written twice: write it once.');
+      throw invalidArgument('The value of header "Content-Length" is not a number: write digits alone.');
+    if (this.#length >= 0)
+      throw invalidArgument('The header "Content-Length" was written twice: write it once.');
     this.#length = Number(value);
   }
 }
@@ -255,7 +256,7 @@ function statusLine(status: string): string {
   const code = Number(status.slice(0, 3));
   const shaped = isDecimal(status.slice(0, 3)) && code >= 100 && code <= 999;
   if (!shaped || (status.length > 3 && status[3] !== ' ') || !isFieldValue(status)) {
-    throw invalid(
+    throw invalidArgument(
       `The status ${quote(status)} is not a three-digit code and a phrase: write one such as "200 OK".`,
     );
   }
@@ -266,7 +267,7 @@ function linesOf(lines: HeaderLines, own: readonly string[]): string {
   let text = '';
   for (const [name, value] of lines) {
     if (own.includes(name.toLowerCase()))
-      throw invalid(`The header ${quote(name)} is set by the server: leave it out.`);
+      throw invalidArgument(`The header ${quote(name)} is set by the server: leave it out.`);
     text += headerLine(name, value);
   }
   return text;
@@ -302,8 +303,4 @@ function isLatin1(text: string): boolean {
 /** A name as it is shown in a message: controls escaped, not too long. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
 }

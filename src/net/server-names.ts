@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { createContext, type TicketRules, type TlsCredentials, ticketRules } from './tls-context.ts';
 import type { TlsChoice } from './tls-stream.ts';
 
@@ -130,8 +130,7 @@ function checkName(name: string): string {
   const key = name.toLowerCase();
   const rest = key.startsWith('*.') ? key.slice(2) : key;
   if (rest !== '' && key.length <= MAX_NAME && !rest.includes('*') && !/[^\x21-\x7e]/.test(rest)) return key;
-  throw new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
+  throw invalidArgument(
     `addServerName: '${name}' must be a host name such as 'example.com' or '*.example.com' (in ASCII; a '*' is the first label)`,
   );
 }

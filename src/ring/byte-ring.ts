@@ -15,7 +15,7 @@
  * left-over or damaged bytes as a mismatch, reports it and goes on at the live edge. The stamp covers the
  * framing of records, not their contents.
  */
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import {
   alignUp,
   DEFAULT_RING_CAPACITY,
@@ -100,7 +100,7 @@ export function openRing(region: RingRegion): RingViews {
   const magic = Atomics.load(header, RingHeader.MAGIC >> 2);
   const capacity = header[RingHeader.CAPACITY >> 2]!;
   if (magic !== RING_MAGIC || header[RingHeader.VERSION >> 2] !== LAYOUT_VERSION || !isPowerOfTwo(capacity)) {
-    throw invalid('This memory holds no ring of this version');
+    throw invalidArgument('This memory holds no ring of this version');
   }
   checkPlace(region, ringByteLength(capacity));
   const start = byteOffset + RingHeader.DATA;
@@ -114,17 +114,13 @@ export function openRing(region: RingRegion): RingViews {
 
 function checkCapacity(capacity: number): void {
   if (isPowerOfTwo(capacity) && capacity >= MIN_RING_CAPACITY && capacity <= MAX_RING_CAPACITY) return;
-  throw invalid(`A ring's capacity must be a power of two from 64 to 2^29, not ${capacity}`);
+  throw invalidArgument(`A ring's capacity must be a power of two from 64 to 2^29, not ${capacity}`);
 }
 
 function checkPlace(region: RingRegion, byteLength: number): void {
   const aligned = region.byteOffset >= 0 && region.byteOffset % LINE_PAIR === 0;
   if (aligned && region.byteOffset + byteLength <= region.buffer.byteLength) return;
-  throw invalid('A ring must lie inside its buffer, at a multiple of 128 bytes');
-}
-
-export function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+  throw invalidArgument('A ring must lie inside its buffer, at a multiple of 128 bytes');
 }
 
 /** Bytes a record with `length` bytes takes. */

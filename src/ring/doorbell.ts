@@ -11,7 +11,7 @@
  * see the new head, it came before the writer's 1, hence its own 1 before the writer's 2, which sees ASLEEP.
  * And a word changed between the reader's 2 and 3 makes the wait return at once. No wake-up is lost.
  */
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { DOORBELL_STRIDE, MAX_THREADS } from './layout.ts';
 
 const AWAKE = 0;
@@ -20,7 +20,7 @@ const ASLEEP = 1;
 /** Shared memory with a doorbell word for each of `threads` threads, everybody awake. */
 export function createDoorbells(threads: number): SharedArrayBuffer {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `1 to ${MAX_THREADS} threads, not ${threads}`);
+    throw invalidArgument(`1 to ${MAX_THREADS} threads, not ${threads}`);
   }
   return new SharedArrayBuffer(threads * DOORBELL_STRIDE);
 }
@@ -28,7 +28,7 @@ export function createDoorbells(threads: number): SharedArrayBuffer {
 function doorbellWord(words: Int32Array, thread: number): number {
   const index = (thread * DOORBELL_STRIDE) >> 2;
   if (Number.isInteger(thread) && thread >= 0 && index < words.length) return index;
-  throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `There is no doorbell for thread ${thread}`);
+  throw invalidArgument(`There is no doorbell for thread ${thread}`);
 }
 
 /** A writer's side of one reader thread's doorbell. */

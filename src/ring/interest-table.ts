@@ -9,7 +9,7 @@
  * threads, came from one to the other) loads a word with the bit set; a publish that runs at the same time
  * as the subscribe loads it before or after, and counts as before or after it.
  */
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import {
   DEFAULT_INTEREST_SLOTS,
   INTEREST_MAGIC,
@@ -28,7 +28,7 @@ import { hashTopic } from './topic-hash.ts';
  * @param seed any 32 bits; random ones keep who names topics from choosing slots
  */
 export function createInterestTable(slots: number = DEFAULT_INTEREST_SLOTS, seed = 0): SharedArrayBuffer {
-  if (!isPowerOfTwo(slots)) throw invalid(`Slots must be a power of two, not ${slots}`);
+  if (!isPowerOfTwo(slots)) throw invalidArgument(`Slots must be a power of two, not ${slots}`);
   const buffer = new SharedArrayBuffer(InterestHeader.TABLE + slots * INTEREST_SLOT_BYTES);
   const header = new Int32Array(buffer, 0, InterestHeader.TABLE >> 2);
   header[InterestHeader.VERSION >> 2] = LAYOUT_VERSION;
@@ -51,7 +51,7 @@ export class InterestTable {
     // Orders the reads of the other words after the store that published them.
     const magic = Atomics.load(header, InterestHeader.MAGIC >> 2);
     if (magic !== INTEREST_MAGIC || header[InterestHeader.VERSION >> 2] !== LAYOUT_VERSION) {
-      throw invalid('This memory holds no interest table of this version');
+      throw invalidArgument('This memory holds no interest table of this version');
     }
     this.slots = header[InterestHeader.SLOTS >> 2]!;
     this.#seed = header[InterestHeader.SEED >> 2]!;
@@ -135,7 +135,7 @@ export class LocalInterest {
   remove(hash: number): void {
     const slot = this.table.slotOf(hash);
     const count = this.#counts[slot]!;
-    if (count === 0) throw invalid('Interest removed that was never added');
+    if (count === 0) throw invalidArgument('Interest removed that was never added');
     this.#counts[slot] = count - 1;
     if (count === 1) this.table.clearBit(slot, this.thread);
   }
@@ -148,9 +148,5 @@ export class LocalInterest {
 
 function checkThread(thread: number): void {
   if (Number.isInteger(thread) && thread >= 0 && thread < MAX_THREADS) return;
-  throw invalid(`A thread's number is 0 to ${MAX_THREADS - 1}, not ${thread}`);
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
+  throw invalidArgument(`A thread's number is 0 to ${MAX_THREADS - 1}, not ${thread}`);
 }

@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { PieceFlag, PieceHeader, PublishHeader } from './layout.ts';
 import {
   alignLike,
@@ -49,7 +49,7 @@ export class RecordAssembler implements RingHandler {
   /** @param maxFrameLength the longest frame passed on, in bytes */
   constructor(consumer: RingConsumer, handler: PublishHandler, topics: TopicReader, maxFrameLength: number) {
     if (!Number.isInteger(maxFrameLength) || maxFrameLength < 0 || maxFrameLength >= 2 ** 31) {
-      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `A frame's limit cannot be ${maxFrameLength}`);
+      throw invalidArgument(`A frame's limit cannot be ${maxFrameLength}`);
     }
     this.#consumer = consumer;
     this.#handler = handler;

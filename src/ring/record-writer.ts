@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import { copyIn, SHORT_COPY } from './copy.ts';
 import { PieceFlag, PieceHeader, PublishHeader, RECORD_ALIGNMENT } from './layout.ts';
 import {
@@ -54,13 +54,10 @@ export class RecordWriter {
   /** @throws MILLRACE_INVALID_ARGUMENT when the ring is below 1 KiB or the limit is no length */
   constructor(producer: RingProducer, maxFrameLength: number) {
     if (producer.capacity < MIN_CAPACITY) {
-      throw new MillraceError(
-        'MILLRACE_INVALID_ARGUMENT',
-        `Publish records need a ring of ${MIN_CAPACITY} bytes`,
-      );
+      throw invalidArgument(`Publish records need a ring of ${MIN_CAPACITY} bytes`);
     }
     if (!Number.isInteger(maxFrameLength) || maxFrameLength < 0 || maxFrameLength >= 2 ** 31) {
-      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `A frame's limit cannot be ${maxFrameLength}`);
+      throw invalidArgument(`A frame's limit cannot be ${maxFrameLength}`);
     }
     this.#producer = producer;
     this.#pieceLength = (producer.capacity >> 2) - RECORD_ALIGNMENT;
@@ -78,7 +75,7 @@ export class RecordWriter {
     if (this.#busy) return WriteStatus.FULL;
     const { frame, sequence } = message;
     if (sequence < 0 || !Number.isSafeInteger(sequence)) {
-      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `A sequence number cannot be ${sequence}`);
+      throw invalidArgument(`A sequence number cannot be ${sequence}`);
     }
     const topicLength = topicByteLength(message.topic);
     if (frame.length > this.maxFrameLength || topicLength > this.maxTopicLength) return WriteStatus.TOO_BIG;

@@ -1,8 +1,8 @@
+import { invalidArgument } from '../errors.ts';
 import {
   EPOCH_MASK,
   HEAD,
   HEADER_BYTES,
-  invalid,
   isSane,
   openRing,
   type RingRegion,
@@ -80,7 +80,7 @@ export class RingProducer {
    */
   claim(length: number): number {
     if (length < 0 || length > this.maxRecordLength || (length | 0) !== length) {
-      throw invalid(`A record is 0 to ${this.maxRecordLength} bytes long, not ${length}`);
+      throw invalidArgument(`A record is 0 to ${this.maxRecordLength} bytes long, not ${length}`);
     }
     const size = recordSize(length);
     let position = this.#next & (this.capacity - 1);

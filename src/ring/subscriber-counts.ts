@@ -11,7 +11,7 @@
  * the count before the key changes, a reader looks at the key again after it has read the count. So a reader
  * gets a count which the topic had at some moment of the look-up, or just before or after a change of it.
  */
-import { MillraceError } from '../errors.ts';
+import { invalidArgument } from '../errors.ts';
 import {
   COUNT_BUCKET,
   COUNTS_MAGIC,
@@ -44,10 +44,10 @@ export function createSubscriberCounts(
   seed = 0,
 ): SharedArrayBuffer {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw invalid(`1 to ${MAX_THREADS} threads, not ${threads}`);
+    throw invalidArgument(`1 to ${MAX_THREADS} threads, not ${threads}`);
   }
   if (!isPowerOfTwo(topics) || topics < COUNT_BUCKET) {
-    throw invalid(`Topics must be a power of two from ${COUNT_BUCKET}, not ${topics}`);
+    throw invalidArgument(`Topics must be a power of two from ${COUNT_BUCKET}, not ${topics}`);
   }
   const buffer = new SharedArrayBuffer(CountsHeader.TABLES + threads * topics * CountEntry.BYTES);
   const header = new Int32Array(buffer, 0, CountsHeader.TABLES >> 2);
@@ -73,7 +73,7 @@ export class SubscriberCounts {
     // Orders the reads of the other words after the store that published them.
     const magic = Atomics.load(header, CountsHeader.MAGIC >> 2);
     if (magic !== COUNTS_MAGIC || header[CountsHeader.VERSION >> 2] !== LAYOUT_VERSION) {
-      throw invalid('This memory holds no subscriber counts of this version');
+      throw invalidArgument('This memory holds no subscriber counts of this version');
     }
     this.threads = header[CountsHeader.THREADS >> 2]!;
     this.topics = header[CountsHeader.TOPICS >> 2]!;
@@ -110,7 +110,7 @@ export class SubscriberCounts {
   /** One thread's table, for its LocalCounts. */
   table(thread: number): Int32Array<SharedArrayBuffer> {
     if (!Number.isInteger(thread) || thread < 0 || thread >= this.threads) {
-      throw invalid(`There is no table of thread ${thread}`);
+      throw invalidArgument(`There is no table of thread ${thread}`);
     }
     const length = this.topics * ENTRY_WORDS;
     return this.#words.subarray(thread * length, (thread + 1) * length);
@@ -226,8 +226,4 @@ function hasKey(words: Int32Array, entry: number, first: number, second: number,
     Atomics.load(words, entry + SECOND_HASH) === second &&
     Atomics.load(words, entry + TOPIC_LENGTH) === length
   );
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', message);
 }

@@ -3,12 +3,11 @@
  * choose slots; a collision costs a discarded record, so nothing stronger is needed. Linear, over UTF-16
  * code units, and the same in every thread that has the same seed.
  */
+import { FNV_OFFSET, fnv1a } from './fnv.ts';
 
 /** 32 bits (signed) for a topic: FNV-1a with a final mix. */
 export function hashTopic(topic: string, seed: number): number {
-  let hash = seed ^ 0x811c_9dc5;
-  for (let i = 0; i < topic.length; i++) hash = Math.imul(hash ^ topic.charCodeAt(i), 0x0100_0193);
-  return mix(hash ^ topic.length);
+  return mix(fnv1a(topic, seed ^ FNV_OFFSET) ^ topic.length);
 }
 
 /** Another 32 bits, built differently, so that topics with the same `hashTopic` differ here. */

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, type MillraceError } from '../errors.ts';
 
 /**
  * Names an App to the Apps of other threads of this process. A number, as in uWebSockets.js: it may be posted, cloned,
@@ -56,5 +56,5 @@ export function checkDescriptor(where: string, value: unknown): AppDescriptor {
 }
 
 function invalid(where: string, message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_ARGUMENT', `${where}: ${message}`);
+  return invalidArgument(`${where}: ${message}`);
 }

@@ -1,5 +1,6 @@
 import type { RequestHead } from '../http/request-head.ts';
 import { type ControlBlock, Gauge } from '../ring/control-block.ts';
+import { fnv1a } from '../ring/fnv.ts';
 import type { Balance } from './control-message.ts';
 
 /** Chooses the shard for a connection among those that take connections. */
@@ -22,7 +23,9 @@ export class Balancer {
     if (this.#balance === 'round-robin') return this.#nextAvailable(isAvailable, this.#turn++);
     if (this.#balance === 'least-connections') return this.#leastConnections(isAvailable);
     const key = stickyKey(this.#balance.sticky, head, address);
-    return key === '' ? this.#leastConnections(isAvailable) : this.#nextAvailable(isAvailable, hash(key));
+    return key === ''
+      ? this.#leastConnections(isAvailable)
+      : this.#nextAvailable(isAvailable, fnv1a(key) >>> 0);
   }
 
   #leastConnections(isAvailable: (shard: number) => boolean): number {
@@ -73,11 +76,4 @@ export function cookieValue(header: string, name: string): string {
     start = end + 1;
   }
   return '';
-}
-
-/** FNV-1a, 32 bits. */
-function hash(key: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) value = Math.imul(value ^ key.charCodeAt(i), 0x01000193);
-  return value >>> 0;
 }

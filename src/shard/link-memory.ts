@@ -1,4 +1,4 @@
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { createInterestTable } from '../ring/interest-table.ts';
@@ -104,7 +104,7 @@ function ringStride(capacity: number): number {
 export function ringRegion(memory: LinkMemory, from: number, to: number): RingRegion {
   const buffer = memory.inboxes[to];
   if (buffer === undefined) {
-    throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `No thread has had the number ${to} yet`);
+    throw invalidArgument(`No thread has had the number ${to} yet`);
   }
   return { buffer, byteOffset: from * ringStride(memory.capacity) };
 }
