@@ -58,18 +58,20 @@ export class ChannelOffer {
   /** The accepted end, to be opened by its `fd`. Rejects when nobody came in time or the offer was withdrawn. */
   readonly accepted: Promise<PipeHandle>;
   readonly #directory: string;
-  readonly #server: PipeHandle = new Pipe(PIPE_SERVER);
+  readonly #server: PipeHandle;
   readonly #timer: NodeJS.Timeout;
   #reject: (error: MillraceError) => void = ignore;
   #isOpen = true;
 
   /**
    * @param patience ms until the offer lapses
-   * @throws MillraceError MILLRACE_UNSUPPORTED_RUNTIME when the system refuses, for want of descriptors mostly
+   * @throws MillraceError MILLRACE_UNSUPPORTED_RUNTIME when the system refuses: for want of descriptors mostly, or of a
+   *   temporary folder (then with a `cause`)
    */
   constructor(patience: number) {
-    this.#directory = mkdtempSync(join(tmpdir(), 'millrace-'));
-    this.path = join(this.#directory, 'handoff');
+    this.#directory = makeFolder();
+    this.path = join(this.#directory, SOCKET_NAME);
+    this.#server = new Pipe(PIPE_SERVER);
     this.accepted = new Promise((resolve, reject) => {
       this.#reject = reject;
       this.#server.onconnection = (status, client): void => {
@@ -104,6 +106,30 @@ export class ChannelOffer {
     this.#server.close();
     rmSync(this.#directory, { recursive: true, force: true });
     this.#reject(handoffError('accept on a Unix socket', undefined));
+  }
+}
+
+const FOLDER_PREFIX = 'millrace-';
+const SOCKET_NAME = 'handoff';
+
+/** Bytes that the path of a Unix socket may have. libuv cuts a longer one: it would lie where others may write. */
+const MAX_PATH = process.platform === 'linux' ? 107 : 103;
+const MAX_PARENT = MAX_PATH - `/${FOLDER_PREFIX}XXXXXX/${SOCKET_NAME}`.length;
+
+/** A folder that nobody but this user may look into. */
+function makeFolder(): string {
+  const parent = tmpdir();
+  try {
+    if (Buffer.byteLength(parent) > MAX_PARENT) throw new Error('its path is too long for a Unix socket');
+    return mkdtempSync(join(parent, FOLDER_PREFIX));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new MillraceError(
+      'MILLRACE_UNSUPPORTED_RUNTIME',
+      `Sockets cannot be passed between threads here: could not make a folder in ${parent} (${code ?? message}). ` +
+        `Set TMPDIR to a folder that can be written to, with a path of at most ${MAX_PARENT} bytes`,
+      { cause },
+    );
   }
 }
 

@@ -68,6 +68,8 @@ export class AppGroup {
   readonly #children = new Map<AppDescriptor, Child>();
   /** Children by number. */
   readonly #members = new Array<Child | null>(MAX_THREADS).fill(null);
+  /** What was told last of why no child can join. */
+  #obstacle = '';
   #isClosing = false;
 
   constructor(shard: Shard, options: GroupOptions, serve: ServeHere) {
@@ -191,13 +193,14 @@ export class AppGroup {
       setTimeout(() => {
         if (this.#isAwaited(child)) this.#invite(child);
       }, ACCEPT_BACKOFF);
-      if (!(error instanceof MillraceError)) console.error('millrace: addChildAppDescriptor:', error);
+      this.#tellObstacle(error);
       return;
     }
     if (!this.#isAwaited(child) || child.offer !== null) {
       offer.withdraw();
       return;
     }
+    this.#obstacle = '';
     child.offer = offer;
     if (child.index === -1) this.#number(child);
     const { memory } = this;
@@ -221,6 +224,18 @@ export class AppGroup {
         this.#unnumber(child);
         if (this.#isAwaited(child)) this.#invite(child);
       },
+    );
+  }
+
+  /** Tells once why no child can be offered a channel, but for the lack of descriptors, which passes. */
+  #tellObstacle(error: unknown): void {
+    if (error instanceof MillraceError && error.cause === undefined) return;
+    const { message } = error as Error;
+    if (message === this.#obstacle) return;
+    this.#obstacle = message;
+    console.error(
+      'millrace: addChildAppDescriptor:',
+      error instanceof MillraceError ? `${message}; it is tried again` : error,
     );
   }
 

@@ -22,7 +22,7 @@ type BrokerMessage =
   | { readonly type: 'want'; readonly id: number }
   | { readonly type: 'offered'; readonly id: number; readonly path: string }
   | { readonly type: 'accepted'; readonly id: number; readonly fd: number }
-  | { readonly type: 'failed'; readonly id: number }
+  | { readonly type: 'failed'; readonly id: number; readonly reason: string }
   | { readonly type: 'withdraw'; readonly id: number };
 
 /** Offers a channel from this thread, by way of the main thread where this is another one. */
@@ -90,7 +90,7 @@ class RemoteOffer implements Offer {
       this.#end();
       this.#onAccepted(message.fd);
     } else if (message.type === 'failed') {
-      this.#fail('nobody connected to the channel');
+      this.#fail(message.reason);
     }
   }
 
@@ -118,8 +118,8 @@ function startBroker(): void {
       let offer: ChannelOffer;
       try {
         offer = new ChannelOffer(PATIENCE);
-      } catch {
-        channel.post({ type: 'failed', id });
+      } catch (error) {
+        channel.post({ type: 'failed', id, reason: (error as Error).message });
         return;
       }
       offers.set(id, offer);
@@ -131,7 +131,7 @@ function startBroker(): void {
         },
         () => {
           offers.delete(id);
-          channel.post({ type: 'failed', id });
+          channel.post({ type: 'failed', id, reason: 'nobody connected to the channel' });
         },
       );
     }

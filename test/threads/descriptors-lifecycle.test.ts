@@ -8,6 +8,7 @@ import { frameBytes, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
 import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
 import { HOST } from '../support/server.ts';
 import { Talker } from '../support/talker.ts';
+import { withTemporary } from '../support/temporary.ts';
 import { TopicClient } from '../support/topic-client.ts';
 import { ChildApp, JoinedApps } from './joined-apps.ts';
 
@@ -47,6 +48,21 @@ async function childOf(client: HostileClient): Promise<string> {
   await client.until(() => client.isOver || client.received >= HEAD_AND_FRAME, 'an answer');
   expect(client.bytes.toString('latin1', 0, 12)).toBe('HTTP/1.1 101');
   return client.bytes.toString('latin1').at(-1)!;
+}
+
+/** What is printed to standard error during a call, each print a line. */
+async function printed(during: (lines: readonly string[]) => Promise<void>): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const { error } = console;
+  console.error = (...words: unknown[]): void => {
+    lines.push(words.join(' '));
+  };
+  try {
+    await during(lines);
+  } finally {
+    console.error = error;
+  }
+  return lines;
 }
 
 const waitingFor = (child: ChildApp): number => apps.statsOf(child)?.waiting ?? -1;
@@ -206,6 +222,25 @@ describe('closing', () => {
   });
 });
 
+describe('without a temporary folder', () => {
+  it('an acceptor App says once what it lacks, and is joined with its children when that is there', async () => {
+    await startTopics(0);
+    const said = await printed(async (lines) => {
+      await withTemporary('/nonexistent', async () => {
+        await apps.add();
+        await until(() => lines.length > 0, 'it is said');
+        // It is tried every 100 ms.
+        await delay(350);
+      });
+      await apps.joined(1);
+    });
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(
+      /^millrace: addChildAppDescriptor: .* a folder in \/nonexistent .*; it is tried again$/,
+    );
+  });
+});
+
 describe('an acceptor App in a worker', () => {
   it('has children in other workers, by way of a main thread that imports millrace', async () => {
     await startControl(0);
@@ -246,17 +281,10 @@ describe('an acceptor App in a worker', () => {
   it('gets no child that belongs to another, and says so', async () => {
     await startTopics(1);
     const second = await JoinedApps.start(0, 'topics-app.js');
-    const said: string[] = [];
-    const { error } = console;
-    console.error = (...words: unknown[]): void => {
-      said.push(words.join(' '));
-    };
-    try {
+    const said = await printed(async (lines) => {
       second.acceptor.addChildAppDescriptor(apps.children[0]!.descriptor);
-      await until(() => said.length > 0, 'it is said');
-    } finally {
-      console.error = error;
-    }
+      await until(() => lines.length > 0, 'it is said');
+    });
     expect(said.join('\n')).toMatch(/the App of thread \d+ cannot be joined: it is the child of another App/);
     expect(second.stats.children).toEqual([]);
     await second.stop();

@@ -1,10 +1,15 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { serve } from 'millrace';
 import { expect, it } from 'vitest';
-import { ChannelOffer, connectChannel, createChannel } from '../../src/net/handoff-channel.ts';
+import { ChannelOffer, connectChannel, createChannel, discardEnd } from '../../src/net/handoff-channel.ts';
 import { bindAddress, boundPort } from '../../src/net/listener.ts';
 import { HandoffReceiver, HandoffSender } from '../../src/net/socket-handoff.ts';
 import { openDescriptors } from '../support/alive.ts';
 import { until } from '../support/deadline.ts';
 import { HOST } from '../support/server.ts';
+import { withTemporary } from '../support/temporary.ts';
 
 interface Arrived {
   readonly text: string;
@@ -104,4 +109,43 @@ it('an offer that nobody takes up lapses, or is withdrawn, and leaves nothing be
     await expect(connectChannel(path)).rejects.toThrow(/could not connect to a Unix socket \(ENOENT\)/);
   }
   await until(() => openDescriptors() === descriptors, 'no descriptor is left');
+});
+
+it.each([
+  ['/nonexistent', 'ENOENT'],
+  ['/dev/null', 'ENOTDIR'],
+  [`/tmp/${'x'.repeat(79)}`, 'its path is too long for a Unix socket'],
+])(
+  'without a temporary folder that can be used (TMPDIR=%s) it is said what is needed',
+  async (folder, reason) => {
+    const descriptors = openDescriptors();
+    const app = new URL('../integration/fixtures/main-app.js', import.meta.url);
+    await withTemporary(folder, () =>
+      expect(serve({ app, port: 0, host: HOST, shards: 1, handoff: 'channel' })).rejects.toMatchObject({
+        name: 'MillraceError',
+        code: 'MILLRACE_UNSUPPORTED_RUNTIME',
+        message:
+          `Sockets cannot be passed between threads here: could not make a folder in ${folder} (${reason}). ` +
+          'Set TMPDIR to a folder that can be written to, with a path of at most 83 bytes',
+        cause: expect.any(Error),
+      }),
+    );
+    await until(() => openDescriptors() === descriptors, 'no descriptor is left');
+  },
+);
+
+it('a socket lies in the folder that was made for it, however long its path may be', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'millrace-long-'));
+  // One byte more would be cut off.
+  const folder = join(root, 'x'.repeat(83 - 1 - root.length));
+  mkdirSync(folder);
+  await withTemporary(folder, async () => {
+    const offer = new ChannelOffer(10_000);
+    expect(readdirSync(root)).toEqual([basename(folder)]);
+    expect(readdirSync(dirname(offer.path))).toEqual(['handoff']);
+    const pipe = await connectChannel(offer.path);
+    pipe.close();
+    discardEnd(await offer.accepted);
+  });
+  rmSync(root, { recursive: true });
 });
