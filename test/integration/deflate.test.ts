@@ -12,6 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { Client } from '../support/clients.ts';
 import { Mailbox } from '../support/deadline.ts';
 import { payloadOf } from '../support/deflate-payloads.ts';
+import { deflated, HELLO, RSV1 } from '../support/deflated.ts';
 import {
   binary,
   close,
@@ -31,13 +32,7 @@ import { closeText, Route } from '../support/route.ts';
 const SHARED = SHARED_COMPRESSOR | SHARED_DECOMPRESSOR;
 const FULL = DEDICATED_COMPRESSOR | DEDICATED_DECOMPRESSOR;
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' };
-const RSV1 = { rsv: 4 };
-const HELLO = hex('f2 48 cd c9 c9 07 00');
 const LIMIT = 16 * 1024;
-
-function deflated(message: string | Uint8Array): Uint8Array {
-  return new Uint8Array(deflateRawSync(message, { finishFlush: zlib.Z_SYNC_FLUSH }).subarray(0, -4));
-}
 
 function inflated(...payloads: Uint8Array[]): string {
   return inflateRawSync(concat(...payloads, hex('00 00 ff ff')), {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { deflateRawSync, inflateRawSync, constants as zlib } from 'node:zlib';
+import { inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Counter } from '../../../src/net/counter.ts';
@@ -7,12 +7,12 @@ import { ZlibDeflatePort } from '../../../src/net/zlib-deflater.ts';
 import { deflateForMany, InflateError, MessageDeflate } from '../../../src/protocol/message-deflate.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
 import { ALONE, HISTORY } from '../../support/deflate.ts';
+import { deflated, HELLO } from '../../support/deflated.ts';
 import { LedgerPool } from '../../support/endpoint.ts';
 import { concat, hex } from '../../support/frame-bytes.ts';
 import { inflateSlowly } from '../../support/inflate-reference.ts';
 
 const MAX = 1024 * 1024;
-const HELLO = hex('f2 48 cd c9 c9 07 00');
 
 /** One end of a connection, with memory that is watched. */
 class End {
@@ -120,7 +120,7 @@ describe.each([
 
   it('stops at the limit, wherever it is', () => {
     const message = new Uint8Array(100_000);
-    const payload = deflateRawSync(message, { finishFlush: zlib.Z_SYNC_FLUSH }).subarray(0, -4);
+    const payload = deflated(message);
     for (const max of [1, 10, 4095, 4096, 4097, 65_536, 99_999]) {
       const end = new End(params);
       expect(end.inflate(payload, 100, max)).toBe(InflateError.TOO_BIG);
@@ -133,9 +133,9 @@ describe.each([
   });
 
   it('gives up a bomb after as much as the limit', () => {
-    const bomb = deflateRawSync(new Uint8Array(16 * 1024 * 1024), { finishFlush: zlib.Z_SYNC_FLUSH });
+    const bomb = deflated(new Uint8Array(16 * 1024 * 1024));
     const end = new End(params);
-    expect(end.inflate(bomb.subarray(0, -4), 100, 16_384)).toBe(InflateError.TOO_BIG);
+    expect(end.inflate(bomb, 100, 16_384)).toBe(InflateError.TOO_BIG);
     expect(end.port.counters[Counter.INFLATE_BYTES_OUT]).toBeLessThanOrEqual(16_385);
     expect(end.pool.mostLent).toBeLessThanOrEqual(32_768);
   });
@@ -155,8 +155,7 @@ describe.each([
     fc.assert(
       fc.property(blocks, fc.nat(8), (parts, behind) => {
         const message = concat(...parts);
-        const payload =
-          peer.deflate.deflate(message) ?? deflateRawSync(message, { finishFlush: 2 }).subarray(0, -4);
+        const payload = peer.deflate.deflate(message) ?? deflated(message);
         const result = end.inflate(payload, behind);
         expect(Buffer.compare(result as Uint8Array, message)).toBe(0);
       }),
@@ -179,7 +178,7 @@ describe.each([
   });
 
   it('tells a message that was cut off somewhere nearly always', () => {
-    const whole = deflateRawSync(prose(2000), { finishFlush: zlib.Z_SYNC_FLUSH }).subarray(0, -4);
+    const whole = deflated(prose(2000));
     const end = new End(params);
     let missed = 0;
     for (let length = 1; length < whole.length; length++) {

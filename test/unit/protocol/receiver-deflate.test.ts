@@ -1,11 +1,10 @@
-import { deflateRawSync, constants as zlib } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FRAME_HEADROOM, FrameParser } from '../../../src/protocol/frame-parser.ts';
-import { type MessageHandler, Receiver, ReceiverState } from '../../../src/protocol/receiver.ts';
+import { FRAME_HEADROOM } from '../../../src/protocol/frame-parser.ts';
+import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
 import { byteByByte, chunksOf, twoWayCuts } from '../../support/chunked.ts';
 import { ALONE, HISTORY, messageDeflate } from '../../support/deflate.ts';
-import { LedgerPool, utf8Port } from '../../support/endpoint.ts';
+import { deflated, HELLO, RSV1 } from '../../support/deflated.ts';
 import {
   binary,
   concat,
@@ -20,86 +19,30 @@ import {
   textStart,
 } from '../../support/frame-bytes.ts';
 import { eventOf, framesBytes } from '../../support/frame-reader.ts';
+import { ReceiverBench } from './receiver-bench.ts';
 
-const RSV1 = { rsv: 4 };
-const HELLO = hex('f2 48 cd c9 c9 07 00');
-const NAMES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' };
 const MAX = 4096;
 
-class Bench implements MessageHandler<ReceiverState> {
-  readonly events: string[] = [];
-  readonly pool = new LedgerPool();
-  readonly state = new ReceiverState();
-  readonly #parser: FrameParser<ReceiverState>;
-  readonly #receiver: Receiver<ReceiverState>;
-  #isOver = false;
-  /** Called in each message. */
-  during: (() => void) | null = null;
-
-  constructor(params = ALONE, maxPayloadLength = MAX) {
-    const limits = { maxPayloadLength, maxFragments: 1000 };
-    this.state.deflate = messageDeflate(params);
-    this.#receiver = new Receiver<ReceiverState>(limits, this, this.pool, utf8Port);
-    this.#parser = new FrameParser<ReceiverState>({ expectMasked: true, allowedRsv: 0x40 }, this.#receiver);
-  }
-
-  onMessage(
-    _state: ReceiverState,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    opcode: number,
-  ): boolean {
-    const view = bytes.subarray(offset, offset + length);
-    this.during?.();
-    this.events.push(eventOf(NAMES[opcode]!, view));
-    return true;
-  }
-
-  onControl(
-    _state: ReceiverState,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    opcode: number,
-  ): boolean {
-    this.events.push(eventOf(NAMES[opcode]!, bytes.subarray(offset, offset + length)));
-    return true;
-  }
-
-  onReceiveError(state: ReceiverState, closeCode: number, isInflation = false): void {
-    this.events.push(`error ${closeCode}${isInflation ? ' in inflation' : ''}`);
-    this.#isOver = true;
-    this.#parser.release(state);
-    this.#receiver.release(state);
-  }
-
-  feed(chunk: Uint8Array, headroom = FRAME_HEADROOM): void {
-    if (this.#isOver) return;
-    const memory = concat(new Uint8Array(headroom), chunk);
-    this.#parser.parse(this.state, memory, headroom, memory.length);
-    memory.fill(0x5a);
-  }
+function benchOf(params: DeflateParams): ReceiverBench {
+  const bench = new ReceiverBench({ maxPayloadLength: MAX });
+  bench.state.deflate = messageDeflate(params);
+  return bench;
 }
 
 /** What comes of the frames, which must be the same however they are cut. */
 function eventsOf(frames: readonly FrameSpec[], params = ALONE): string[] {
   const input = framesBytes(frames, SAMPLE_KEY);
-  const whole = new Bench(params);
+  const whole = benchOf(params);
   whole.feed(input);
   expect(whole.pool.lentBytes).toBe(whole.state.message.joined?.length ?? 0);
   const cuts =
     input.length < 200 ? [...twoWayCuts(input.length).map((cut) => [cut]), byteByByte(input.length)] : [];
   for (const cut of cuts) {
-    const bench = new Bench(params);
+    const bench = benchOf(params);
     for (const chunk of chunksOf(input, cut)) bench.feed(chunk);
     expect(bench.events).toEqual(whole.events);
   }
   return whole.events;
-}
-
-function deflated(message: string | Uint8Array): Uint8Array {
-  return new Uint8Array(deflateRawSync(message, { finishFlush: zlib.Z_SYNC_FLUSH }).subarray(0, -4));
 }
 
 describe.each([
@@ -199,21 +142,21 @@ describe.each([
   });
 
   it('refuses by its header a frame that cannot be a message within the limit', () => {
-    const bench = new Bench(params);
+    const bench = benchOf(params);
     const declaredLength = BigInt(MAX + MAX / 8 + 65);
     bench.feed(frameBytes({ ...binary(hex(''), RSV1), declaredLength }, SAMPLE_KEY));
     expect(bench.events).toEqual(['error 1009']);
-    const plain = new Bench(params);
+    const plain = benchOf(params);
     plain.feed(frameBytes({ ...binary(), declaredLength: BigInt(MAX + 1) }, SAMPLE_KEY));
     expect(plain.events).toEqual(['error 1009']);
   });
 
   it('survives a handler that brings another compressed message about', () => {
-    const bench = new Bench(params);
-    const other = new Bench(params);
+    const bench = benchOf(params);
+    const other = benchOf(params);
     other.state.deflate = bench.state.deflate;
-    bench.during = () => {
-      bench.during = null;
+    bench.before = () => {
+      bench.before = null;
       other.feed(framesBytes([text(deflated('other'), RSV1)], SAMPLE_KEY));
     };
     bench.feed(framesBytes([text(HELLO, RSV1), text(deflated('again'), RSV1)], SAMPLE_KEY));
@@ -242,7 +185,7 @@ describe.each([
           }
         }
         const input = framesBytes(frames, SAMPLE_KEY);
-        const bench = new Bench(params);
+        const bench = benchOf(params);
         const inside = [...new Set(cuts)].filter((cut) => cut < input.length).sort((a, b) => a - b);
         for (const chunk of chunksOf(input, inside))
           bench.feed(chunk, cuts.length % 2 === 0 ? FRAME_HEADROOM : 0);

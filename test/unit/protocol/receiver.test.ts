@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BufferPool } from '../../../src/protocol/buffer-pool.ts';
-import { FRAME_HEADROOM, FrameParser } from '../../../src/protocol/frame-parser.ts';
-import {
-  type MessageHandler,
-  Receiver,
-  type ReceiverLimits,
-  ReceiverState,
-} from '../../../src/protocol/receiver.ts';
+import { Receiver, type ReceiverLimits, ReceiverState } from '../../../src/protocol/receiver.ts';
 import { byteByByte, chunksOf, Random, randomCuts, twoWayCuts } from '../../support/chunked.ts';
 import { messageDeflate } from '../../support/deflate.ts';
-import { LedgerPool, utf8Port } from '../../support/endpoint.ts';
+import { utf8Port } from '../../support/endpoint.ts';
 import {
   asciiPattern,
   binary,
@@ -30,81 +24,16 @@ import {
   textStart,
 } from '../../support/frame-bytes.ts';
 import { eventOf, framesBytes } from '../../support/frame-reader.ts';
+import { ReceiverBench } from './receiver-bench.ts';
 
 const MIB = 1024 * 1024;
-const NAMES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' };
-
-/** A receiver behind a parser, with everything that comes out of it written down. */
-class Bench implements MessageHandler<ReceiverState> {
-  readonly events: string[] = [];
-  readonly pool = new LedgerPool();
-  readonly receiver: Receiver<ReceiverState>;
-  readonly parser: FrameParser<ReceiverState>;
-  state = new ReceiverState();
-  goOn = true;
-  /** Failed: what else arrives is not taken. */
-  isOver = false;
-  /** Called within each event. */
-  during: (() => void) | null = null;
-  /** Memory of the last message. */
-  memory: Uint8Array | null = null;
-
-  constructor(limits: Partial<ReceiverLimits> = {}) {
-    const all = { maxPayloadLength: 1024 * 1024, maxFragments: 1000, ...limits };
-    this.receiver = new Receiver<ReceiverState>(all, this, this.pool, utf8Port);
-    this.parser = new FrameParser<ReceiverState>({ expectMasked: true, allowedRsv: 0x40 }, this.receiver);
-  }
-
-  onMessage(
-    _state: ReceiverState,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    opcode: number,
-  ): boolean {
-    this.memory = bytes;
-    this.events.push(eventOf(NAMES[opcode]!, bytes.subarray(offset, offset + length)));
-    this.during?.();
-    return this.goOn;
-  }
-
-  onControl(
-    _state: ReceiverState,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    opcode: number,
-  ): boolean {
-    this.events.push(eventOf(NAMES[opcode]!, bytes.subarray(offset, offset + length)));
-    this.during?.();
-    return this.goOn;
-  }
-
-  onReceiveError(state: ReceiverState, closeCode: number): void {
-    this.events.push(`error ${closeCode}`);
-    this.isOver = true;
-    this.parser.release(state);
-    this.receiver.release(state);
-  }
-
-  feed(chunk: Uint8Array): void {
-    if (this.isOver) return;
-    const memory = concat(new Uint8Array(FRAME_HEADROOM), chunk);
-    this.parser.parse(this.state, memory, FRAME_HEADROOM, memory.length);
-    memory.fill(0x5a);
-  }
-
-  feedFrames(...frames: readonly FrameSpec[]): void {
-    this.feed(framesBytes(frames, SAMPLE_KEY));
-  }
-}
 
 function eventsOf(
   frames: readonly FrameSpec[],
   limits: Partial<ReceiverLimits> = {},
   cuts: readonly number[] = [],
 ): string[] {
-  const bench = new Bench(limits);
+  const bench = new ReceiverBench(limits);
   for (const chunk of chunksOf(framesBytes(frames, SAMPLE_KEY), cuts)) bench.feed(chunk);
   expect(bench.pool.lentBytes > 0).toBe(bench.state.message.joined !== null);
   return bench.events;
@@ -179,14 +108,14 @@ describe('Receiver and fragmentation', () => {
   });
 
   it('fails it as soon as the header shows it', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     bench.feed(concat(frameBytes(textStart('a'), SAMPLE_KEY), hex('8185')));
     expect(bench.events).toEqual(['error 1002']);
   });
 
   it('takes the RSV1 bit of an extension on the first frame only', () => {
     const compressed = { rsv: 4 };
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     bench.state.deflate = messageDeflate();
     bench.feedFrames({ ...textStart(hex('f2 48')), ...compressed });
     expect(bench.state.message.rsv1).toBe(true);
@@ -261,10 +190,10 @@ describe('Receiver and its limits', () => {
   });
 
   it('fails an overlong message at its header, before any of the payload', () => {
-    const bench = new Bench({ maxPayloadLength: 200 });
+    const bench = new ReceiverBench({ maxPayloadLength: 200 });
     bench.feed(hex('82fe00c9'));
     expect(bench.events).toEqual(['error 1009']);
-    const fragmented = new Bench({ maxPayloadLength: 4 });
+    const fragmented = new ReceiverBench({ maxPayloadLength: 4 });
     fragmented.feed(concat(frameBytes(textStart('ab'), SAMPLE_KEY), hex('8083')));
     expect(fragmented.events).toEqual(['error 1009']);
   });
@@ -277,7 +206,7 @@ describe('Receiver and its limits', () => {
     '0000000080000001',
   ])('cannot be talked into a wrong sum by the length %s', (length) => {
     for (const first of ['', '028137fa213d00']) {
-      const bench = new Bench({ maxPayloadLength: 2 ** 31 });
+      const bench = new ReceiverBench({ maxPayloadLength: 2 ** 31 });
       bench.feed(hex(`${first}${first === '' ? '82' : '80'}ff${length}`));
       expect(bench.events).toEqual(['error 1009']);
       expect(bench.pool.lentBytes).toBe(0);
@@ -285,7 +214,7 @@ describe('Receiver and its limits', () => {
   });
 
   it('keeps a sum exact at the largest limit there is', () => {
-    const bench = new Bench({ maxPayloadLength: Number.MAX_SAFE_INTEGER });
+    const bench = new ReceiverBench({ maxPayloadLength: Number.MAX_SAFE_INTEGER });
     bench.feed(concat(frameBytes(binaryStart(pattern(1)), SAMPLE_KEY), hex('00ff001ffffffffffffe37fa213d')));
     expect(bench.events).toEqual([]);
     bench.receiver.release(bench.state);
@@ -311,7 +240,7 @@ describe('Receiver and its limits', () => {
   });
 
   it('does not count the pieces a frame arrives in', () => {
-    const bench = new Bench({ maxFragments: 2 });
+    const bench = new ReceiverBench({ maxFragments: 2 });
     const input = framesBytes([binaryStart(pattern(50)), last(pattern(50))], SAMPLE_KEY);
     for (const chunk of chunksOf(input, byteByByte(input.length))) bench.feed(chunk);
     expect(bench.events).toEqual([eventOf('binary', concat(pattern(50), pattern(50)))]);
@@ -377,7 +306,7 @@ describe('Receiver and UTF-8', () => {
   });
 
   it('forgets the code point of a message that failed or was dropped', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     bench.feedFrames(textStart(hex('e282')));
     bench.receiver.release(bench.state);
     bench.feedFrames(text('ok'), textStart('o'), last('k'));
@@ -385,7 +314,7 @@ describe('Receiver and UTF-8', () => {
   });
 
   it('fails at the first impossible byte, in a frame and a message that are still arriving', () => {
-    const whole = new Bench();
+    const whole = new ReceiverBench();
     const declared = concat(hex('81ff0000000000010000'), Uint8Array.from(SAMPLE_KEY));
     const head = frameBytes(text(concat(bytesOf('a'.repeat(60)), hex('f490'))), SAMPLE_KEY).subarray(6);
     whole.feed(declared);
@@ -395,7 +324,7 @@ describe('Receiver and UTF-8', () => {
     }
     expect(whole.events).toEqual(['error 1007']);
 
-    const fragmented = new Bench();
+    const fragmented = new ReceiverBench();
     fragmented.feedFrames(textStart(hex('cebae1bdb9cf83cebcceb5f4')));
     expect(fragmented.events).toEqual([]);
     fragmented.feed(frameBytes(more(hex('90')), SAMPLE_KEY));
@@ -415,7 +344,7 @@ describe('Receiver and UTF-8', () => {
 
 describe('Receiver and memory', () => {
   it('hands on a message in one frame where it lies, without memory of its own', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     const memory = framesBytes([text('Hello'), binary(pattern(300))], SAMPLE_KEY);
     bench.parser.parse(bench.state, memory, 0, memory.length);
     expect(bench.memory).toBe(memory);
@@ -423,7 +352,7 @@ describe('Receiver and memory', () => {
   });
 
   it('takes memory by what arrived, never by what was declared', () => {
-    const bench = new Bench({ maxPayloadLength: 2 ** 40 });
+    const bench = new ReceiverBench({ maxPayloadLength: 2 ** 40 });
     bench.feed(concat(hex('82ff000000ffffffffff'), Uint8Array.from(SAMPLE_KEY)));
     expect(bench.pool.takes).toBe(0);
     bench.feed(hex('00'));
@@ -441,7 +370,7 @@ describe('Receiver and memory', () => {
   });
 
   it('takes what a frame needs at once when a quarter of it arrived', () => {
-    const bench = new Bench({ maxPayloadLength: 2 ** 20 });
+    const bench = new ReceiverBench({ maxPayloadLength: 2 ** 20 });
     const frame = framesBytes([binary(pattern(65_536))], SAMPLE_KEY);
     const quarter = frame.length - 3 * 16_384;
     for (let at = 0; at < frame.length; at += quarter) {
@@ -453,7 +382,7 @@ describe('Receiver and memory', () => {
   });
 
   it('takes no memory for empty fragments', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     bench.feedFrames(textStart(), more(), more());
     expect(bench.pool.takes).toBe(0);
     bench.feedFrames(last());
@@ -463,7 +392,7 @@ describe('Receiver and memory', () => {
 
   it('grows a few times only, whatever the size of the pieces', () => {
     for (const size of [1, 33, 1000]) {
-      const bench = new Bench({ maxPayloadLength: 2 ** 40, maxFragments: 2 ** 30 });
+      const bench = new ReceiverBench({ maxPayloadLength: 2 ** 40, maxFragments: 2 ** 30 });
       const piece = frameBytes(more(pattern(size)), SAMPLE_KEY);
       bench.feedFrames(binaryStart(pattern(size)));
       for (let i = 1; i < 5000; i++) bench.feed(piece);
@@ -479,7 +408,7 @@ describe('Receiver and memory', () => {
       return memoryless(size);
     });
     const limits = { maxPayloadLength: 500 * MIB, maxFragments: 10 };
-    const receiver = new Receiver<ReceiverState>(limits, new Bench(), pool, utf8Port);
+    const receiver = new Receiver<ReceiverState>(limits, new ReceiverBench(), pool, utf8Port);
     const state = new ReceiverState();
     for (let i = 0; i < 400; i++) receiver.onFramePiece(state, memoryless(MIB), 0, MIB, 0x02, false, 0);
     expect(state.message.length).toBe(400 * MIB);
@@ -488,7 +417,7 @@ describe('Receiver and memory', () => {
   });
 
   it('keeps the message intact when it grows', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     const parts = [1, 31, 32, 33, 900, 27, 1, 1023, 1, 4000, 64, 5].map((size, i) => pattern(size, i + 1));
     parts.forEach((part, i) =>
       bench.feedFrames({ opcode: i === 0 ? 2 : 0, payload: part, fin: i === parts.length - 1 }),
@@ -497,7 +426,7 @@ describe('Receiver and memory', () => {
   });
 
   it('gives the memory back after the message, not during it', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     let during = 0;
     bench.during = () => {
       during = bench.pool.lentBytes;
@@ -508,7 +437,7 @@ describe('Receiver and memory', () => {
   });
 
   it('gives the memory back once when the connection ends inside of the event', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     bench.goOn = false;
     bench.during = () => {
       bench.parser.release(bench.state);
@@ -524,7 +453,7 @@ describe('Receiver and memory', () => {
       [textStart('a€'), ping('p'), more('bc'), last('d'), binary(pattern(200)), textStart('x')],
       SAMPLE_KEY,
     );
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     for (const cut of byteByByte(input.length + 1)) {
       bench.feed(input.subarray(0, cut));
       bench.parser.release(bench.state);
@@ -543,7 +472,7 @@ describe('Receiver and memory', () => {
       [more(pattern(100)), 1009],
     ];
     for (const [frame, code] of errors) {
-      const bench = new Bench({ maxPayloadLength: 50 });
+      const bench = new ReceiverBench({ maxPayloadLength: 50 });
       bench.feedFrames(textStart('a'), more('b'), frame, text('never'));
       expect(bench.events).toEqual([`error ${code}`]);
       expect(bench.pool.lentBytes).toBe(0);
@@ -551,7 +480,7 @@ describe('Receiver and memory', () => {
   });
 
   it('uses the memory of one connection again for the next', () => {
-    const bench = new Bench();
+    const bench = new ReceiverBench();
     for (let i = 0; i < 100; i++) {
       bench.state = new ReceiverState();
       bench.feedFrames(textStart('a'), last('b'));
@@ -570,7 +499,7 @@ describe('Receiver and a handler that has enough', () => {
       [textStart(), last()],
     ];
     for (const frames of firsts) {
-      const bench = new Bench();
+      const bench = new ReceiverBench();
       bench.goOn = false;
       bench.feedFrames(...frames, text('never'));
       expect(bench.events.length).toBe(1);
