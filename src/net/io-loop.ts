@@ -3,6 +3,7 @@ import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
 import { ViewTable } from './view-table.ts';
+import { WriteBatch } from './write-batch.ts';
 import { allocateTarget, BacklogPool, BlockPool, Cork, SlabPool } from './write-memory.ts';
 
 /** Bytes one read can bring. A socket that keeps filling it yields to the others, see Transport. */
@@ -33,6 +34,8 @@ export class IoLoop {
   readonly backlogs = new BacklogPool();
   /** Views of messages, for handlers that take one during their call. */
   readonly messageViews = new ViewTable();
+  /** Sockets whose corked bytes are written together. */
+  readonly batch = new WriteBatch(this);
   readonly timer = new IdleTimer();
   /** Indexed by Counter; shared memory where the thread belongs to a server. */
   readonly counters: Float64Array;
@@ -109,6 +112,7 @@ export class IoLoop {
 
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
+    this.batch.endTurn();
     // Direct sends first: a socket's publishes that are older were written before them.
     this.flushDirty();
     for (const listener of this.#turnListeners) listener.onTurnEnd();

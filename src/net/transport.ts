@@ -18,6 +18,7 @@ import {
   WriteWrap,
 } from './node-internals.ts';
 import { TlsStream } from './tls-stream.ts';
+import { BATCHED_SIZE } from './write-batch.ts';
 import { type Backlog, SLAB_SIZE, type Slab } from './write-memory.ts';
 
 // Of its own constants the compiler knows the values, of imported ones it does not.
@@ -56,6 +57,8 @@ const Flag = {
   FIN_SENT: 8,
   /** A write failed; the socket closes at the end of the turn. */
   FAILED: 16,
+  /** What was corked during its last read waits to be written. */
+  BATCHED: 32,
 } as const;
 
 /** Reading does not start, or need not. */
@@ -163,6 +166,7 @@ export class Transport implements Output, TimerNode {
     const { io } = this;
     if (io.corked === this) return;
     if (io.corked !== null) io.corked.flushCork();
+    this.#flushBatch();
     // What was queued in this turn is older than what the cork will hold.
     if (this.#backlog !== null) this.flushQueue();
     io.corked = this;
@@ -217,6 +221,7 @@ export class Transport implements Output, TimerNode {
    */
   writeShared(view: Uint8Array, slab: Slab | null): void {
     const { io } = this;
+    this.#flushBatch();
     const isIdle = !this.blocked && this.#backlog === null && (io.corked !== this || io.cork.length === 0);
     if (isIdle) {
       if (this.#write(view) === ASYNC && slab !== null) {
@@ -245,6 +250,7 @@ export class Transport implements Output, TimerNode {
   flushQueue(): void {
     const backlog = this.#backlog;
     if (backlog === null) return;
+    this.#flushBatch();
     backlog.isDirty = false;
     const { blocks } = backlog;
     while (blocks.length > 0 && !this.blocked) {
@@ -262,6 +268,7 @@ export class Transport implements Output, TimerNode {
   /** Sends FIN behind everything that waits. Reading goes on, so that the peer's FIN is seen. */
   end(): void {
     if (this.#phase !== Phase.OPEN) return;
+    this.#flushBatch();
     if (this.io.corked === this) this.flushCork();
     this.flushQueue();
     this.#phase = Phase.ENDING;
@@ -273,6 +280,7 @@ export class Transport implements Output, TimerNode {
   /** Closes at once. What the kernel has not taken is lost. */
   destroy(error = 0): void {
     if (this.#phase === Phase.CLOSED) return;
+    this.#flushBatch();
     this.#phase = Phase.CLOSED;
     this.io.timer.cancel(this);
     this.#dropQueue();
@@ -314,7 +322,7 @@ export class Transport implements Output, TimerNode {
     this.lastActive = io.timer.now;
     this.beginCork();
     this.context.onChunk(this, io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
-    this.endCork();
+    this.#endRead();
     if (count < RECEIVE_SIZE) {
       this.#fullReads = 0;
     } else if (++this.#fullReads >= MAX_FULL_READS) {
@@ -358,6 +366,36 @@ export class Transport implements Output, TimerNode {
     return this.context.onTimer(this, now);
   }
 
+  /** Called by the batch. */
+  writeBatched(start: number, length: number): void {
+    const { cork } = this.io;
+    this.#flags &= ~Flag.BATCHED;
+    if (this.#write(cork.viewOf(start, length)) === ASYNC) this.#openBacklog().inFlightSlab = cork.pinKept();
+  }
+
+  /** What the read brought about is written now, or together with that of the sockets that are read next. */
+  #endRead(): void {
+    const { io } = this;
+    if (io.corked !== this) return;
+    const { batch, cork } = io;
+    if (cork.length > 0 || batch.count > 0) {
+      const mayWait = batch.noteRead();
+      if (!mayWait) batch.flush();
+      if (mayWait && cork.length > 0 && cork.length <= BATCHED_SIZE) {
+        this.#flags |= Flag.BATCHED;
+        batch.add(this);
+      } else {
+        this.flushCork();
+      }
+    }
+    io.corked = null;
+  }
+
+  /** Of the bytes of one socket those that came first leave first. */
+  #flushBatch(): void {
+    if ((this.#flags & Flag.BATCHED) !== 0) this.io.batch.flush();
+  }
+
   #stopReading(): void {
     if ((this.#flags & Flag.READING) === 0) return;
     this.#flags &= ~Flag.READING;
@@ -375,7 +413,8 @@ export class Transport implements Output, TimerNode {
 
   /** There is no room behind what is corked. */
   #reserveMore(size: number): number {
-    const { cork } = this.io;
+    const { batch, cork } = this.io;
+    batch.flush();
     let at = cork.reserve(size);
     if (at < 0 && cork.length > 0) {
       this.flushCork();

@@ -65,6 +65,8 @@ export class Cork {
   bytes: Uint8Array;
   start = 0;
   length = 0;
+  /** Corked bytes lie before `start` that are not written yet. */
+  #isKeeping = false;
   #slab: Slab;
   readonly #slabs: SlabPool;
   readonly #views = new ViewTable();
@@ -96,21 +98,47 @@ export class Cork {
 
   /** What is corked. */
   view(): Uint8Array {
-    return this.#views.view(this.bytes, this.start, this.length);
+    return this.viewOf(this.start, this.length);
+  }
+
+  viewOf(start: number, length: number): Uint8Array {
+    return this.#views.view(this.bytes, start, length);
   }
 
   /** The corked bytes are written. */
   written(): void {
     this.length = 0;
-    if (this.#slab.pins === 0) this.start = 0;
+    this.#rewind();
+  }
+
+  /** What is corked waits to be written; the next is corked `size` bytes behind its start. */
+  keep(size: number): void {
+    this.#isKeeping = true;
+    this.start += size;
+    this.length = 0;
+  }
+
+  /** Nothing waits any more. */
+  letGo(): void {
+    this.#isKeeping = false;
+    if (this.length === 0) this.#rewind();
   }
 
   /** The corked bytes are in flight: they stay as they are until the slab is unpinned. */
   pin(): Slab {
-    this.#slab.pins++;
     this.start += this.length;
     this.length = 0;
+    return this.pinKept();
+  }
+
+  /** Bytes that waited are in flight. */
+  pinKept(): Slab {
+    this.#slab.pins++;
     return this.#slab;
+  }
+
+  #rewind(): void {
+    if (this.#slab.pins === 0 && !this.#isKeeping) this.start = 0;
   }
 }
 
