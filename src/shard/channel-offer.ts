@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { isMainThread } from 'node:worker_threads';
-import { ChannelOffer } from '../net/handoff-channel.ts';
+import { ChannelOffer, discardEnd } from '../net/handoff-channel.ts';
+import type { PipeHandle } from '../net/node-internals.ts';
 import { ControlChannel } from './control-channel.ts';
 
 /** A place for a child to connect to. */
@@ -11,15 +12,28 @@ export interface Offer {
   withdraw(): void;
 }
 
-/** Ms that a child has to connect. */
+/** Ms that a child has to connect, and the thread that offers to take what was accepted for it. */
 const PATIENCE = 5000;
 /** Ms the main thread has to answer a worker that wants to offer a channel. */
 const BROKER_PATIENCE = 10_000;
 
+/** Whose the accepted end is: one of the two threads is the first to say. */
+const Claim = {
+  OPEN: 0,
+  /** The thread that offers has opened it, or will. */
+  TAKEN: 1,
+  /** The main thread has closed it. */
+  VOID: 2,
+} as const;
+
+function claims(cell: Int32Array, claim: number): boolean {
+  return Atomics.compareExchange(cell, 0, Claim.OPEN, claim) === Claim.OPEN;
+}
+
 const BROKER = `millrace broker ${process.pid}`;
 
 type BrokerMessage =
-  | { readonly type: 'want'; readonly id: number }
+  | { readonly type: 'want'; readonly id: number; readonly claim: Int32Array }
   | { readonly type: 'offered'; readonly id: number; readonly path: string }
   | { readonly type: 'accepted'; readonly id: number; readonly fd: number }
   | { readonly type: 'failed'; readonly id: number; readonly reason: string }
@@ -50,6 +64,7 @@ class RemoteOffer implements Offer {
   readonly made: Promise<void>;
   /** Tells it from the offers of all threads. */
   readonly #id = randomInt(2 ** 47);
+  readonly #claim = new Int32Array(new SharedArrayBuffer(4));
   readonly #channel: ControlChannel<BrokerMessage>;
   readonly #patience: NodeJS.Timeout;
   #onMade: () => void = ignore;
@@ -74,7 +89,7 @@ class RemoteOffer implements Offer {
     this.#channel = new ControlChannel<BrokerMessage>(BROKER, (message) => {
       if (message.id === this.#id) this.#onMessage(message);
     });
-    this.#channel.post({ type: 'want', id: this.#id });
+    this.#channel.post({ type: 'want', id: this.#id, claim: this.#claim });
   }
 
   withdraw(): void {
@@ -87,8 +102,12 @@ class RemoteOffer implements Offer {
       this.path = message.path;
       this.#onMade();
     } else if (message.type === 'accepted') {
-      this.#end();
-      this.#onAccepted(message.fd);
+      if (claims(this.#claim, Claim.TAKEN)) {
+        this.#end();
+        this.#onAccepted(message.fd);
+      } else {
+        this.#fail('this thread was busy for too long');
+      }
     } else if (message.type === 'failed') {
       this.#fail(message.reason);
     }
@@ -108,36 +127,54 @@ class RemoteOffer implements Offer {
 function ignore(): void {}
 
 /** Lets the Apps of workers offer channels. Does not keep the main thread alive. */
-function startBroker(): void {
-  const offers = new Map<number, ChannelOffer>();
-  const channel = new ControlChannel<BrokerMessage>(BROKER, (message) => {
-    const { id } = message;
-    if (message.type === 'withdraw') {
-      offers.get(id)?.withdraw();
-    } else if (message.type === 'want') {
-      let offer: ChannelOffer;
-      try {
-        offer = new ChannelOffer(PATIENCE);
-      } catch (error) {
-        channel.post({ type: 'failed', id, reason: (error as Error).message });
-        return;
-      }
-      offers.set(id, offer);
-      channel.post({ type: 'offered', id, path: offer.path });
-      offer.accepted.then(
-        ({ fd }) => {
-          offers.delete(id);
-          channel.post({ type: 'accepted', id, fd });
-        },
-        () => {
-          offers.delete(id);
-          channel.post({ type: 'failed', id, reason: 'nobody connected to the channel' });
-        },
-      );
+class Broker {
+  readonly #offers = new Map<number, ChannelOffer>();
+  /** Takes back ends that were accepted and not taken. */
+  readonly #reclaims = new Map<number, () => void>();
+  readonly #channel = new ControlChannel<BrokerMessage>(BROKER, (message) => {
+    if (message.type === 'want') this.#offer(message.id, message.claim);
+    else if (message.type === 'withdraw') this.#withdraw(message.id);
+  }).unref();
+
+  #offer(id: number, claim: Int32Array): void {
+    let offer: ChannelOffer;
+    try {
+      offer = new ChannelOffer(PATIENCE);
+    } catch (error) {
+      this.#channel.post({ type: 'failed', id, reason: (error as Error).message });
+      return;
     }
-  });
-  channel.unref();
+    this.#offers.set(id, offer);
+    this.#channel.post({ type: 'offered', id, path: offer.path });
+    offer.accepted.then(
+      (end) => {
+        this.#offers.delete(id);
+        this.#awaitClaim(id, claim, end);
+        this.#channel.post({ type: 'accepted', id, fd: end.fd });
+      },
+      () => {
+        this.#offers.delete(id);
+        this.#channel.post({ type: 'failed', id, reason: 'nobody connected to the channel' });
+      },
+    );
+  }
+
+  /** The thread may have withdrawn its offer just now, or ended: nobody would ever close what was accepted. */
+  #awaitClaim(id: number, claim: Int32Array, end: PipeHandle): void {
+    const reclaim = (): void => {
+      clearTimeout(patience);
+      this.#reclaims.delete(id);
+      if (claims(claim, Claim.VOID)) discardEnd(end);
+    };
+    const patience = setTimeout(reclaim, PATIENCE).unref();
+    this.#reclaims.set(id, reclaim);
+  }
+
+  #withdraw(id: number): void {
+    this.#offers.get(id)?.withdraw();
+    this.#reclaims.get(id)?.();
+  }
 }
 
 // Whoever imports the package in the main thread makes this possible for all threads.
-if (isMainThread) startBroker();
+if (isMainThread) void new Broker();
