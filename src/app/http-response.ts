@@ -4,7 +4,7 @@ import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
 import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
 import { MAX_PLAIN_BODY, writePlainBytes, writePlainText } from '../net/plain-response.ts';
 import type { Transport } from '../net/transport.ts';
-import { tryWriteBytes, writeBytes, writeText } from '../net/write-bytes.ts';
+import { writeBytes, writeText } from '../net/write-bytes.ts';
 import { addressBytes } from './address.ts';
 import type { UpgradeContext } from './behavior.ts';
 import {
@@ -16,9 +16,10 @@ import {
   type DataHandlerV2,
   SizedChunkReader,
 } from './body-reader.ts';
+import { BodyStream } from './body-stream.ts';
 import type { ProxiedAddress } from './http-connection.ts';
 import { expire, type HttpRequest } from './http-request.ts';
-import { bytesOf, ownCopy, type RecognizedString, textOf } from './recognized-string.ts';
+import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './recognized-string.ts';
 
 /** Whom a response tells what its user wants. */
 export interface ResponseOwner {
@@ -44,14 +45,7 @@ export interface UpgradeFields {
   readonly headerLines: readonly (readonly [string, string])[];
 }
 
-/** How the body of a response is framed; NONE: its head is not sent yet. */
-const Framing = { NONE: 0, CHUNKED: 1, SIZED: 2 } as const;
-type Framing = (typeof Framing)[keyof typeof Framing];
-
-/** Bytes one `tryEnd` takes at most, so that the other connections get their turn. */
-const MAX_TRY = 4 * 1024 * 1024;
-
-/** What a response needs only when it is not answered at once, streamed, or answers a handshake. */
+/** What a response needs only when it is not answered at once, or answers a handshake. */
 class Extras {
   onWritable: ((offset: number) => boolean) | null = null;
   reader: BodyReader | null = null;
@@ -59,8 +53,6 @@ class Extras {
   request: HttpRequest | null = null;
   /** Header lines of the answer to a handshake. */
   headerLines: [string, string][] | null = null;
-  /** The head of a streamed response said that the connection ends. */
-  saidClose = false;
 }
 
 /** Response heads that are not in use: their users never see them. */
@@ -100,11 +92,10 @@ export class HttpResponse {
   readonly #method: string;
   #head: ResponseHead | null = null;
   #state: 'open' | 'ended' | 'aborted' = 'open';
-  #framing: Framing = Framing.NONE;
+  /** The body, when it comes in parts; null: it does not, or its head is not sent yet. */
+  #stream: BodyStream | null = null;
   /** No bytes of a body are sent: HEAD, 204, 304. */
   #isBodiless = false;
-  #offset = 0;
-  #total = 0;
   #onAborted: (() => void) | null = null;
   /** What few responses need; null: nothing of it. */
   #extras: Extras | null = null;
@@ -162,21 +153,10 @@ export class HttpResponse {
    */
   write(chunk: RecognizedString): boolean {
     this.#assertOpen();
-    const isText = typeof chunk === 'string';
-    const bytes = isText ? NO_BYTES : bytesOf(chunk);
-    const length = isText ? textPort.byteLength(chunk) : bytes.length;
+    const part = textOrBytes(chunk);
+    const length = lengthOf(part);
     const transport = this.#transport;
-    if (length === 0) return !transport.blocked;
-    if (this.#framing === Framing.NONE) this.#beginStream(-1);
-    if (this.#framing === Framing.SIZED) this.#assertFits(length);
-    if (!this.#isBodiless) {
-      const isChunked = this.#framing === Framing.CHUNKED;
-      if (isChunked) writeLatin1(transport, `${length.toString(16)}\r\n`);
-      if (isText) writeText(transport, chunk, length);
-      else writeBytes(transport, bytes);
-      if (isChunked) writeLatin1(transport, '\r\n');
-    }
-    this.#offset += length;
+    if (length > 0) (this.#stream ?? this.#beginStream(-1)).write(part, length);
     return !transport.blocked;
   }
 
@@ -187,18 +167,17 @@ export class HttpResponse {
    */
   end(body: RecognizedString = '', closeConnection = false): this {
     this.#assertOpen();
-    if (this.#head === null && this.#framing === Framing.NONE && !closeConnection && this.#endPlain(body)) {
-      return this.#finish(false);
-    }
-    const isText = typeof body === 'string';
-    const bytes = isText ? NO_BYTES : bytesOf(body);
-    const length = isText ? textPort.byteLength(body) : bytes.length;
-    if (this.#framing !== Framing.NONE) return this.#endStream(body, length, closeConnection);
-    const isInHead = isText && length === body.length && length <= MAX_PLAIN_BODY;
-    const close = this.#sendHead(length, closeConnection, true, isInHead ? body : '');
+    const isBegun = this.#head !== null || this.#stream !== null;
+    if (!isBegun && !closeConnection && this.#endPlain(body)) return this.#finish(false);
+    const part = textOrBytes(body);
+    const length = lengthOf(part);
+    if (this.#stream !== null) return this.#endStream(this.#stream, part, length, closeConnection);
+    const isText = typeof part === 'string';
+    const isInHead = isText && length === part.length && length <= MAX_PLAIN_BODY;
+    const close = this.#sendHead(length, closeConnection, true, isInHead ? part : '');
     if (!isInHead && !this.#isBodiless && length > 0) {
-      if (isText) writeText(this.#transport, body, length);
-      else writeBytes(this.#transport, bytes);
+      if (isText) writeText(this.#transport, part, length);
+      else writeBytes(this.#transport, part);
     }
     return this.#finish(close);
   }
@@ -211,7 +190,7 @@ export class HttpResponse {
    */
   endWithoutBody(reportedContentLength?: number, closeConnection = false): this {
     this.#assertOpen();
-    if (this.#framing !== Framing.NONE) return this.#endStream('', 0, closeConnection);
+    if (this.#stream !== null) return this.#endStream(this.#stream, '', 0, closeConnection);
     if (reportedContentLength !== undefined) checkSize('endWithoutBody', reportedContentLength);
     const { status, contentLength } = this.#openHead('endWithoutBody');
     const isAwaited = allowsBody(this.#method, status);
@@ -232,27 +211,25 @@ export class HttpResponse {
     this.#assertOpen();
     checkSize('tryEnd', totalSize);
     const bytes = bytesOf(fullBodyOrChunk);
-    if (this.#framing === Framing.CHUNKED) {
+    if (this.#stream?.isChunked === true) {
       throw invalidArgument('res.tryEnd: write() began a body in chunks; go on with write(), and end()');
     }
-    if (this.#framing === Framing.NONE) this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
-    if (totalSize !== 0 && totalSize !== this.#total) {
+    const stream = this.#stream ?? this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
+    if (totalSize !== 0 && totalSize !== stream.total) {
       throw invalidArgument(
-        `res.tryEnd: totalSize is ${totalSize}, and was ${this.#total} before: it is of the whole body`,
+        `res.tryEnd: totalSize is ${totalSize}, and was ${stream.total} before: it is of the whole body`,
       );
     }
-    this.#assertFits(bytes.length);
-    const taken = this.#isBodiless ? bytes.length : this.#tryWrite(bytes);
-    this.#offset += taken;
-    const hasResponded = this.#offset === this.#total || this.#isBodiless;
-    if (hasResponded) this.#finish(this.#closesBehindStream);
+    const taken = stream.tryWrite(bytes);
+    const hasResponded = stream.isComplete;
+    if (hasResponded) this.#finishStream(stream, false);
     return [taken === bytes.length, hasResponded];
   }
 
   /** Bytes of the body that were taken so far, by `tryEnd` and `write`. */
   getWriteOffset(): number {
     this.#assertOpen();
-    return this.#offset;
+    return this.#stream?.offset ?? 0;
   }
 
   /**
@@ -409,18 +386,8 @@ export class HttpResponse {
     return this;
   }
 
-  #tryWrite(bytes: Uint8Array): number {
-    const transport = this.#transport;
-    const previous = transport.io.corked;
-    transport.beginCork();
-    const taken = tryWriteBytes(transport, bytes, MAX_TRY);
-    transport.endCork(previous);
-    if (taken < bytes.length && !transport.blocked) transport.io.wantWritable(transport);
-    return taken;
-  }
-
   /** Sends the head of a body that comes in parts. `total`: its length, or -1. */
-  #beginStream(total: number): void {
+  #beginStream(total: number): BodyStream {
     const written = this.#openHead('write').contentLength;
     if (total >= 0 && written >= 0 && written !== total) {
       throw invalidArgument(
@@ -428,9 +395,9 @@ export class HttpResponse {
       );
     }
     const length = Math.max(total, written);
-    if (this.#sendHead(length < 0 ? CHUNKED : length, false, false)) this.#getExtras().saidClose = true;
-    this.#framing = length < 0 ? Framing.CHUNKED : Framing.SIZED;
-    this.#total = length;
+    const saidClose = this.#sendHead(length < 0 ? CHUNKED : length, false, false);
+    this.#stream = new BodyStream(this.#transport, length, this.#isBodiless, saidClose);
+    return this.#stream;
   }
 
   /** Returns false when the response is not of the plain kind. */
@@ -447,19 +414,13 @@ export class HttpResponse {
     return true;
   }
 
-  #endStream(body: RecognizedString, length: number, closeConnection: boolean): this {
-    if (this.#framing === Framing.SIZED && this.#offset + length !== this.#total) {
-      throw invalidArgument(
-        `res.end: ${this.#offset + length} bytes of a body were written, and ${this.#total} were announced`,
-      );
-    }
-    if (length > 0) this.write(body);
-    if (this.#framing === Framing.CHUNKED && !this.#isBodiless) writeLatin1(this.#transport, '0\r\n\r\n');
-    return this.#finish(closeConnection || this.#closesBehindStream);
+  #endStream(stream: BodyStream, part: string | Uint8Array, length: number, closeConnection: boolean): this {
+    stream.end(part, length);
+    return this.#finishStream(stream, closeConnection);
   }
 
-  get #closesBehindStream(): boolean {
-    return this.#extras?.saidClose === true || !this.#owner.keepAlive;
+  #finishStream(stream: BodyStream, closeConnection: boolean): this {
+    return this.#finish(closeConnection || stream.saidClose || !this.#owner.keepAlive);
   }
 
   /**
@@ -522,20 +483,13 @@ export class HttpResponse {
 
   #openHead(method: string): ResponseHead {
     this.#assertOpen();
-    if (this.#framing !== Framing.NONE) {
+    if (this.#stream !== null) {
       throw invalidArgument(
         `res.${method}: the head was sent with the first write() or tryEnd(); call it before`,
       );
     }
     this.#head ??= spareHeads.pop() ?? new ResponseHead();
     return this.#head;
-  }
-
-  #assertFits(length: number): void {
-    if (this.#offset + length <= this.#total) return;
-    throw invalidArgument(
-      `res.write: ${this.#offset + length} bytes are more than the ${this.#total} of the body that were announced`,
-    );
   }
 
   #assertOpen(): void {
@@ -549,7 +503,7 @@ export class HttpResponse {
 
   static {
     isOpen = (response) => response.#state === 'open';
-    hasBegun = (response) => response.#framing !== Framing.NONE;
+    hasBegun = (response) => response.#stream !== null;
     canAnswerLater = (response) => response.#onAborted !== null;
     readerOf = (response) => response.#extras?.reader ?? null;
     dropReader = (response) => {
@@ -573,7 +527,7 @@ export class HttpResponse {
     writable = (response) => {
       const callback = response.#extras?.onWritable ?? null;
       if (callback === null || response.#state !== 'open') return;
-      const result: unknown = callback(response.#offset);
+      const result: unknown = callback(response.#stream?.offset ?? 0);
       if (typeof result === 'boolean') return;
       throw invalidArgument(
         'res.onWritable: the callback must return true or false: whether all it wrote was taken',
@@ -583,6 +537,10 @@ export class HttpResponse {
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+function lengthOf(part: string | Uint8Array): number {
+  return typeof part === 'string' ? textPort.byteLength(part) : part.length;
+}
 
 function checkFunction<T>(method: string, callback: T): T {
   if (typeof callback === 'function') return callback;
