@@ -120,6 +120,31 @@ it('what is lost with an acceptor takes no place for ever', async () => {
   await target.close();
 });
 
+it('a busy shard that is offered two channels, by acceptors that die, opens the last and leaves none', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 2 }));
+  const blockers = await Promise.all(Array.from({ length: 2 }, () => Talker.open(target.port)));
+  const blocker = blockers.find(({ shard }) => shard === '0')!;
+  const descriptors = openDescriptors();
+  blocker.client.write(frameBytes(text('!block:2500'), SAMPLE_KEY));
+  await sleep(100);
+  for (let death = 1; death <= 2; death++) {
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length === 3 + death, 'there is another acceptor');
+    // It listens when the other shard has joined it.
+    (await HostileClient.upgrade(target.port, '/echo')).destroy();
+  }
+  const seen = new Set<string>();
+  while (seen.size < 2) {
+    const talker = await Talker.open(target.port);
+    seen.add(talker.shard);
+    talker.client.destroy();
+  }
+  await until(() => openDescriptors() <= descriptors, `not more than ${descriptors} descriptors are open`);
+  expect(target.crashes).toEqual([]);
+  await target.close();
+});
+
 it('a shard and the acceptor that die at the same time are both replaced', async () => {
   vi.spyOn(console, 'error').mockImplementation(() => {});
   const { target, threads } = await withThreads(() => startServe({ shards: 2 }));
