@@ -145,7 +145,7 @@ class ShardThread {
   onMessage(message: ToShard): void {
     switch (message.type) {
       case 'channel':
-        if (this.#nextChannel !== -1) closeEnd(this.#nextChannel);
+        this.#discardNext();
         this.#nextChannel = message.fd;
         if (this.#receiver === null) this.#openChannel();
         else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
@@ -173,6 +173,14 @@ class ShardThread {
       case 'take-over':
         break;
     }
+  }
+
+  /** The channel that was to be next is overtaken. */
+  #discardNext(): void {
+    const fd = this.#nextChannel;
+    if (fd === -1) return;
+    closeEnd(fd);
+    this.#tell({ type: 'discarded', fd });
   }
 
   /** Nothing is on its way to this shard now: what the old channel brought is here, the new one is empty. */

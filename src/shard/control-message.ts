@@ -140,6 +140,8 @@ export type FromShard =
   | { readonly type: 'failed'; readonly message: string; readonly stack: string }
   /** The channel with this descriptor is open; -1: the port is. */
   | { readonly type: 'connected'; readonly fd: number }
+  /** The channel with this descriptor was overtaken by another before it was open, and is closed. */
+  | { readonly type: 'discarded'; readonly fd: number }
   /** The credentials it was sent are in use; what was wrong with those of its server names. */
   | { readonly type: 'tls-loaded'; readonly errors: readonly string[] }
   /** Messages for another shard were dropped. */

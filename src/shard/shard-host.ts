@@ -174,6 +174,8 @@ export class ShardHost {
       if (this.#life !== null) this.#join.ready(this.#life, message.routes);
     } else if (message.type === 'connected') {
       this.#join.connected(message.fd);
+    } else if (message.type === 'discarded') {
+      this.#join.discarded(message.fd);
     } else if (message.type === 'tls-loaded') {
       this.#reloading.shift()?.(message.errors);
     } else if (message.type === 'overflow') {

@@ -30,6 +30,8 @@ export class ShardJoin {
   #offer: Offer | null = null;
   /** The channel whose sending end the acceptor was told to open, and has not opened yet. */
   #offered: Channel | null = null;
+  /** Offers that another has overtaken, and whose end the shard has neither opened nor closed, oldest first. */
+  readonly #overtaken: Channel[] = [];
   #isClosing = false;
 
   constructor(index: number, acceptor: AcceptorHost) {
@@ -61,6 +63,7 @@ export class ShardJoin {
     const channel = this.#offer?.channel ?? null;
     if (channel !== null) discardChannel(channel);
     this.#offer = null;
+    for (const { receiver } of this.#overtaken.splice(0)) discardEnd(receiver);
   }
 
   close(): void {
@@ -91,7 +94,10 @@ export class ShardJoin {
     }
     // An offer the shard has not taken up is void; if it does so now, it finds that end closed.
     const before = this.#offer?.channel ?? null;
-    if (before !== null) discardEnd(before.sender);
+    if (before !== null) {
+      discardEnd(before.sender);
+      this.#overtaken.push(before);
+    }
     this.#offer = {
       message: { type: 'shard-up', index: this.#index, routes, fd: channel.senderFd },
       transfer: [],
@@ -110,8 +116,9 @@ export class ShardJoin {
 
   /** The shard has opened its end, `fd` (-1: a port). */
   connected(fd: number): void {
-    const offer = this.#offer;
     // Another channel may have been offered since.
+    if (this.discarded(fd)) return;
+    const offer = this.#offer;
     if (offer === null || (offer.channel?.receiverFd ?? -1) !== fd) return;
     this.#offer = null;
     if (this.#acceptor.current === null || this.#routes === null) {
@@ -121,6 +128,13 @@ export class ShardJoin {
     }
     this.#offered = offer.channel;
     this.#acceptor.tell(offer.message, offer.transfer);
+  }
+
+  /** The end `fd` is the shard's to close, or closed by it. Returns whether its offer was overtaken. */
+  discarded(fd: number): boolean {
+    const at = this.#overtaken.findIndex(({ receiverFd }) => receiverFd === fd);
+    if (at >= 0) this.#overtaken.splice(at, 1);
+    return at >= 0;
   }
 
   /** The acceptor has opened its end. */

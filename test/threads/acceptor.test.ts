@@ -145,6 +145,34 @@ it('a busy shard that is offered two channels, by acceptors that die, opens the 
   await target.close();
 });
 
+it('a busy shard that dies with two channels it was offered and did not open leaves none', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 2 }));
+  const blockers = await Promise.all(Array.from({ length: 2 }, () => Talker.open(target.port)));
+  const blocker = blockers.find(({ shard }) => shard === '0')!;
+  const descriptors = openDescriptors();
+  blocker.client.write(frameBytes(text('!block:60000'), SAMPLE_KEY));
+  await sleep(100);
+  for (let death = 1; death <= 2; death++) {
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length === 3 + death, 'there is another acceptor');
+    // It listens when the other shard has joined it.
+    (await HostileClient.upgrade(target.port, '/echo')).destroy();
+  }
+  await threads[0]!.terminate();
+  await until(() => target.crashes.length === 1, 'the shard has died');
+  blocker.client.destroy();
+  const seen = new Set<string>();
+  while (seen.size < 2) {
+    const talker = await Talker.open(target.port);
+    seen.add(talker.shard);
+    talker.client.destroy();
+  }
+  // The blocker took two.
+  await until(() => openDescriptors() <= descriptors - 2, `not more than ${descriptors - 2} are open`);
+  await target.close();
+});
+
 it('a shard and the acceptor that die at the same time are both replaced', async () => {
   vi.spyOn(console, 'error').mockImplementation(() => {});
   const { target, threads } = await withThreads(() => startServe({ shards: 2 }));

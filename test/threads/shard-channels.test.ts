@@ -16,6 +16,8 @@ class DrivenShard {
   readonly #port: MessagePort;
   /** Descriptors of the channels it has opened. */
   readonly connected: number[] = [];
+  /** Of those it closed instead. */
+  readonly discarded: number[] = [];
   isReady = false;
 
   constructor() {
@@ -23,6 +25,7 @@ class DrivenShard {
     this.#port = port1;
     port1.on('message', (message: FromShard) => {
       if (message.type === 'connected') this.connected.push(message.fd);
+      if (message.type === 'discarded') this.discarded.push(message.fd);
       if (message.type === 'ready') this.isReady = true;
     });
     this.ended = runShard({
@@ -98,6 +101,8 @@ it('a channel that was overtaken before the shard could open it is closed', asyn
   first.sender.close();
   await until(() => shard.connected.length === 2, 'it has opened the last');
   expect(shard.connected).toEqual([first.channel.receiverFd, last.channel.receiverFd]);
+  // The main thread closes what it does not hear of.
+  expect(shard.discarded).toEqual([overtaken.channel.receiverFd]);
   await shard.end();
   last.sender.close();
   await until(() => openDescriptors() <= before, 'no descriptor is left');
