@@ -45,10 +45,14 @@ const NOT_GET: HandshakeFailure = {
   reason: 'A WebSocket handshake must be a GET request',
   headers: [['Allow', 'GET']],
 };
+/** A 426 says which version is spoken here (RFC 6455 §4.4), and what to upgrade to (RFC 9110 §15.5.22). */
 const WRONG_VERSION: HandshakeFailure = {
   status: 426,
   reason: 'Sec-WebSocket-Version must be 13',
-  headers: [['Sec-WebSocket-Version', WEBSOCKET_VERSION]],
+  headers: [
+    ['Sec-WebSocket-Version', WEBSOCKET_VERSION],
+    ['Upgrade', 'websocket'],
+  ],
 };
 const OLD_HTTP = badRequest('A WebSocket handshake needs HTTP/1.1');
 const BAD_UPGRADE = badRequest('Upgrade must be "websocket" and nothing else');

@@ -1,13 +1,8 @@
-import { errorResponse, type HeaderLines, switchingProtocols } from '../http/response-writer.ts';
+import { errorResponse, switchingProtocols } from '../http/response-writer.ts';
 import { sha1Port } from '../net/native-ports.ts';
 import { compressionSettings } from '../protocol/compression.ts';
 import { formatExtensions, parseExtensions } from '../protocol/extension.ts';
-import {
-  acceptValue,
-  checkUpgrade,
-  type HandshakeFailure,
-  type HandshakeRequest,
-} from '../protocol/handshake.ts';
+import { acceptValue, checkUpgrade, type HandshakeRequest } from '../protocol/handshake.ts';
 import { isOriginAllowed, type OriginPolicy } from '../protocol/origin.ts';
 import { acceptDeflate, type DeflateAgreement } from '../protocol/permessage-deflate.ts';
 import { parseSubprotocols, selectSubprotocol } from '../protocol/subprotocol.ts';
@@ -32,7 +27,8 @@ export function refuseUpgrade(
   isSecure = false,
 ): string | undefined {
   const failure = checkUpgrade(head);
-  if (failure !== undefined) return errorResponse(failure.status, headersOf(failure), `${failure.reason}\n`);
+  if (failure !== undefined)
+    return errorResponse(failure.status, failure.headers ?? [], `${failure.reason}\n`);
   if (
     head.headerCount('origin') > 1 ||
     !isOriginAllowed(rules.origins, head.header('origin'), head.header('host'), isSecure)
@@ -40,11 +36,6 @@ export function refuseUpgrade(
     return errorResponse(403, [], 'This origin is not allowed here\n');
   }
   return undefined;
-}
-
-/** A 426 must say what to upgrade to (RFC 9110 §15.5.22), beside the version (RFC 6455 §4.4). */
-function headersOf({ status, headers = [] }: HandshakeFailure): HeaderLines {
-  return status === 426 ? [...headers, ['Upgrade', 'websocket']] : headers;
 }
 
 /** The subprotocol for a handshake that `refuseUpgrade` found good; '' for none. */

@@ -116,11 +116,14 @@ describe('checkUpgrade', () => {
   );
 
   it.each([undefined, '', '8', '12', '14', '013', '13, 8', '8, 13', '13.0', ' 13x'])(
-    'answers Sec-WebSocket-Version: %s with 426 and the version spoken here',
+    'answers Sec-WebSocket-Version: %s with 426, the version spoken here, and what to upgrade to',
     (version) => {
       const failure = checkUpgrade(request({ 'sec-websocket-version': version }));
       expect(failure?.status).toBe(426);
-      expect(failure?.headers).toEqual([['Sec-WebSocket-Version', '13']]);
+      expect(failure?.headers).toEqual([
+        ['Sec-WebSocket-Version', '13'],
+        ['Upgrade', 'websocket'],
+      ]);
     },
   );
 
