@@ -1,0 +1,85 @@
+import { type Server, serve } from 'millrace';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { canTransferSockets } from '../../dist/src/net/socket-transfer.js';
+import { Client } from '../support/clients.ts';
+import { until } from '../support/deadline.ts';
+import { pattern } from '../support/frame-bytes.ts';
+import { startServe } from '../support/hostile-server.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { HOST } from '../support/server.ts';
+
+/** Shards that get their sockets by postMessage. Where Node.js cannot do that, the error is what is tested. */
+
+const start = (options = {}): Promise<Server> =>
+  serve({
+    app: new URL('fixtures/main-app.js', import.meta.url),
+    port: 0,
+    host: HOST,
+    shards: 2,
+    handoff: 'transfer',
+    ...options,
+  });
+
+const withoutTransfer = (): void => {
+  test('it is an error that says since when they can be', async () => {
+    await expect(start()).rejects.toMatchObject({
+      code: 'MILLRACE_UNSUPPORTED_RUNTIME',
+      message: `handoff: 'transfer' needs Node.js 24.20, 26.6 or later; this is ${process.version}`,
+    });
+  });
+};
+
+const withTransfer = (): void => {
+  let server: Server;
+  const url = (path: string): string => `ws://${HOST}:${server.port}${path}`;
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close({ drain: 0 }));
+
+  test('connections are spread over the shards, and echo', async () => {
+    const clients = await Promise.all(Array.from({ length: 40 }, () => Client.connect(url('/echo'))));
+    await Promise.all(
+      clients.map(async (client, i) => {
+        expect(await client.ask(`client ${i}`)).toBe(`client ${i}`);
+        const bytes = pattern(1000 + i * 100, i);
+        expect(Buffer.compare((await client.ask(bytes)) as Uint8Array, bytes)).toBe(0);
+      }),
+    );
+    for (const shard of server.stats().shards) expect(shard.webSockets).toBe(20);
+    await Promise.all(clients.map((client) => client.close()));
+    await until(() => server.stats().total.sockets === 0, 'all sockets are closed');
+  });
+
+  test('a handshake that is none is refused by the shard', async () => {
+    const client = await RawClient.connect(server.port);
+    client.write('GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    expect((await client.response()).status).toBe(426);
+    client.destroy();
+  });
+
+  test('a shard that ends is replaced, and the connections of the other one go on', async () => {
+    const target = await startServe({ shards: 2, handoff: 'transfer' });
+    const connect = async (): Promise<{ client: Client; shard: string }> => {
+      const client = await Client.connect(`ws://${HOST}:${target.port}/control`);
+      return { client, shard: (await client.next()) as string };
+    };
+    const connections = await Promise.all(Array.from({ length: 10 }, connect));
+    const [first, ...rest] = connections;
+    first!.client.send('!exit 1');
+    const others = rest.filter(({ shard }) => shard !== first!.shard);
+    expect(others).toHaveLength(5);
+    for (const { client } of others) expect(await client.ask('alive?')).toBe('alive?');
+    await until(
+      () => target.server!.stats().shards.every(({ state }) => state === 'ready'),
+      'it is replaced',
+    );
+    const later = await Promise.all(Array.from({ length: 10 }, connect));
+    expect(new Set(later.map(({ shard }) => shard)).size).toBe(2);
+    for (const { client } of later) expect(await client.ask('alive?')).toBe('alive?');
+    await target.close();
+  });
+};
+
+if (canTransferSockets()) describe('where sockets can be transferred', withTransfer);
+else describe('where sockets cannot be transferred', withoutTransfer);
