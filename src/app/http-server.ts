@@ -203,8 +203,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     }
     // What was answered in this turn waits for its end.
     transport.flushQueue();
-    // The last response is still on its way.
-    if (transport.blocked) this.linger(connection);
+    // The last response is still on its way; TLS holds some back until the write before it is complete.
+    if (transport.blocked || transport.handle.writeQueueSize > 0) this.linger(connection);
     else transport.destroy();
   }
 

@@ -246,11 +246,11 @@ export class Transport implements Output, TimerNode {
     else cork.written();
   }
 
-  /** Writes the queue until it is empty or the kernel takes no more. */
+  /** Writes what waits for the turn's end, until nothing does or the kernel takes no more. */
   flushQueue(): void {
+    this.#flushBatch();
     const backlog = this.#backlog;
     if (backlog === null) return;
-    this.#flushBatch();
     backlog.isDirty = false;
     const { blocks } = backlog;
     while (blocks.length > 0 && !this.blocked) {
@@ -268,7 +268,6 @@ export class Transport implements Output, TimerNode {
   /** Sends FIN behind everything that waits. Reading goes on, so that the peer's FIN is seen. */
   end(): void {
     if (this.#phase !== Phase.OPEN) return;
-    this.#flushBatch();
     if (this.io.corked === this) this.flushCork();
     this.flushQueue();
     this.#phase = Phase.ENDING;

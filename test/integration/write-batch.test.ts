@@ -2,11 +2,12 @@ import { SendStatus, type WebSocket } from 'millrace';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Transport } from '../../dist/src/net/transport.js';
 import { WriteBatch } from '../../dist/src/net/write-batch.js';
+import type { Drainable } from '../../dist/src/shard/shard.js';
 import { until, within } from '../support/deadline.ts';
 import { text } from '../support/frame-bytes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type Pair, Route } from '../support/route.ts';
-import { startApp } from '../support/server.ts';
+import { type Running, startApp } from '../support/server.ts';
 
 /** What sockets cork while reads follow one another closely is written together, see WriteBatch. */
 
@@ -194,6 +195,78 @@ test('a response that waits arrives before the FIN of its connection', async () 
   const clients = await Promise.all(Array.from({ length: 5 }, () => RawClient.connect(server.port)));
   for (const client of clients) client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   for (const client of clients) expect((await client.readToEnd()).toString()).toMatch(/hello$/);
+  await server.stop();
+});
+
+const BODY = 'x'.repeat(4000);
+
+function responsesIn(bytes: Buffer): number {
+  return bytes.toString('latin1').split(BODY).length - 1;
+}
+
+/** A server whose responses have that body. `onRequest` is told how many came. */
+function startServing(onRequest: (requests: number) => void): Running {
+  let requests = 0;
+  return startApp((app) => {
+    app.get('/', (res) => {
+      res.end(BODY);
+      onRequest(++requests);
+    });
+  });
+}
+
+/** Has the connection that was accepted last drained when the read under way is done. */
+function drainSoon(reading: { mock: { contexts: unknown[] } }): void {
+  const transport = reading.mock.contexts.at(-1) as Transport;
+  queueMicrotask(() => (transport.context as unknown as Drainable).drain(transport, 1001));
+}
+
+test('a connection is drained behind its last response, even if the kernel does not take that at once', async () => {
+  alwaysRush();
+  const reading = vi.spyOn(Transport.prototype, 'startReading');
+  let requests = 0;
+  let drainAt = -1;
+  let onHandled = (): void => {};
+  const server = startServing(() => {
+    if (++requests === drainAt) drainSoon(reading);
+    // When this turn is over.
+    setImmediate(() => setImmediate(onHandled));
+  });
+  /** Asks, and does not read, until the connection is blocked or drained. */
+  const askOften = async (): Promise<RawClient> => {
+    requests = 0;
+    const client = await RawClient.connect(server.port);
+    client.pause();
+    for (let isBlocked = false; !isBlocked && requests !== drainAt; ) {
+      const handled = new Promise<void>((resolve) => (onHandled = resolve));
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      await within(handled, 'the next request');
+      isBlocked = (reading.mock.contexts.at(-1) as Transport).blocked;
+    }
+    return client;
+  };
+  (await askOften()).reset();
+  const last = requests;
+  for (drainAt of [last, last - 1]) {
+    const client = await askOften();
+    const asked = requests;
+    client.resume();
+    // The kernel may have taken less than before.
+    if (asked !== drainAt) client.reset();
+    else expect(responsesIn(await client.readToEnd()), `drained at ${drainAt} of ${last}`).toBe(asked);
+  }
+  await server.stop();
+});
+
+test('a response that waits for the one before it to be written arrives, though its connection is drained', async () => {
+  const reading = vi.spyOn(Transport.prototype, 'startReading');
+  const server = startServing((requests) => {
+    if (requests === 2) drainSoon(reading);
+  });
+  const client = await RawClient.connect(server.port);
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  expect(responsesIn(await client.readToEnd())).toBe(2);
   await server.stop();
 });
 
