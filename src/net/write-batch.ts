@@ -16,6 +16,17 @@ const PAUSE = 8 * WINDOW;
 /** Milliseconds in which as many reads, their handlers and writes are done while what is written may wait. */
 const RUSH = 0.02 * WINDOW;
 
+/** The one batch of this thread in which somebody waits. */
+let waiting: WriteBatch | null = null;
+
+// What was sent before somebody ends the thread is on its way, as it would be without a batch.
+process.on('exit', () => waiting?.flush());
+
+function turnTo(batch: WriteBatch): void {
+  waiting?.flush();
+  waiting = batch;
+}
+
 /**
  * WriteBatch: what several sockets corked one after the other, to be written one after the other.
  *
@@ -56,6 +67,7 @@ export class WriteBatch {
 
   /** What is corked for this socket waits. */
   add(transport: Transport): void {
+    if (waiting !== this) turnTo(this);
     const { cork } = this.#io;
     const place = this.count++;
     this.#inTurn++;
@@ -72,6 +84,7 @@ export class WriteBatch {
     const { count } = this;
     if (count === 0) return;
     this.count = 0;
+    waiting = null;
     for (let place = 0; place < count; place++) {
       const transport = this.#transports[place]!;
       this.#transports[place] = null;
