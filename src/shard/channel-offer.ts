@@ -26,6 +26,7 @@ const Claim = {
   VOID: 2,
 } as const;
 
+/** Of two threads one gets true. Orders nothing else: all that the winner then uses came to it in a message. */
 function claims(cell: Int32Array, claim: number): boolean {
   return Atomics.compareExchange(cell, 0, Claim.OPEN, claim) === Claim.OPEN;
 }
