@@ -1,4 +1,5 @@
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
+import { favorBuffer } from '../protocol/mask.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import type { Transport } from './transport.ts';
@@ -11,6 +12,17 @@ export const RECEIVE_SIZE = 256 * 1024;
 
 /** Uncorked bytes that may wait for the end of the turn, over all sockets; more are written at once. */
 const MAX_DIRTY = 4 * 1024 * 1024;
+
+/** What all loops of this thread read into: what is in it is dealt with before anything else is read. */
+let receiveMemory: Uint8Array | null = null;
+
+function sharedReceiveBuffer(): Uint8Array {
+  if (receiveMemory === null) {
+    receiveMemory = allocateTarget(FRAME_HEADROOM + RECEIVE_SIZE);
+    favorBuffer(receiveMemory);
+  }
+  return receiveMemory;
+}
 
 export interface TurnListener {
   onTurnEnd(): void;
@@ -25,7 +37,7 @@ export interface TurnListener {
  */
 export class IoLoop {
   /** Every read of every socket lands here, behind room for the cut start of a frame. */
-  readonly receiveBuffer: Uint8Array = allocateTarget(FRAME_HEADROOM + RECEIVE_SIZE);
+  readonly receiveBuffer: Uint8Array = sharedReceiveBuffer();
   /** The part of it that libuv reads into. */
   readonly readTarget: Uint8Array = this.receiveBuffer.subarray(FRAME_HEADROOM);
   readonly slabs = new SlabPool();

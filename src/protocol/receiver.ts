@@ -72,6 +72,9 @@ const MAX_SPARE_MESSAGES = 1024;
 /** Bytes that a fragment adds to a compressed message: what is left of two blocks, and the flush. */
 const MAX_FLUSH = 16;
 
+/** What all fragments of a message may add so, if that is more than the message may have bytes. */
+const LEAST_FLUSHES = 4096;
+
 const { CONTINUATION, TEXT, BINARY } = Opcode;
 const HIGH_BITS = NON_ASCII;
 
@@ -86,6 +89,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
   readonly #pool: BufferPool;
   readonly #utf8: Utf8Port;
   readonly #maxCompressed: number;
+  readonly #maxFlushes: number;
   readonly #spareMessages: PartialMessage[] = [];
 
   constructor(limits: ReceiverLimits, handler: MessageHandler<S>, pool: BufferPool, utf8: Utf8Port) {
@@ -96,6 +100,7 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     this.#utf8 = utf8;
     // Data that cannot be compressed grow a little, with a bad compressor by an eighth.
     this.#maxCompressed = limits.maxPayloadLength + Math.floor(limits.maxPayloadLength / 8) + 64;
+    this.#maxFlushes = Math.max(limits.maxPayloadLength, LEAST_FLUSHES);
   }
 
   onFrameHeader(state: S, firstByte: number, length: number): number {
@@ -113,10 +118,14 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     // Subtraction, not addition: the sum of a declared length cannot wrap or lose precision.
     if (length > this.#limits.maxPayloadLength - message.length) {
       const isCompressed = isStart ? (firstByte & RSV1) !== 0 : message.rsv1;
-      const most = this.#maxCompressed + message.fragments * MAX_FLUSH;
-      if (!isCompressed || length > most - message.length) return 1009;
+      if (!isCompressed || length > this.#mostCompressed(message) - message.length) return 1009;
     }
     return message.fragments >= this.#limits.maxFragments ? 1008 : 0;
+  }
+
+  /** Bytes that a compressed message of so many fragments may have, which are held until it is whole. */
+  #mostCompressed({ fragments }: PartialMessage): number {
+    return this.#maxCompressed + Math.min(fragments * MAX_FLUSH, this.#maxFlushes);
   }
 
   onFrame(
@@ -246,9 +255,10 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
    */
   #joinSize(state: S, joined: Uint8Array | null, arrived: number): number {
     const declared = Math.min(arrived + state.remaining, GROWTH * arrived);
-    const least =
-      joined === null ? FIRST_JOIN_SIZE : Math.min(2 * joined.length, this.#limits.maxPayloadLength);
-    return Math.max(declared, least);
+    if (joined === null) return Math.max(declared, FIRST_JOIN_SIZE);
+    const { message } = state;
+    const most = message.rsv1 ? this.#maxCompressed + this.#maxFlushes : this.#limits.maxPayloadLength;
+    return Math.max(declared, Math.min(2 * joined.length, most));
   }
 
   #finishMessage(state: S): boolean {

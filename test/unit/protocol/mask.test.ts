@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { applyMask, NON_ASCII, orBytes, rotateMask, wordsOf } from '../../../src/protocol/mask.ts';
+import {
+  applyMask,
+  favorBuffer,
+  isFavoredBuffer,
+  NON_ASCII,
+  orBytes,
+  rotateMask,
+  wordsOf,
+} from '../../../src/protocol/mask.ts';
 import { Random } from '../../support/chunked.ts';
 import { keyNumber } from '../../support/endpoint.ts';
 import { hex, type MaskKey, pattern, SAMPLE_KEY, ZERO_KEY } from '../../support/frame-bytes.ts';
@@ -90,7 +98,10 @@ describe('applyMask', () => {
     }
   });
 
-  it('learns another buffer when the known one is no more used', () => {
+  it('favors the buffer that was named first, whatever comes in others', () => {
+    const named = new Uint8Array(1000);
+    favorBuffer(named);
+    expect(isFavoredBuffer(named)).toBe(true);
     for (let round = 0; round < 3; round++) {
       const bytes = new Uint8Array(1000);
       for (let run = 0; run < 150; run++) {
@@ -100,7 +111,10 @@ describe('applyMask', () => {
         if (Buffer.compare(bytes.subarray(0, 900), wanted) !== 0)
           expect(bytes.subarray(0, 900)).toEqual(wanted);
       }
+      expect(isFavoredBuffer(bytes)).toBe(false);
+      favorBuffer(bytes);
     }
+    expect(isFavoredBuffer(named)).toBe(true);
   });
 
   it('returns the OR of the unmasked bytes, and no other bits', () => {

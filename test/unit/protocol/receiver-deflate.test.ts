@@ -151,6 +151,40 @@ describe.each([
     expect(plain.events).toEqual(['error 1009']);
   });
 
+  it('holds twice the limit of a compressed message, and 4 KiB, whatever it is cut into', () => {
+    for (const maxPayloadLength of [1024, 16 * 1024]) {
+      const bench = new ReceiverBench({ maxPayloadLength, maxFragments: 131_072 });
+      bench.state.deflate = messageDeflate(params);
+      bench.feedFrames({ ...binary(hex('')), fin: false, rsv: 4 });
+      // Empty stored blocks: they make no message longer.
+      const frame = framesBytes([more(hex('000000ffff 000000ffff 000000ffff'))], SAMPLE_KEY);
+      let most = 0;
+      for (let sent = 0; sent < 100_000 && bench.events.length === 0; sent++) {
+        bench.feed(frame);
+        most = Math.max(most, bench.state.message.length);
+      }
+      expect(bench.events).toEqual(['error 1009']);
+      expect(most).toBeLessThan(2.125 * maxPayloadLength + 4096 + 64);
+      expect(bench.pool.lentBytes).toBe(0);
+    }
+  });
+
+  it('moves a compressed message that outgrows the limit into other memory a few times only', () => {
+    const bench = new ReceiverBench({ maxPayloadLength: MAX, maxFragments: 131_072 });
+    bench.state.deflate = messageDeflate(params);
+    let moves = 0;
+    // As the pool does with the longest messages: memory made to measure.
+    bench.pool.take = (size) => {
+      moves++;
+      return new Uint8Array(size);
+    };
+    bench.pool.give = () => {};
+    bench.feedFrames({ ...binary(hex('')), fin: false, rsv: 4 });
+    const frame = framesBytes([more(hex('000000ffff 000000ffff'))], SAMPLE_KEY);
+    while (bench.state.message.length < 2 * MAX) bench.feed(frame);
+    expect(moves).toBeLessThan(6);
+  });
+
   it('survives a handler that brings another compressed message about', () => {
     const bench = benchOf(params);
     const other = benchOf(params);
