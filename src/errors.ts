@@ -27,6 +27,8 @@ export const ERRORS = {
   MILLRACE_NOT_SUPPORTED: 'This is not supported',
   /** A shard ended unexpectedly; the supervisor starts it anew. */
   MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
+  /** The acceptor's thread ended before it had ever listened. Later it is started anew. */
+  MILLRACE_ACCEPTOR_CRASHED: 'The acceptor ended while it started',
   /** The server to be measured cannot be reached, or refuses the handshake. */
   MILLRACE_BENCH_FAILED: 'The load cannot be run',
 } as const;

@@ -41,6 +41,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     balance: checkBalance(options.balance, tls !== null),
     tls: tls === null ? null : readCredentials(tls),
     limits,
+    loadTimeout: limits.loadTimeout,
     data: options.data,
     handoff: checkHandoff(options.handoff),
     ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
@@ -63,11 +64,14 @@ function defaultMaxConnections(): number {
 
 function reportCrash(shard: number, error: unknown, delay: number): void {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const when = delay === 0 ? 'at once' : `in ${delay / 1000} s`;
-  console.error(`millrace: shard ${shard} ended unexpectedly and is started anew ${when}: ${reason}`);
+  console.error(`millrace: shard ${shard} ended unexpectedly and is started anew ${when(delay)}: ${reason}`);
 }
 
-function reportAcceptorCrash(error: unknown): void {
+function reportAcceptorCrash(error: unknown, delay: number): void {
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  console.error(`millrace: the acceptor ended unexpectedly and is started anew: ${reason}`);
+  console.error(`millrace: the acceptor ended unexpectedly and is started anew ${when(delay)}: ${reason}`);
+}
+
+function when(delay: number): string {
+  return delay === 0 ? 'at once' : `in ${delay / 1000} s`;
 }

@@ -41,6 +41,11 @@ export const SERVER_LIMITS = {
   maxConnectionsPerAddress: { default: 0, min: 1, max: 2 ** 31, zero: 'no limit', unit: 'connections' },
   /** Connections the kernel holds until they are accepted; it cuts this to net.core.somaxconn. */
   backlog: { default: 4096, min: 1, max: 65_535, unit: 'connections' },
+  /**
+   * Time a thread of the server may take to start, a shard's with its app module (serve only). One that takes longer is
+   * ended: `serve()` and `reload()` reject then, and a shard that is started anew counts as crashed.
+   */
+  loadTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /** The ring of each ordered pair of threads (serve only); rounded up to a power of two. */
   ringSize: { default: 256 * 1024, min: 4096, max: 2 ** 29, unit: 'bytes' },
   /** Publishes that wait for a shard whose ring is full, for each pair (serve only); more are dropped for it. */

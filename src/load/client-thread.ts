@@ -1,5 +1,6 @@
 import type { EventLoopUtilization } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
+import { workerOptions } from '../worker-options.ts';
 import { LoadCounters } from './counters.ts';
 import type { FromThread, ThreadData, ThreadDetails, ToThread } from './thread-message.ts';
 
@@ -22,7 +23,7 @@ export class ClientThread {
     this.counters = new LoadCounters(data.share.connections);
     const workerData: ThreadData = { ...data, memory: this.counters.memory };
     // Its own standard output would go through this thread.
-    const worker = new Worker(ENTRY, { workerData, name: 'millrace load' });
+    const worker = new Worker(ENTRY, { ...workerOptions(), workerData, name: 'millrace load' });
     this.#worker = worker;
     const ready = new Answer<void>();
     const finished = new Answer<void>();

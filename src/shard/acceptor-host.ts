@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
-import type { MillraceError } from '../errors.ts';
+import { MillraceError } from '../errors.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import type { ControlBlock } from '../ring/control-block.ts';
+import { workerOptions } from '../worker-options.ts';
 import {
   type AcceptorData,
   type AcceptorLimits,
@@ -14,7 +15,7 @@ import {
   HandoffMode,
   type ToAcceptor,
 } from './control-message.ts';
-import { GRACE, within } from './patience.ts';
+import { deadline, FORCE, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { settleCounters } from './stats.ts';
 import type { ProfiledThread } from './thread-profiler.ts';
@@ -22,11 +23,16 @@ import type { ProfiledThread } from './thread-profiler.ts';
 /** The entry point of the acceptor's thread, in the build. */
 const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
 
+/** The longest time, in ms, that an acceptor which dies again and again is given rest: nobody is accepted meanwhile. */
+const LAST_DELAY = 1000;
+
 export interface AcceptorHostOptions {
   readonly host: string;
   readonly port: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  /** Seconds that its thread may take to start at first; 0: any time. */
+  readonly loadTimeout: number;
   /** Only whether there are any matters here. */
   readonly tls: object | null;
 }
@@ -38,8 +44,8 @@ export interface AcceptorHostEvents {
   onShardLost(index: number): void;
   /** The thread ended; what it was told and did not answer, it did not do. */
   onEnded(): void;
-  /** It ended unexpectedly, and is started anew. */
-  onCrash(cause: unknown): void;
+  /** It ended unexpectedly, and is started anew after `delay` ms. */
+  onCrash(cause: unknown, delay: number): void;
   /** Joins a new acceptor with the shards. It listens when this resolves. */
   join(): Promise<void>;
 }
@@ -52,15 +58,19 @@ export class AcceptorHost {
   readonly #options: AcceptorHostOptions;
   readonly #control: ControlBlock;
   readonly #events: AcceptorHostEvents;
-  readonly #delay = new RestartDelay();
+  readonly #delay = new RestartDelay(LAST_DELAY);
   #mode: HandoffMode = HandoffMode.CHANNEL;
   #listening: TcpHandle | null = null;
   #port = -1;
   #worker: Worker | null = null;
   /** Main's end of the channel that listening sockets go to the acceptor by. */
   #sender: HandoffSender | null = null;
-  /** What waits for the first listening. */
-  #onListening: { resolve(): void; reject(error: MillraceError): void } | null = null;
+  /** Rejects when the acceptor ends, or cannot listen, before it ever has. Later it is started anew. */
+  readonly failed: Promise<never>;
+  #fail: (error: MillraceError) => void = ignore;
+  #onStarted: () => void = ignore;
+  #onListening: () => void = ignore;
+  #hasListened = false;
   #onStopped: (() => void) | null = null;
   #isClosing = false;
 
@@ -68,6 +78,11 @@ export class AcceptorHost {
     this.#options = options;
     this.#control = control;
     this.#events = events;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    // Whoever starts the server is told; before that and after it nobody waits.
+    this.failed.catch(ignore);
   }
 
   /** The port that is listened on. */
@@ -88,20 +103,34 @@ export class AcceptorHost {
   /**
    * Starts the thread; it accepts nothing yet.
    *
-   * @throws MillraceError MILLRACE_LISTEN_FAILED when the address cannot be had
+   * @throws MillraceError MILLRACE_LISTEN_FAILED when the address cannot be had, MILLRACE_ACCEPTOR_CRASHED when the thread
+   *   cannot be started
    */
   async start(mode: HandoffMode): Promise<void> {
     this.#mode = mode;
     if (mode === HandoffMode.CHANNEL) this.#bind();
-    await this.#startThread();
+    await this.#startThread().catch((error: unknown) => {
+      throw startFailed(error);
+    });
+    const started = new Promise<void>((resolve) => {
+      this.#onStarted = resolve;
+    });
+    const { loadTimeout } = this.#options;
+    const patience = deadline(loadTimeout, () => {
+      this.#fail(startFailed(new Error(`it does not start within ${loadTimeout} s ('loadTimeout')`)));
+    });
+    await Promise.race([started, this.failed]).finally(() => {
+      clearTimeout(patience);
+    });
   }
 
   /** Lets the acceptor accept; resolves when it does. */
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#onListening = { resolve, reject };
-      this.#sendListener();
+  async listen(): Promise<void> {
+    const listening = new Promise<void>((resolve) => {
+      this.#onListening = resolve;
     });
+    this.#sendListener();
+    await Promise.race([listening, this.failed]);
   }
 
   tell(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
@@ -140,7 +169,7 @@ export class AcceptorHost {
   /** Ends the thread, after `stop`. */
   async terminate(): Promise<void> {
     this.#sender?.close();
-    await this.#worker?.terminate();
+    if (this.#worker !== null) await within(this.#worker.terminate(), FORCE);
   }
 
   #bind(): void {
@@ -189,7 +218,11 @@ export class AcceptorHost {
       listenFd: channel === null ? -1 : channel.receiverFd,
     };
     try {
-      this.#worker = new Worker(ACCEPTOR_ENTRY, { workerData: data, name: 'millrace acceptor' });
+      this.#worker = new Worker(ACCEPTOR_ENTRY, {
+        ...workerOptions(),
+        workerData: data,
+        name: 'millrace acceptor',
+      });
     } catch (error) {
       if (channel !== null) discardEnd(channel.receiver);
       throw error;
@@ -210,15 +243,17 @@ export class AcceptorHost {
       // What it had accepted and not handed over died with it.
       settleCounters(this.#control.counters(this.#control.shards));
       this.#events.onEnded();
-      if (!this.#isClosing) void this.#restart(cause);
+      if (!this.#hasListened) this.#fail(startFailed(cause));
+      else if (!this.#isClosing) void this.#restart(cause);
     });
   }
 
   /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
   async #restart(cause: unknown): Promise<void> {
-    this.#events.onCrash(cause);
+    const delay = this.#delay.next(performance.now());
+    this.#events.onCrash(cause, delay);
     // The shards keep the process alive; a server that is closed meanwhile must not.
-    await sleep(this.#delay.next(performance.now()), undefined, { ref: false });
+    await sleep(delay, undefined, { ref: false });
     for (let isStarted = false; !isStarted && !this.#isClosing; ) {
       // Without descriptors it cannot be started now.
       isStarted = await this.#startThread().then(
@@ -235,14 +270,17 @@ export class AcceptorHost {
 
   #onMessage(message: FromAcceptor): void {
     switch (message.type) {
+      case 'started':
+        this.#onStarted();
+        break;
       case 'listening':
         if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
-        this.#onListening?.resolve();
-        this.#onListening = null;
+        this.#hasListened = true;
+        this.#onListening();
         break;
       case 'listen-failed':
-        if (this.#onListening === null) this.#sendListenerSoon();
-        this.#onListening?.reject(listenError(this.#options.host, this.#options.port, message.error));
+        if (this.#hasListened) this.#sendListenerSoon();
+        else this.#fail(listenError(this.#options.host, this.#options.port, message.error));
         break;
       case 'listener-lost':
         this.#sendListenerSoon();
@@ -259,3 +297,17 @@ export class AcceptorHost {
     }
   }
 }
+
+function startFailed(cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError(
+    'MILLRACE_ACCEPTOR_CRASHED',
+    `The acceptor's thread cannot be started: ${reason}`,
+    {
+      cause,
+    },
+  );
+}
+
+function ignore(): void {}

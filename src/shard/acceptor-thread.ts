@@ -14,6 +14,7 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
   const control = new ControlBlock(data.shards, data.control);
   if (data.mode === HandoffMode.CHANNEL) runChannelAcceptor(data, control, port);
   else runTransferAcceptor(data, control, port);
+  port.postMessage({ type: 'started' } satisfies FromAcceptor);
 }
 
 function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: MessagePort): void {

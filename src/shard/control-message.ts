@@ -87,6 +87,8 @@ export type ToAcceptor =
   | { readonly type: 'stop' };
 
 export type FromAcceptor =
+  /** The thread is there; it accepts nothing yet. */
+  | { readonly type: 'started' }
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'listen-failed'; readonly error: string }
   /** Connections go to the shard from now on. */

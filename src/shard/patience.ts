@@ -1,13 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits for a promise, but not longer than this many ms. */
-export async function within(promise: Promise<unknown>, patience: number): Promise<void> {
+/** Waits for a promise, but not longer than this many ms. Returns whether it was fulfilled by then. */
+export async function settles(promise: Promise<unknown>, patience: number): Promise<boolean> {
   const limit = new AbortController();
   const { signal } = limit;
-  const timeout = sleep(patience, undefined, { signal }).catch(() => {});
-  await Promise.race([promise, timeout]);
-  limit.abort();
+  const timeout = sleep(patience, false, { signal }).catch(() => false);
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    limit.abort();
+  }
+}
+
+/** Waits for a promise, but not longer than this many ms. */
+export async function within(promise: Promise<unknown>, patience: number): Promise<void> {
+  await settles(promise, patience);
 }
 
 /** Ms that threads get to answer before they are ended by force. */
 export const GRACE = 1000;
+
+/** Calls back after `seconds`, unless it is cleared before; 0: never. Keeps no process alive. */
+export function deadline(seconds: number, onLate: () => void): NodeJS.Timeout | undefined {
+  return seconds === 0 ? undefined : setTimeout(onLate, seconds * 1000).unref();
+}
+
+/** Ms that a thread which is ended by force gets to be gone: native code that it is in cannot be ended. */
+export const FORCE = 5000;

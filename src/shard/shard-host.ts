@@ -2,7 +2,7 @@ import { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import type { FromShard, ShardData, TlsSetup } from './control-message.ts';
-import { GRACE, within } from './patience.ts';
+import { deadline, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { ShardJoin } from './shard-join.ts';
 import { type ShardLife, ShardPool } from './shard-pool.ts';
@@ -26,6 +26,8 @@ export interface ShardHostEvents {
  */
 export class ShardHost {
   readonly #options: ShardHostOptions;
+  /** Seconds from the start of a thread until it has loaded the module; 0: any time. */
+  readonly #loadTimeout: number;
   readonly #acceptor: AcceptorHost;
   readonly #events: ShardHostEvents;
   readonly #join: ShardJoin;
@@ -47,8 +49,14 @@ export class ShardHost {
   #onStarted: { resolve(): void; reject(error: MillraceError): void } | null = null;
   #isClosing = false;
 
-  constructor(options: ShardHostOptions, acceptor: AcceptorHost, events: ShardHostEvents) {
+  constructor(
+    options: ShardHostOptions,
+    loadTimeout: number,
+    acceptor: AcceptorHost,
+    events: ShardHostEvents,
+  ) {
     this.#options = options;
+    this.#loadTimeout = loadTimeout;
     this.#tls = options.tls;
     this.#acceptor = acceptor;
     this.#events = events;
@@ -133,8 +141,11 @@ export class ShardHost {
   async drain(code: number, deadline: number): Promise<void> {
     const life = this.#life;
     if (life === null) return;
-    life.post({ type: 'drain', code, deadline });
-    await life.ended;
+    // One that is being replaced is drained already.
+    if (this.#retiring !== life) life.post({ type: 'drain', code, deadline });
+    // One that has not loaded its module has no connections, and may never load it.
+    if (this.isReady || this.#retiring === life) await life.ended;
+    else await within(life.ended, GRACE);
   }
 
   /** Ends its thread, after `stop`. */
@@ -146,6 +157,7 @@ export class ShardHost {
 
   #startThread(): void {
     this.#restart = null;
+    if (this.#pool.isDestroyed) this.#pool = new ShardPool();
     let failure: MillraceError | null = null;
     const life = this.#launch(this.#pool, false, (message) => {
       if (message.type === 'failed') failure = badModule(this.#options.module, message);
@@ -156,7 +168,20 @@ export class ShardHost {
   }
 
   #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardLife {
-    return pool.start({ ...this.#options, tls: this.#tls, isSuccessor }, onMessage);
+    const data = { ...this.#options, tls: this.#tls, isSuccessor };
+    const patience = deadline(this.#loadTimeout, () => {
+      void pool.destroy(notLoaded(this.#options.module, this.#loadTimeout));
+    });
+    const life = pool.start(data, (message) => {
+      if (message.type === 'ready' || message.type === 'prepared') clearTimeout(patience);
+      onMessage(message);
+    });
+    life.ended
+      .catch(() => {})
+      .finally(() => {
+        clearTimeout(patience);
+      });
+    return life;
   }
 
   /** From here on it is started anew if it ends. `failure`: what it said of that. */
@@ -187,7 +212,7 @@ export class ShardHost {
     this.#clear();
     if (this.#isClosing) return;
     if (this.#onStarted !== null) {
-      this.#onStarted.reject(error instanceof MillraceError ? error : crashed(this.#options.index, error));
+      this.#onStarted.reject(startError(this.#options.index, error));
       return;
     }
     const delay = this.#delay.next(performance.now());
@@ -269,7 +294,7 @@ export class ShardHost {
         else if (this.#life === life) this.#onMessage(message);
       });
       life.ended.catch((error: unknown) => {
-        reject(failure ?? crashed(this.#options.index, error));
+        reject(failure ?? startError(this.#options.index, error));
       });
     });
   }
@@ -302,7 +327,17 @@ function badModule(module: string, failure: { message: string; stack: string }):
   });
 }
 
-function crashed(index: number, cause: unknown): MillraceError {
+function notLoaded(module: string, seconds: number): MillraceError {
+  return new MillraceError(
+    'MILLRACE_BAD_MODULE',
+    `Cannot use the app module ${module}: it was not loaded within ${seconds} s. Either something that it awaits does ` +
+      "not settle, or a loop in it does not end. If it needs longer, raise 'loadTimeout' (seconds; 0: no limit)",
+  );
+}
+
+/** Why a shard could not be started. */
+function startError(index: number, cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new MillraceError('MILLRACE_SHARD_CRASHED', `Shard ${index} ended while it started: ${reason}`, {
     cause,

@@ -1,6 +1,8 @@
 import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { workerOptions } from '../worker-options.ts';
 import type { FromShard, ShardData, ToShard } from './control-message.ts';
+import { FORCE, settles } from './patience.ts';
 
 /** The entry point of a shard's thread, in the build: workers start from compiled files only. */
 const SHARD_ENTRY = new URL('../../workers/shard.cjs', import.meta.url);
@@ -21,9 +23,13 @@ export class ShardPool {
   readonly #pool: Piscina<ShardData, void>;
   /** Lives that no thread has taken up yet. */
   readonly #waiting = new Set<AbortController>();
+  /** Why its thread was ended by force, and that being done. */
+  #cause: unknown;
+  #destroyed: Promise<void> | null = null;
 
   constructor() {
     this.#pool = new Piscina({
+      ...workerOptions(),
       filename: SHARD_ENTRY.href,
       minThreads: 1,
       maxThreads: 1,
@@ -69,11 +75,32 @@ export class ShardPool {
     try {
       await this.#pool.run(data, { transferList: [data.port] as never, signal });
     } catch (error) {
-      throw signal.aborted ? signal.reason : error;
+      // Whoever is the shard next must be the only one: the thread is gone first.
+      await this.#destroyed;
+      throw signal.aborted ? signal.reason : (this.#cause ?? error);
     }
   }
 
-  async destroy(): Promise<void> {
-    await this.#pool.destroy();
+  /** It was ended by force, and no life can be started in it. */
+  get isDestroyed(): boolean {
+    return this.#destroyed !== null;
+  }
+
+  /** Ends the thread, whatever it does, and its life with `cause`. Resolves when it is gone. */
+  destroy(cause?: Error): Promise<void> {
+    this.#cause ??= cause;
+    // Once only: a second call to the pool would take the end of the thread for a crash, and start another.
+    this.#destroyed ??= this.#end();
+    return this.#destroyed;
+  }
+
+  async #end(): Promise<void> {
+    const isGone = await settles(this.#pool.destroy(), FORCE);
+    if (isGone) return;
+    // It runs no JavaScript any more.
+    console.error(
+      `millrace: the thread of a shard was ended and is not gone after ${FORCE / 1000} s: it is in native code, such as ` +
+        'a synchronous call of node:child_process. What it holds is released when that returns.',
+    );
   }
 }

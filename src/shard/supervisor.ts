@@ -21,6 +21,8 @@ export interface SupervisorOptions {
   readonly shards: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  /** Seconds that a thread may take to start, its module loaded; 0: any time. */
+  readonly loadTimeout: number;
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly data: unknown;
@@ -36,12 +38,15 @@ export interface SupervisorEvents {
   crash: [index: number, error: unknown, delay: number];
   /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
   overflow: [from: number, to: number, dropped: number];
-  /** The acceptor ended unexpectedly; it is started anew at once. */
-  acceptorCrash: [error: unknown];
+  /** The acceptor ended unexpectedly; it is started anew after `delay` ms. */
+  acceptorCrash: [error: unknown, delay: number];
 }
 
 /** How long a new acceptor waits for shards that are slow to join it, when it has one, in ms. */
 const JOIN_PATIENCE = 250;
+
+/** Ms after which it listens though all shards hang. Until then those who connect wait; then they are answered 503. */
+const LISTEN_PATIENCE = 10_000;
 
 /**
  * Supervisor: main thread. It starts and ends the acceptor and the shards together, tells each what happens to the
@@ -91,7 +96,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async start(): Promise<void> {
     try {
       await this.#acceptor.start(await chooseHandoffMode(this.#handoff));
-      await Promise.all(this.#shards.map((shard) => shard.start()));
+      await Promise.race([Promise.all(this.#shards.map((shard) => shard.start())), this.#acceptor.failed]);
       await this.#acceptor.listen();
     } catch (error) {
       // Not by force: a thread that is cut off between two steps can leave a descriptor behind.
@@ -160,14 +165,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       onEnded: () => {
         for (const shard of this.#shards) shard.acceptorEnded();
       },
-      onCrash: (cause) => {
-        this.emit('acceptorCrash', cause);
+      onCrash: (cause, delay) => {
+        this.emit('acceptorCrash', cause, delay);
       },
       join: () => this.#joinAll(),
     });
   }
 
-  #hostShard(index: number, { module, data, limits, shards, tls }: SupervisorOptions): ShardHost {
+  #hostShard(
+    index: number,
+    { module, data, limits, loadTimeout, shards, tls }: SupervisorOptions,
+  ): ShardHost {
     const options = {
       index,
       count: shards,
@@ -178,7 +186,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       tls,
       links: this.linkMemory,
     };
-    return new ShardHost(options, this.#acceptor, {
+    return new ShardHost(options, loadTimeout, this.#acceptor, {
       onGone: () => {
         this.#shardGone(index);
       },
@@ -195,7 +203,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #joinAll(): Promise<void> {
     const known = this.#shards.filter(({ isReady }) => isReady).map((shard) => shard.join());
     if (known.length === 0) return;
-    await Promise.race(known);
+    await within(Promise.race(known), LISTEN_PATIENCE);
     await within(Promise.all(known), JOIN_PATIENCE);
   }
 

@@ -182,14 +182,17 @@ it('a shard and the acceptor that die at the same time are both replaced', async
   await Promise.all([threads[0]!.terminate(), threads[2]!.terminate()]);
   const seen = new Set<string>();
   await until(() => threads.length === 5, 'both are replaced');
+  const newcomers: Talker[] = [];
   for (const end = performance.now() + 10_000; seen.size < 2 && performance.now() < end; ) {
     // One that was being handed to the shard as it died ends at once.
     const talker = await Talker.open(target.port).catch(() => null);
     if (talker === null) continue;
     seen.add(talker.shard);
-    talker.client.destroy();
+    // They stay, so that the new shard has as many as the old one at last.
+    newcomers.push(talker);
   }
   expect(seen).toEqual(new Set(['0', '1']));
+  for (const { client } of newcomers) client.destroy();
   const survivors = talkers.filter(({ client }) => !client.isOver);
   expect(survivors).toHaveLength(10);
   for (const talker of survivors) await talker.stop();
@@ -221,4 +224,17 @@ it('a server that is closed while its acceptor rests after crashes does not keep
   await threads.at(-1)!.terminate();
   await target.close();
   expect(await timers()).toBe(before);
+});
+
+it('an acceptor that dies again and again is back within a second, and says so', async () => {
+  const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { target, threads } = await withThreads(() => startServe({ shards: 1 }));
+  for (let death = 1; death <= 7; death++) {
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length === 2 + death, 'there is another thread');
+  }
+  (await HostileClient.upgrade(target.port, '/echo')).destroy();
+  const when = complaints.mock.calls.map(([text]) => /started anew (.*?):/.exec(String(text))?.[1]);
+  expect(when).toEqual([...Array.from({ length: 5 }, () => 'at once'), 'in 1 s', 'in 1 s']);
+  await target.close();
 });

@@ -28,6 +28,7 @@ const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
   maxHeadSize: { value: 'BYTES', help: 'Size of a request head; more is answered 431 or 414.' },
   maxHeaders: { value: 'N', help: 'Header lines of a request; more are answered 431.' },
   backlog: { value: 'N', help: 'Connections the kernel holds until they are accepted.' },
+  loadTimeout: { value: 'S', help: 'Seconds the app module may take to load in each thread.' },
   ringSize: { value: 'BYTES', help: 'Size of the ring from each thread to each other one.' },
   maxOverflow: {
     value: 'BYTES',
