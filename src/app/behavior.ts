@@ -58,11 +58,11 @@ export interface WebSocketBehavior<UserData = unknown> {
   protocols?: readonly string[];
 
   /**
-   * Decides on a handshake: answer with `res.upgrade(…)` or with any other response. May be async; then copy
-   * what is needed from `req` first, and attach `res.onAborted`.
+   * Decides on a handshake: answer with `res.upgrade(…)` or with any other response. May be async: `req` can be read
+   * until it is answered, and later. Attach `res.onAborted` where it waits for more than promises that are settled.
    */
   upgrade?: (res: HttpResponse, req: HttpRequest, context: UpgradeContext) => void | Promise<void>;
-  /** A connection is open. `req` is the upgrade request, valid during the call. */
+  /** A connection is open. `req` is the upgrade request, which may be kept. */
   open?: (ws: WebSocket<UserData> & UserData, req: HttpRequest) => void | Promise<void>;
   /** A message. The ArrayBuffer is the handler's own and may be kept. */
   message?: (

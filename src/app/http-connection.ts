@@ -41,10 +41,8 @@ export class HttpConnection implements ResponseOwner {
   response: HttpResponse | null = null;
   /** The handshake it answers, when it is one. */
   upgradeRoute: WebSocketRoute | null = null;
-  /** The request of that response; open() gets it when the upgrade happens in the handler. */
+  /** The request of that handshake, which `open` gets. */
   request: HttpRequest | null = null;
-  /** A copy of the head's bytes, for an upgrade that happens later. */
-  headBytes: Uint8Array | null = null;
   /** The peer, and the state of the server, allow another request behind this one. */
   isPersistent = true;
   /** Bytes are being taken in: what follows is seen to when that is done. */

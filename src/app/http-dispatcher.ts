@@ -1,7 +1,6 @@
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import { RequestParser } from '../http/request-parser.ts';
 import { headOf, switchingProtocols } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
@@ -20,18 +19,13 @@ import {
 } from '../shard/upgrade.ts';
 import { Domains, hostName } from './domains.ts';
 import type { HandlerErrors } from './handler-errors.ts';
+import { copyOf, HeadSource } from './head-source.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { expire, HttpRequest, hasYielded, keep } from './http-request.ts';
-import {
-  canAnswerLater,
-  HttpResponse,
-  isOpen,
-  keepWith,
-  markEnded,
-  type UpgradeFields,
-} from './http-response.ts';
+import { HttpRequest, hasYielded, keep, settle } from './http-request.ts';
+import { canAnswerLater, HttpResponse, isOpen, markEnded, type UpgradeFields } from './http-response.ts';
 import type { Refuser } from './refuser.ts';
 import type { ServerLimits } from './server-limits.ts';
+import { UnansweredRequest } from './unanswered-request.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
@@ -43,28 +37,32 @@ export class Routes {
 }
 
 const NOT_FOUND = '<html><body><h1>File Not Found</h1></body></html>';
-const NO_BYTES = new Uint8Array(0);
 
 /** Dispatcher: from request heads to the user's handlers, and from handshakes to WebSockets. */
 export class Dispatcher {
   /** Those of hosts that have none of their own. */
   readonly routes = new Routes();
+  readonly heads: HeadSource;
   readonly #domains = new Domains<Routes>();
   readonly #shard: Shard;
-  readonly #limits: ServerLimits;
   readonly #refuser: Refuser;
   readonly #errors: HandlerErrors;
-  readonly #strings = new StringCache(latin1Port);
   // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
   #connection: HttpConnection | null = null;
   #head: RequestHead | null = null;
   #response: HttpResponse | null = null;
   /** Why the WebSocket route that was asked for cannot take it; '' while there is no reason. */
   #refusal = '';
+  /** How many handlers the request was offered to, and how many of them passed it on before. */
+  #offers = 0;
+  #skip = 0;
+  /** Responses whose handlers returned without an answer and without onAborted, in this turn. */
+  #undecided: UnansweredRequest[] = [];
 
   constructor(shard: Shard, limits: ServerLimits, refuser: Refuser, errors: HandlerErrors) {
     this.#shard = shard;
-    this.#limits = limits;
+    const { maxHeadSize, maxHeaders } = limits;
+    this.heads = new HeadSource(shard.io, { maxHeadSize, maxHeaders, strings: new StringCache(latin1Port) });
     this.#refuser = refuser;
     this.#errors = errors;
   }
@@ -74,21 +72,30 @@ export class Dispatcher {
     return this.#domains.take(name, () => new Routes());
   }
 
-  newParser(): RequestParser {
-    const { maxHeadSize, maxHeaders } = this.#limits;
-    return new RequestParser({ maxHeadSize, maxHeaders, strings: this.#strings });
-  }
-
   /** Calls handlers until one takes the request. The connection may be a WebSocket, or closed, afterwards. */
   dispatch(connection: HttpConnection, head: RequestHead): void {
+    this.#dispatch(connection, head, null, 0);
+  }
+
+  /** @param skip how many handlers have passed the request on already */
+  #dispatch(
+    connection: HttpConnection,
+    head: RequestHead,
+    response: HttpResponse | null,
+    skip: number,
+  ): void {
     const previousConnection = this.#connection;
     const previousHead = this.#head;
     const previousResponse = this.#response;
     const previousRefusal = this.#refusal;
+    const previousOffers = this.#offers;
+    const previousSkip = this.#skip;
     this.#connection = connection;
     this.#head = head;
-    this.#response = null;
+    this.#response = response;
     this.#refusal = '';
+    this.#offers = 0;
+    this.#skip = skip;
     const routes = this.#routesFor(connection, head);
     const { path } = head;
     const isTaken =
@@ -99,6 +106,8 @@ export class Dispatcher {
     this.#head = previousHead;
     this.#response = previousResponse;
     this.#refusal = previousRefusal;
+    this.#offers = previousOffers;
+    this.#skip = previousSkip;
   }
 
   /** The request of a handshake that was answered elsewhere. */
@@ -106,11 +115,11 @@ export class Dispatcher {
     let request: HttpRequest | null = null;
     if (route.pattern.includes(':')) {
       webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
-        if (found === route) request = new HttpRequest(head, params, names);
+        if (found === route) request = new HttpRequest(this.heads, head, params, names);
         return found === route;
       });
     }
-    return request ?? new HttpRequest(head);
+    return request ?? new HttpRequest(this.heads, head);
   }
 
   /** `res.upgrade` was called. */
@@ -128,7 +137,7 @@ export class Dispatcher {
     const deflate =
       route.rules.compression === 0
         ? undefined
-        : chooseDeflate(upgrade.extensions, this.#userAgent(connection, route), route.rules);
+        : chooseDeflate(upgrade.extensions, connection.request!.getHeader('user-agent'), route.rules);
     const lines = switchingProtocols({
       accept: acceptValue(upgrade.key, sha1Port),
       // uWebSockets.js answers with the first of the list it is given.
@@ -163,7 +172,8 @@ export class Dispatcher {
   readonly #offer = (handler: HttpHandler, params: readonly string[], names: readonly string[]): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
-    const request = new HttpRequest(head, params, names);
+    if (this.#offers++ < this.#skip) return false;
+    const request = this.#requestOf(head, params, names);
     return this.#run(connection, this.#responseOf(connection, head), request, handler, null);
   };
 
@@ -174,6 +184,7 @@ export class Dispatcher {
   ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
+    const isPassed = this.#offers++ < this.#skip;
     const refusal = refuseUpgrade(head, route.rules, connection.transport.tls !== null);
     if (refusal !== undefined) {
       // As in uWebSockets.js another route may answer what is no handshake at all.
@@ -184,7 +195,8 @@ export class Dispatcher {
       this.#refuse(connection, refusal);
       return true;
     }
-    const request = new HttpRequest(head, params, names);
+    if (isPassed) return false;
+    const request = this.#requestOf(head, params, names);
     connection.upgradeRoute = route;
     connection.request = request;
     const { upgrade } = route.behavior;
@@ -193,17 +205,23 @@ export class Dispatcher {
       const deflate = agreeDeflate(head, route.rules);
       const lines = acceptUpgrade(head, chooseProtocol(head, route.rules), deflate);
       this.#open(connection, route, lines, undefined, deflate?.params);
-      expire(request);
+      settle(request, route.readsRequest);
     } else {
-      // A copy: slice() would be none, as what is read into is a Buffer.
-      connection.headBytes = new Uint8Array(head.bytes.subarray(head.headStart, head.headEnd));
       const response = this.#responseOf(connection, head);
       isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, route), route);
     }
-    connection.request = null;
-    if (!isTaken) connection.upgradeRoute = null;
+    if (!isTaken) {
+      connection.upgradeRoute = null;
+      connection.request = null;
+    }
     return isTaken;
   };
+
+  #requestOf(head: RequestHead, params: readonly string[], names: readonly string[]): HttpRequest {
+    // An answered request can be read to the end of this turn, which must come.
+    this.#shard.io.requestTurnEnd();
+    return new HttpRequest(this.heads, head, params, names);
+  }
 
   /** Returns false when the handler passed the request on. */
   #run(
@@ -213,49 +231,75 @@ export class Dispatcher {
     handler: HttpHandler,
     route: WebSocketRoute | null,
   ): boolean {
-    let isAsync = false;
     try {
       const result: unknown = handler(response, request);
-      if (result !== undefined) isAsync = this.#watch(connection, response, route, result);
+      if (result !== undefined) this.#watch(connection, response, route, result);
     } catch (error) {
-      expire(request);
+      settle(request);
       this.#errors.failed(connection, response, route, error);
       return true;
     }
-    const isTaken = !isOpen(response) || !hasYielded(request);
-    if (isTaken && isAsync && canAnswerLater(response)) this.#keep(request, response);
-    else expire(request);
-    if (!isTaken) connection.response = null;
-    else if (isOpen(response) && !canAnswerLater(response)) {
+    if (!isOpen(response)) {
+      settle(request, route?.readsRequest);
+      return true;
+    }
+    if (hasYielded(request)) {
+      settle(request);
+      connection.response = null;
+      return false;
+    }
+    this.#keep(connection, response, request, route);
+    return true;
+  }
+
+  /** The handler may go on to read the request, to pass it on, and, to the end of its microtasks, to answer it. */
+  #keep(
+    connection: HttpConnection,
+    response: HttpResponse,
+    request: HttpRequest,
+    route: WebSocketRoute | null,
+  ): void {
+    const bytes = copyOf(this.#head!);
+    const kept = new UnansweredRequest(this, connection, response, request, route, bytes, this.#offers);
+    keep(request, kept);
+    if (canAnswerLater(response)) return;
+    if (this.#undecided.length === 0) setImmediate(this.#judge);
+    this.#undecided.push(kept);
+  }
+
+  /** The turn is over, and with it the microtasks of its handlers. */
+  readonly #judge = (): void => {
+    const undecided = this.#undecided;
+    this.#undecided = [];
+    for (const { connection, response, route } of undecided) {
+      if (connection.response !== response || canAnswerLater(response)) continue;
       this.#errors.failed(connection, response, route, forgotten());
     }
-    return isTaken;
+  };
+
+  /** A handler passed the request on after it returned: calls the handlers behind it. */
+  passOn({ connection, response, bytes, offers }: UnansweredRequest): void {
+    if (connection.response !== response) return;
+    connection.response = null;
+    connection.request = null;
+    connection.upgradeRoute = null;
+    const { transport } = connection;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    this.#dispatch(connection, this.heads.read(bytes), response, offers);
+    transport.endCork(previous);
   }
 
-  /** An async handler may go on to read the request until it has answered. */
-  #keep(request: HttpRequest, response: HttpResponse): void {
-    if (!isOpen(response)) {
-      expire(request);
-      return;
-    }
-    const head = this.#head!;
-    const bytes = new Uint8Array(head.bytes.subarray(head.headStart, head.headEnd));
-    keep(request, () => this.#parse(bytes));
-    keepWith(response, request);
-  }
-
-  /** Returns whether the result is a promise. */
   #watch(
     connection: HttpConnection,
     response: HttpResponse,
     route: WebSocketRoute | null,
     result: unknown,
-  ): boolean {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return false;
+  ): void {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
     (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
       this.#errors.failed(connection, response, route, error);
     });
-    return true;
   }
 
   #notTaken(connection: HttpConnection): void {
@@ -286,32 +330,12 @@ export class Dispatcher {
     transport.beginCork();
     writeLatin1(transport, response);
     this.#shard.io.timer.cancel(transport);
-    const request = connection.request ?? this.#requestAgain(connection, route);
-    route.open(transport, request, userData, deflate);
-    if (request !== connection.request) expire(request);
+    route.open(transport, connection.request!, userData, deflate);
     if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
     // The handler has waited, and the shard is to end by now.
     if (this.#shard.isDraining && !transport.isClosed) route.drain(transport, this.#shard.drainCode);
     transport.endCork(previous);
     if (!transport.isClosed) transport.resume();
-  }
-
-  #userAgent(connection: HttpConnection, route: WebSocketRoute): string {
-    const request = connection.request ?? this.#requestAgain(connection, route);
-    return request.getHeader('user-agent');
-  }
-
-  /** The request as it was, for an upgrade after the handler returned. */
-  #requestAgain(connection: HttpConnection, route: WebSocketRoute): HttpRequest {
-    const head = this.#parse(connection.headBytes ?? NO_BYTES);
-    return this.requestFor(route, head, this.#routesFor(connection, head));
-  }
-
-  /** Reads a head that was read before. */
-  #parse(bytes: Uint8Array): RequestHead {
-    const parser = this.newParser();
-    parser.feed(bytes, 0, bytes.length);
-    return parser.head;
   }
 }
 
@@ -327,6 +351,6 @@ function forgotten(): MillraceError {
   return new MillraceError(
     'MILLRACE_APP_STATE',
     'A handler returned without a response and without res.onAborted(). Answer with res.end() or res.upgrade(), ' +
-      'or attach res.onAborted() before you await.',
+      'or attach res.onAborted() before you await what takes time.',
   );
 }

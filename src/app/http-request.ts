@@ -1,27 +1,63 @@
 import { MillraceError } from '../errors.ts';
 import { queryValue } from '../http/query.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import { copyOf, type HeadSource } from './head-source.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
+
+/** What is left of a request whose handler has returned. */
+export interface KeptRequest {
+  /** A copy of the head. */
+  readonly bytes: Uint8Array;
+  /** The handler passes the request on after all. */
+  yielded(): void;
+}
+
+class AnsweredRequest implements KeptRequest {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  yielded(): void {}
+}
 
 /** Whether the handler passed the request on. */
 export let hasYielded: (request: HttpRequest) => boolean;
-/** Ends the request's lifetime. */
-export let expire: (request: HttpRequest) => void;
-/** The bytes it was read from are gone; what `head` makes when it is asked for takes their place. */
-export let keep: (request: HttpRequest, head: () => RequestHead) => void;
+/**
+ * The handler returned, and nothing more is to come of it: the request lives to the end of its microtasks.
+ *
+ * @param isRead it may be read later, too: by an async `open`
+ */
+export let settle: (request: HttpRequest, isRead?: boolean) => void;
+/** The handler returned, and is to answer later: the request lives on from a copy of its head. */
+export let keep: (request: HttpRequest, kept: KeptRequest) => void;
 
 /**
- * A request, in the names of uWebSockets.js. Valid while its handler runs, as it reads the receive buffer, which the
- * next socket overwrites. A handler that returned a promise may read it until its response is sent or aborted.
+ * A request, in the names of uWebSockets.js. Valid while its handler runs, with its microtasks and nextTicks, and when
+ * the response was not sent by then, for as long as it is kept. The usual request reads the receive buffer, which the
+ * next socket overwrites; a copy is made of those whose handlers returned without an answer.
  */
 export class HttpRequest {
+  readonly #source: HeadSource;
+  /** Null when the handler has returned, until it is read anew. */
   #head: RequestHead | null;
-  #kept: (() => RequestHead) | null = null;
   readonly #params: readonly string[];
   readonly #names: readonly string[];
   #yield = false;
+  #kept: KeptRequest | null = null;
+  /** Without a copy: where in the receive buffer the head lies, as long as that holds what the read `#stamp` brought. */
+  #start = 0;
+  #stamp = 0;
 
-  constructor(head: RequestHead, params: readonly string[] = [], names: readonly string[] = []) {
+  /** @internal */
+  constructor(
+    source: HeadSource,
+    head: RequestHead,
+    params: readonly string[] = [],
+    names: readonly string[] = [],
+  ) {
+    this.#source = source;
     this.#head = head;
     this.#params = params;
     this.#names = names;
@@ -66,31 +102,46 @@ export class HttpRequest {
     this.#live().forEach(visit);
   }
 
-  /** True hands the request on to the next matching route. */
+  /** True hands the request on to the next matching route; also after an `await`, as long as nothing was sent. */
   setYield(yieldToNext: boolean): this {
     this.#live();
     this.#yield = yieldToNext;
+    if (yieldToNext && this.#kept !== null) this.#kept.yielded();
     return this;
   }
 
   #live(): RequestHead {
-    if (this.#head !== null) return this.#head;
-    if (this.#kept !== null) return (this.#head = this.#kept());
+    return this.#head ?? this.#readAgain();
+  }
+
+  #readAgain(): RequestHead {
+    const source = this.#source;
+    if (this.#kept !== null) return (this.#head = source.read(this.#kept.bytes));
+    if (this.#stamp === source.stamp) return (this.#head = source.readReceived(this.#start));
     throw new MillraceError(
       'MILLRACE_STALE_ACCESS',
-      'uWS.HttpRequest must not be accessed after await or route handler return. Copy what you need from it first.',
+      'uWS.HttpRequest must not be accessed after await or route handler return, when the response was sent. ' +
+        'Copy what you need from it first.',
     );
   }
 
   static {
     hasYielded = (request) => request.#yield;
-    expire = (request) => {
-      request.#head = null;
-      request.#kept = null;
+    settle = (request, isRead = false) => {
+      const head = request.#head!;
+      const source = request.#source;
+      if (head.bytes === source.received && !isRead) {
+        request.#head = null;
+        request.#start = head.headStart;
+        request.#stamp = source.stamp;
+      } else {
+        // It came with the socket, had to wait, or came in pieces: nobody tells when such bytes are overwritten.
+        keep(request, new AnsweredRequest(copyOf(head)));
+      }
     };
-    keep = (request, head) => {
+    keep = (request, kept) => {
       request.#head = null;
-      request.#kept = head;
+      request.#kept = kept;
     };
   }
 }

@@ -18,7 +18,6 @@ import {
 } from './body-reader.ts';
 import { BodyStream } from './body-stream.ts';
 import type { ProxiedAddress } from './http-connection.ts';
-import { expire, type HttpRequest } from './http-request.ts';
 import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './recognized-string.ts';
 
 /** Whom a response tells what its user wants. */
@@ -49,8 +48,6 @@ export interface UpgradeFields {
 class Extras {
   onWritable: ((offset: number) => boolean) | null = null;
   reader: BodyReader | null = null;
-  /** The request of an async handler. */
-  request: HttpRequest | null = null;
   /** Header lines of the answer to a handshake. */
   headerLines: [string, string][] | null = null;
 }
@@ -67,8 +64,6 @@ export let hasBegun: (response: HttpResponse) => boolean;
 export let canAnswerLater: (response: HttpResponse) => boolean;
 /** The reader of the request's body, if there is one. */
 export let readerOf: (response: HttpResponse) => BodyReader | null;
-/** The request lives as long as the response. */
-export let keepWith: (response: HttpResponse, request: HttpRequest) => void;
 /** The reader got the last piece of the body. */
 export let dropReader: (response: HttpResponse) => void;
 /** Whether it answers HEAD. */
@@ -460,11 +455,7 @@ export class HttpResponse {
   /** What a user keeps of this object is to keep nothing else alive. */
   #release(): void {
     this.#onAborted = null;
-    const extras = this.#extras;
-    if (extras !== null) {
-      this.#extras = null;
-      if (extras.request !== null) expire(extras.request);
-    }
+    this.#extras = null;
     this.#returnHead();
   }
 
@@ -510,9 +501,6 @@ export class HttpResponse {
       response.#getExtras().reader = null;
     };
     isForHead = (response) => response.#method === 'HEAD';
-    keepWith = (response, request) => {
-      response.#getExtras().request = request;
-    };
     markEnded = (response) => {
       response.#state = 'ended';
       response.#release();

@@ -12,7 +12,7 @@ import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
-import { expire, type HttpRequest } from './http-request.ts';
+import { type HttpRequest, settle } from './http-request.ts';
 import { abort, type HttpResponse, type UpgradeFields, writable } from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
 import { refusalOf } from './refuser.ts';
@@ -96,7 +96,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     start: number,
     end: number,
   ): void {
-    const parser = this.#parsers.pop() ?? this.dispatcher.newParser();
+    const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
     if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
       transport.owner = new HttpConnection(this, transport, false, 0);
@@ -117,7 +117,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     transport.beginCork();
     writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
     route.open(transport, request, undefined, deflate?.params);
-    expire(request);
+    settle(request);
     transport.endCork();
     parser.reset();
     this.#parsers.push(parser);
@@ -215,7 +215,6 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     connection.response = null;
     connection.request = null;
     connection.upgradeRoute = null;
-    connection.headBytes = null;
     if (connection.isPaused) {
       connection.isPaused = false;
       connection.transport.resume();
@@ -321,7 +320,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
   #request(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
-    const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.newParser());
+    const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.heads.newParser());
     const status = parser.feed(bytes, start, end);
     const position = parser.consumed;
     if (status === ParseStatus.INCOMPLETE) return end;

@@ -49,6 +49,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   readonly protocol: ConnectionContext;
   /** What it sends may be compressed. */
   readonly compresses: boolean;
+  /** `open` takes the request, and may be async. */
+  readonly readsRequest: boolean;
   readonly #pingMargin: number;
   /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
   readonly #deflating = new Map<number, ConnectionContext>();
@@ -62,6 +64,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
       compression: behavior.compression,
     };
     this.compresses = compressionSettings(behavior.compression)?.compresses ?? false;
+    this.readsRequest = behavior.open !== undefined && behavior.open.length !== 1;
     this.shard = shard;
     this.protocol = this.#newContext(undefined);
     // Says now, and not to the first client, if this runtime cannot.

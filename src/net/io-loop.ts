@@ -53,6 +53,8 @@ export class IoLoop {
   readonly counters: Float64Array;
   /** The socket whose bytes are being handled; its frames go through the cork. */
   corked: Transport | null = null;
+  /** Another number with each read, and with each turn that has an end: whether `receiveBuffer` is the same still. */
+  readStamp = 0;
   /** A write request that is not in flight. */
   spareRequest = new WriteWrap();
 
@@ -124,6 +126,7 @@ export class IoLoop {
 
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
+    this.readStamp = (this.readStamp + 1) | 0;
     this.batch.endTurn();
     // Direct sends first: a socket's publishes that are older were written before them.
     this.flushDirty();

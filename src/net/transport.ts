@@ -318,6 +318,7 @@ export class Transport implements Output, TimerNode {
   readCompleted(count: number): void {
     const { io } = this;
     io.counters[Counter.BYTES_IN]! += count;
+    io.readStamp = (io.readStamp + 1) | 0;
     this.lastActive = io.timer.now;
     this.beginCork();
     this.context.onChunk(this, io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);

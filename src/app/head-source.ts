@@ -1,0 +1,47 @@
+import type { RequestHead } from '../http/request-head.ts';
+import { RequestParser, type RequestParserOptions } from '../http/request-parser.ts';
+import type { IoLoop } from '../net/io-loop.ts';
+
+/** HeadSource: reads heads of requests, for the first time and anew when their handlers have returned. */
+export class HeadSource {
+  /** What all sockets of the thread are read into. */
+  readonly received: Uint8Array;
+  readonly #io: IoLoop;
+  readonly #options: RequestParserOptions;
+
+  constructor(io: IoLoop, options: RequestParserOptions) {
+    this.#io = io;
+    this.#options = options;
+    this.received = io.receiveBuffer;
+  }
+
+  /** As long as it is the same, `received` holds the same bytes, and the turn of the event loop is the same. */
+  get stamp(): number {
+    return this.#io.readStamp;
+  }
+
+  newParser(): RequestParser {
+    return new RequestParser(this.#options);
+  }
+
+  /** Reads a head that was read before; `bytes` are its own. */
+  read(bytes: Uint8Array, start = 0): RequestHead {
+    const parser = this.newParser();
+    parser.feed(bytes, start, bytes.length);
+    return parser.head;
+  }
+
+  /** Reads the head in `received` that starts there. */
+  readReceived(start: number): RequestHead {
+    const head = this.read(this.received, start);
+    const bytes = copyOf(head);
+    head.lieIn(bytes, 0, bytes.length);
+    return head;
+  }
+}
+
+/** The head's bytes in memory of their own. */
+export function copyOf({ bytes, headStart, headEnd }: RequestHead): Uint8Array {
+  const at = bytes.byteOffset;
+  return new Uint8Array(bytes.buffer.slice(at + headStart, at + headEnd));
+}
