@@ -278,9 +278,14 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     return this;
   }
 
-  /** Takes a name back: new connections get the certificate of the App. */
+  /**
+   * Takes a name back, and with it the routes that `domain(hostname)` selected: new connections get the certificate of
+   * the App, and requests the routes of all other hosts. Routes for a name that is added anew need a `domain()` anew.
+   */
   removeServerName(hostname: RecognizedString): this {
-    this.#tls?.names.remove(textOf(hostname));
+    const name = textOf(hostname).toLowerCase();
+    this.#tls?.names.remove(name);
+    this.#http.dispatcher.removeDomain(name);
     return this;
   }
 

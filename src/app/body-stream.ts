@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.ts';
+import { CHUNKED } from '../http/response-writer.ts';
 import { writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
 import { tryWriteBytes, writeBytes, writeText } from '../net/write-bytes.ts';
@@ -7,13 +8,13 @@ import { tryWriteBytes, writeBytes, writeText } from '../net/write-bytes.ts';
 const MAX_TRY = 4 * 1024 * 1024;
 
 /**
- * BodyStream: the body of a response that is sent in parts, behind its head: as it is when its length was announced, else
- * in chunks (RFC 9112 §7.1).
+ * BodyStream: the body of a response that is sent in parts, behind its head: as it is when its length was announced, or
+ * when it ends with the connection, else in chunks (RFC 9112 §7.1).
  */
 export class BodyStream {
   /** Bytes that were taken so far. */
   offset = 0;
-  /** Bytes that were announced; -1: none, the body goes in chunks. */
+  /** Bytes that were announced; or CHUNKED, or UNTIL_CLOSE. */
   readonly total: number;
   /** The head said that the connection ends behind the response. */
   readonly saidClose: boolean;
@@ -29,7 +30,12 @@ export class BodyStream {
   }
 
   get isChunked(): boolean {
-    return this.total < 0;
+    return this.total === CHUNKED;
+  }
+
+  /** Its length was announced. */
+  get hasTotal(): boolean {
+    return this.total >= 0;
   }
 
   /** Nothing is to follow. */
@@ -40,7 +46,7 @@ export class BodyStream {
   /** @param length bytes of the chunk, more than 0 */
   write(chunk: string | Uint8Array, length: number): void {
     const { isChunked } = this;
-    if (!isChunked) this.#assertFits(length);
+    if (this.hasTotal) this.#assertFits(length);
     if (!this.#isBodiless) {
       const transport = this.#transport;
       if (isChunked) writeLatin1(transport, `${length.toString(16)}\r\n`);
@@ -65,7 +71,7 @@ export class BodyStream {
    * @param length its bytes
    */
   end(chunk: string | Uint8Array, length: number): void {
-    if (!this.isChunked && this.offset + length !== this.total) {
+    if (this.hasTotal && this.offset + length !== this.total) {
       throw invalidArgument(
         `res.end: ${this.offset + length} bytes of a body were written, and ${this.total} were announced`,
       );

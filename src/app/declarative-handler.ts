@@ -54,7 +54,7 @@ function partsOf({ parts }: DeclarativeProgram, req: HttpRequest): (Uint8Array |
     if (part.kind === 'body') return null;
     if (part.kind === 'query') return Buffer.from(req.getQuery(part.key) ?? '');
     const text = part.kind === 'header' ? req.getHeader(part.key) : req.getParameter(part.key);
-    return Buffer.from(text ?? '', 'latin1');
+    return Buffer.from(text ?? '');
   });
 }
 

@@ -13,6 +13,11 @@ export class Domains<T> {
     return value;
   }
 
+  /** Forgets the value of a name or wildcard. */
+  remove(name: string): void {
+    this.#values.delete(name);
+  }
+
   /** The value of the name in lower case, or else of the wildcard it falls under. */
   find(name: string): T | undefined {
     const exact = this.#values.get(name);

@@ -45,6 +45,8 @@ export class HttpConnection implements ResponseOwner {
   request: HttpRequest | null = null;
   /** The peer, and the state of the server, allow another request behind this one. */
   isPersistent = true;
+  /** The request under way is of HTTP/1.0. */
+  isHttp10 = false;
   /** Bytes are being taken in: what follows is seen to when that is done. */
   isParsing = false;
   /** The user reads no more of the body. */

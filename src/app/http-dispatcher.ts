@@ -4,7 +4,7 @@ import type { RequestHead } from '../http/request-head.ts';
 import { headOf, switchingProtocols } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
-import { latin1Port, sha1Port, writeLatin1 } from '../net/native-ports.ts';
+import { latin1Port, sha1Port, writeUtf8 } from '../net/native-ports.ts';
 import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import { selectSubprotocol } from '../protocol/subprotocol.ts';
@@ -70,6 +70,11 @@ export class Dispatcher {
   /** The routes of a host name, or of `*.` and a name. */
   domain(name: string): Routes {
     return this.#domains.take(name, () => new Routes());
+  }
+
+  /** The domain has no routes any more; those of all other hosts answer in its place. */
+  removeDomain(name: string): void {
+    this.#domains.remove(name);
   }
 
   /** Calls handlers until one takes the request. The connection may be a WebSocket, or closed, afterwards. */
@@ -158,7 +163,7 @@ export class Dispatcher {
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {
     if (this.#domains.isEmpty) return this.routes;
     const { tls } = connection.transport;
-    const name = tls === null || tls.isNameLost ? hostName(head.header('host')) : tls.serverName;
+    const name = tls === null || tls.isNameLost ? hostName(head.host) : tls.serverName;
     return this.#domains.find(name) ?? this.routes;
   }
 
@@ -328,7 +333,7 @@ export class Dispatcher {
     connection.dropRest();
     const previous = transport.io.corked;
     transport.beginCork();
-    writeLatin1(transport, response);
+    writeUtf8(transport, response);
     this.#shard.io.timer.cancel(transport);
     route.open(transport, connection.request!, userData, deflate);
     if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);

@@ -1,7 +1,7 @@
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { addressText } from '../http/proxy-protocol.ts';
-import { allowsBody, CHUNKED, ResponseHead } from '../http/response-writer.ts';
-import { httpDate, textPort, writeLatin1 } from '../net/native-ports.ts';
+import { allowsBody, CHUNKED, ResponseHead, UNTIL_CLOSE } from '../http/response-writer.ts';
+import { httpDate, textPort } from '../net/native-ports.ts';
 import { MAX_PLAIN_BODY, writePlainBytes, writePlainText } from '../net/plain-response.ts';
 import type { Transport } from '../net/transport.ts';
 import { writeBytes, writeText } from '../net/write-bytes.ts';
@@ -24,6 +24,8 @@ import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './
 export interface ResponseOwner {
   /** False: the connection ends behind this response. */
   readonly keepAlive: boolean;
+  /** The request is of HTTP/1.0: there are no chunks, and a connection that goes on is said to. */
+  readonly isHttp10: boolean;
   /** The request asks for a WebSocket, and may be answered with `upgrade`. */
   readonly isHandshake: boolean;
   /** The client that a proxy speaks for. */
@@ -122,8 +124,9 @@ export class HttpResponse {
   }
 
   /**
-   * Adds a header line. Content-Length and Date are added by the server where they are not written; a Content-Length of
-   * one's own lets `write` send the body as it is instead of in chunks.
+   * Adds a header line, which is sent as UTF-8. Content-Length and Date are added by the server where they are not written;
+   * a Content-Length of one's own lets `write` send the body as it is instead of in chunks. Of Connection there is one line:
+   * a `close` in it ends the connection behind the response, and the server adds `close` where it ends it itself.
    *
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the header could not be sent as it is
    */
@@ -141,7 +144,8 @@ export class HttpResponse {
   }
 
   /**
-   * Sends a part of a body whose length is not known before: in chunks, unless the handler wrote a Content-Length.
+   * Sends a part of a body whose length is not known before: in chunks, unless the handler wrote a Content-Length. To a
+   * peer of HTTP/1.0, which knows no chunks, the end of the connection is the end of the body.
    * Ends with `end`. An empty part sends nothing, as it would end the body.
    *
    * @returns true: no bytes wait in user space; false: there is backpressure, write on when `onWritable` is called
@@ -206,8 +210,8 @@ export class HttpResponse {
     this.#assertOpen();
     checkSize('tryEnd', totalSize);
     const bytes = bytesOf(fullBodyOrChunk);
-    if (this.#stream?.isChunked === true) {
-      throw invalidArgument('res.tryEnd: write() began a body in chunks; go on with write(), and end()');
+    if (this.#stream?.hasTotal === false) {
+      throw invalidArgument('res.tryEnd: write() began a body of any length; go on with write(), and end()');
     }
     const stream = this.#stream ?? this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
     if (totalSize !== 0 && totalSize !== stream.total) {
@@ -383,21 +387,25 @@ export class HttpResponse {
 
   /** Sends the head of a body that comes in parts. `total`: its length, or -1. */
   #beginStream(total: number): BodyStream {
-    const written = this.#openHead('write').contentLength;
+    const { contentLength: written, status } = this.#openHead('write');
     if (total >= 0 && written >= 0 && written !== total) {
       throw invalidArgument(
         `res.tryEnd: totalSize is ${total}, and the Content-Length written before is ${written}`,
       );
     }
-    const length = Math.max(total, written);
-    const saidClose = this.#sendHead(length < 0 ? CHUNKED : length, false, false);
+    const announced = Math.max(total, written);
+    const unknown = this.#owner.isHttp10 || this.#isTunnel(status) ? UNTIL_CLOSE : CHUNKED;
+    const length = announced < 0 ? unknown : announced;
+    const saidClose = this.#sendHead(length, false, true);
     this.#stream = new BodyStream(this.#transport, length, this.#isBodiless, saidClose);
     return this.#stream;
   }
 
   /** Returns false when the response is not of the plain kind. */
   #endPlain(body: RecognizedString): boolean {
-    if (this.#method === 'HEAD' || !this.#owner.keepAlive) return false;
+    const owner = this.#owner;
+    if (this.#method === 'HEAD' || this.#method === 'CONNECT') return false;
+    if (!owner.keepAlive || owner.isHttp10) return false;
     if (typeof body === 'string') {
       if (body.length * 3 > MAX_PLAIN_BODY) return false;
       writePlainText(this.#transport, body);
@@ -426,7 +434,7 @@ export class HttpResponse {
    */
   #sendHead(length: number, closeConnection: boolean, isBody: boolean, body = ''): boolean {
     const head = this.#openHead('end');
-    const { contentLength, status } = head;
+    const { contentLength, status, isAscii } = head;
     if (status < 200) {
       throw invalidArgument(
         `res.end: ${status} is no final status, the peer would wait for another; answer with 200 to 999 (upgrade() sends 101)`,
@@ -438,11 +446,22 @@ export class HttpResponse {
         `res.end: the body has ${length} bytes, and the Content-Length written before is ${contentLength}`,
       );
     }
-    const close = closeConnection || head.close || !this.#owner.keepAlive;
-    const text = head.finish(length, httpDate(), close);
-    writeLatin1(this.#transport, this.#isBodiless ? text : text + body);
+    const isTunnel = this.#isTunnel(status);
+    const endsIt = isTunnel || (length === UNTIL_CLOSE && !this.#isBodiless);
+    const close = closeConnection || head.close || endsIt || !this.#owner.keepAlive;
+    // Of a body that is not sent nothing is known: 0 may be as wrong as any other number.
+    const isUnknown = isBody && this.#isBodiless && (length <= 0 || status === 304) && length !== CHUNKED;
+    const announced = isTunnel ? UNTIL_CLOSE : isUnknown ? -1 : length;
+    let text = head.finish(announced, httpDate(), close, this.#owner.isHttp10 && !close);
+    if (!this.#isBodiless) text += body;
+    writeText(this.#transport, text, isAscii ? text.length : textPort.byteLength(text));
     this.#returnHead();
     return close;
+  }
+
+  /** What follows the head of a 2xx to CONNECT belongs to a tunnel, and has no length (RFC 9110 §8.6). */
+  #isTunnel(status: number): boolean {
+    return this.#method === 'CONNECT' && status < 300;
   }
 
   #finish(close: boolean): this {

@@ -3,7 +3,7 @@ import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
 import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
-import { httpDate, writeLatin1 } from '../net/native-ports.ts';
+import { httpDate, writeLatin1, writeUtf8 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
@@ -115,7 +115,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const { head } = parser;
     const deflate = agreeDeflate(head, route.rules);
     transport.beginCork();
-    writeLatin1(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
+    writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
     route.open(transport, request, undefined, deflate?.params);
     settle(request);
     transport.endCork();
@@ -357,6 +357,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return;
     }
     connection.isPersistent = head.keepAlive && !this.#shard.isDraining;
+    connection.isHttp10 = head.minorVersion === 0;
     if (head.hasBody && !this.#bodies.start(connection, head)) return;
     this.dispatcher.dispatch(connection, head);
     this.#bodies.giveEmpty(connection);

@@ -32,11 +32,14 @@ export const TOKEN = tableOf(`${LETTERS_AND_DIGITS}!#$%&'*+-.^_\`|~`);
 /** Bytes of a field value (RFC 9110 §5.5): visible ASCII, SP, HTAB and obs-text. */
 export const FIELD_VALUE = fill(fill(tableOf('\t'), 0x20, 0x7e), 0x80, 0xff);
 
+/** Those of them that are ASCII. */
+export const ASCII_VALUE = fill(tableOf('\t'), 0x20, 0x7e);
+
 /**
- * Bytes of a request target: everything but controls, SP, `#` (a fragment is never sent), `\` (some read it
- * as `/`) and DEL. `?` is left out so that the scan stops there once. Bytes from 0x80 pass, as they do in uWebSockets.
+ * ASCII of a request target: everything but controls, SP, `#` (a fragment is never sent), `\` (some read it
+ * as `/`) and DEL. `?` is left out so that the scan stops there once.
  */
-export const TARGET = fill(fill(new Uint8Array(256), 0x21, 0x7e), 0x80, 0xff);
+export const TARGET = fill(new Uint8Array(256), 0x21, 0x7e);
 TARGET[0x23] = 0;
 TARGET[0x5c] = 0;
 TARGET[QUESTION_MARK] = 0;

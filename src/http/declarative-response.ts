@@ -1,5 +1,4 @@
 import { invalidArgument, type MillraceError } from '../errors.ts';
-import { latin1Decoder } from './latin1.ts';
 import { ResponseHead } from './response-writer.ts';
 
 /** The instructions of the byte code, as in uWebSockets.js. */
@@ -141,13 +140,13 @@ export function compileDeclarative(code: Uint8Array): DeclarativeProgram {
         parts.push({ kind: 'body' });
         break;
       case Instruction.WRITE_QUERY_VALUE:
-        parts.push({ kind: 'query', key: reader.utf8() });
+        parts.push({ kind: 'query', key: reader.text() });
         break;
       case Instruction.WRITE_HEADER_VALUE:
         parts.push({ kind: 'header', key: reader.text() });
         break;
       case Instruction.WRITE_PARAMETER_VALUE:
-        parts.push({ kind: 'parameter', key: reader.utf8() });
+        parts.push({ kind: 'parameter', key: reader.text() });
         break;
       default:
         throw malformed();
@@ -169,13 +168,7 @@ class CodeReader {
     return byte;
   }
 
-  /** One character a byte, as header names and values are read and sent. */
   text(): string {
-    const bytes = this.#bytes(this.byte());
-    return latin1Decoder.latin1(bytes, 0, bytes.length);
-  }
-
-  utf8(): string {
     return utf8.decode(this.#bytes(this.byte()));
   }
 

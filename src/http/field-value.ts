@@ -75,6 +75,25 @@ export function listHas(bytes: Uint8Array, start: number, end: number, token: st
   return false;
 }
 
+/** What a comma-separated list holds. */
+export const Members = { NONE: 0, ALL: 1, OTHER: 2 } as const;
+
+/** Whether the members of a list are all `token` (lower case), in any case of its letters; empty ones do not count. */
+export function membersOf(bytes: Uint8Array, start: number, end: number, token: string): number {
+  let members: number = Members.NONE;
+  let i = start;
+  while (i < end) {
+    while (i < end && (bytes[i] === COMMA || bytes[i] === SP || bytes[i] === HTAB)) i++;
+    const from = i;
+    while (i < end && bytes[i] !== COMMA) i++;
+    const size = trimEnd(bytes, from, i) - from;
+    if (size === 0) continue;
+    if (size !== token.length || !equalsLowerCase(bytes, from, token)) return Members.OTHER;
+    members = Members.ALL;
+  }
+  return members;
+}
+
 /** Where the value ends when spaces and tabs behind it are left out. */
 export function trimEnd(bytes: Uint8Array, start: number, end: number): number {
   let i = end;

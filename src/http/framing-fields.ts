@@ -1,4 +1,4 @@
-import { isHost, isToken, listHas, parseContentLength } from './field-value.ts';
+import { isHost, isToken, listHas, Members, membersOf, parseContentLength } from './field-value.ts';
 import { equalsLowerCase, lowerCase } from './latin1.ts';
 import type { RequestHead } from './request-head.ts';
 
@@ -20,6 +20,7 @@ const REFUSED = {
   LENGTH_AND_ENCODING: refusal(400, 'there is a Content-Length beside a Transfer-Encoding'),
   ENCODING_REPEATED: refusal(400, 'there is more than one Transfer-Encoding'),
   ENCODING_INVALID: refusal(400, 'the Transfer-Encoding is not exactly "chunked"'),
+  ENCODING_IN_HTTP10: refusal(400, 'HTTP/1.0 has no Transfer-Encoding'),
   ENCODING_UNKNOWN: refusal(501, 'the Transfer-Encoding is not known'),
   EXPECTATION_UNKNOWN: refusal(417, 'the Expect is not "100-continue"'),
 } as const;
@@ -47,7 +48,7 @@ export function takeField(head: RequestHead, line: number): Refusal | undefined 
 
 /** What can be judged only when the head is complete. */
 export function checkHead(head: RequestHead): Refusal | undefined {
-  if (head.hostLine < 0) return REFUSED.NO_HOST;
+  if (head.hostLine < 0) return head.minorVersion === 0 ? undefined : REFUSED.NO_HOST;
   if (head.authorityAt >= 0 && !hostIsAuthority(head)) return REFUSED.HOST_DIFFERS;
   return undefined;
 }
@@ -58,16 +59,23 @@ function takeHost(head: RequestHead, line: number): Refusal | undefined {
   return isHost(head.bytes, valueStart(head, line), valueEnd(head, line)) ? undefined : REFUSED.HOST_INVALID;
 }
 
+/** A list, in which empty members mean nothing (RFC 9110 §10.1.1, §5.6.1.2). HTTP/1.0 knows no 100. */
 function takeExpect(head: RequestHead, line: number): Refusal | undefined {
-  const start = valueStart(head, line);
-  const sized = valueEnd(head, line) - start === '100-continue'.length;
-  if (!sized || !equalsLowerCase(head.bytes, start, '100-continue')) return REFUSED.EXPECTATION_UNKNOWN;
-  head.expectContinue = true;
+  const members = membersOf(head.bytes, valueStart(head, line), valueEnd(head, line), '100-continue');
+  if (members === Members.OTHER) return REFUSED.EXPECTATION_UNKNOWN;
+  if (members === Members.ALL && head.minorVersion > 0) head.expectContinue = true;
   return undefined;
 }
 
 function takeConnection(head: RequestHead, line: number): void {
-  if (listHas(head.bytes, valueStart(head, line), valueEnd(head, line), 'close')) head.keepAlive = false;
+  const start = valueStart(head, line);
+  const end = valueEnd(head, line);
+  if (listHas(head.bytes, start, end, 'close')) {
+    head.saysClose = true;
+    head.keepAlive = false;
+  } else if (head.minorVersion === 0 && !head.saysClose && listHas(head.bytes, start, end, 'keep-alive')) {
+    head.keepAlive = true;
+  }
 }
 
 function takeContentLength(head: RequestHead, line: number): Refusal | undefined {
@@ -78,6 +86,7 @@ function takeContentLength(head: RequestHead, line: number): Refusal | undefined
 }
 
 function takeTransferEncoding(head: RequestHead, line: number): Refusal | undefined {
+  if (head.minorVersion === 0) return REFUSED.ENCODING_IN_HTTP10;
   if (head.chunked) return REFUSED.ENCODING_REPEATED;
   if (head.contentLength >= 0) return REFUSED.LENGTH_AND_ENCODING;
   const start = valueStart(head, line);

@@ -17,6 +17,13 @@ export const latin1Decoder: Latin1Port = {
   },
 };
 
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The bytes as UTF-8; what is not well formed becomes U+FFFD, as browsers do it (WHATWG Encoding §4.1). */
+export function unicodeText(bytes: Uint8Array, start: number, end: number): string {
+  return utf8.decode(bytes.subarray(start, end));
+}
+
 const SLOTS = 256;
 const MAX_CACHED = 48;
 
@@ -34,7 +41,7 @@ export class StringCache {
     this.#port = port;
   }
 
-  /** The bytes as text. */
+  /** The bytes, which are ASCII, as text. */
   get(bytes: Uint8Array, start: number, end: number): string {
     const length = end - start;
     if (length === 0) return '';
@@ -59,7 +66,7 @@ export class StringCache {
     return text;
   }
 
-  /** The bytes as text, not remembered: for values that hardly come twice, or should not be kept. */
+  /** The same, not remembered: for values that hardly come twice, or should not be kept. */
   once(bytes: Uint8Array, start: number, end: number): string {
     return start === end ? '' : this.#port.latin1(bytes, start, end);
   }

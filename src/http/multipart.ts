@@ -7,8 +7,8 @@ import { type Parameters, parseParameters } from './parameters.ts';
 export interface MultipartField {
   /** The bytes of the part, in memory of their own. */
   data: ArrayBuffer;
-  /** The name of the field. */
-  name: string;
+  /** The name of the field. Absent when the part has no Content-Disposition, or one without it. */
+  name?: string;
   /** The Content-Type of the part, when it has one. */
   type?: string;
   /** The name of the file on the sender's side, when it is a file: never to be used as a path as it is. */
@@ -53,7 +53,8 @@ export function parseMultipart(body: Uint8Array, contentType: string): Multipart
 }
 
 function fieldOf(head: PartHead, data: ArrayBuffer): MultipartField {
-  const field: MultipartField = { data, name: head.name };
+  const field: MultipartField = { data };
+  if (head.name !== undefined) field.name = head.name;
   if (head.type !== undefined) field.type = head.type;
   if (head.filename !== undefined) field.filename = head.filename;
   return field;
@@ -121,14 +122,14 @@ class Delimiters {
 }
 
 interface PartHead {
-  name: string;
+  name: string | undefined;
   type: string | undefined;
   filename: string | undefined;
   /** Where the CRLF of the empty line behind the head is. */
   emptyLine: number;
 }
 
-/** The header lines from `from` on, or undefined when they are malformed, too many, or name no field. */
+/** The header lines from `from` on, or undefined when they are malformed or too many. */
 function readPartHead(body: Uint8Array, from: number): PartHead | undefined {
   let disposition: Parameters | undefined;
   let type: string | undefined;
@@ -153,7 +154,6 @@ function readPartHead(body: Uint8Array, from: number): PartHead | undefined {
     at = end + 2;
   }
   const name = disposition?.get('name');
-  if (name === undefined) return undefined;
   return { name, type, filename: disposition?.get('filename'), emptyLine: at };
 }
 
@@ -178,8 +178,8 @@ function valueOf(body: Uint8Array, from: number, end: number): string {
   return utf8.decode(new Uint8Array(body.subarray(start, trimEnd(body, start, end))));
 }
 
+/** Of any type, as in uWebSockets.js: what stands before the parameters is `form-data` by RFC 7578 §4.2. */
 function dispositionOf(value: string): Parameters | undefined {
   const semicolon = value.indexOf(';');
-  if (semicolon < 0 || value.slice(0, semicolon).trim().toLowerCase() !== 'form-data') return undefined;
-  return parseParameters(value, semicolon);
+  return parseParameters(value, semicolon < 0 ? value.length : semicolon);
 }

@@ -1,6 +1,7 @@
 const PERCENT = 0x25;
 const PLUS = 0x2b;
 
+const encoder = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
@@ -23,7 +24,7 @@ export function queryValue(query: string, key: string): string | undefined {
   return undefined;
 }
 
-/** Decodes one value of a query; `text` has one character per byte. */
+/** Decodes one value of a query. */
 function decodeComponent(text: string): string {
   let plain = true;
   for (let i = 0; i < text.length && plain; i++) {
@@ -31,21 +32,22 @@ function decodeComponent(text: string): string {
     plain = c !== PERCENT && c !== PLUS && c < 0x80;
   }
   if (plain) return text;
-  const bytes = new Uint8Array(text.length);
+  // What is decoded is no longer than what it was decoded from, so it takes its place.
+  const bytes = encoder.encode(text);
   let size = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    const byte = c === PERCENT ? hexPair(text, i + 1) : -1;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i]!;
+    const byte = c === PERCENT ? hexPair(bytes, i + 1) : -1;
     if (byte >= 0) i += 2;
     bytes[size++] = byte >= 0 ? byte : c === PLUS ? 0x20 : c;
   }
   return utf8.decode(bytes.subarray(0, size));
 }
 
-/** The byte written as two hex digits at `at`, or -1. Behind the end there is no digit: `charCodeAt` gives NaN. */
-function hexPair(text: string, at: number): number {
-  const high = hexValue(text.charCodeAt(at));
-  const low = hexValue(text.charCodeAt(at + 1));
+/** The byte written as two hex digits at `at`, or -1. */
+function hexPair(bytes: Uint8Array, at: number): number {
+  const high = hexValue(bytes[at] ?? 0);
+  const low = hexValue(bytes[at + 1] ?? 0);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

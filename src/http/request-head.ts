@@ -1,4 +1,4 @@
-import { equalsLowerCase, StringCache } from './latin1.ts';
+import { equalsLowerCase, StringCache, unicodeText } from './latin1.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const FIRST_CAPACITY = 32;
@@ -18,16 +18,18 @@ export class RequestHead {
   headEnd = 0;
   /** The method as sent: case matters. */
   method = '';
-  /** 1: other versions are answered 505. */
-  readonly minorVersion = 1;
+  /** n of HTTP/1.n: 0, or 1 for all others, which are read as 1.1 (RFC 9110 §2.5). */
+  minorVersion = 1;
   /** -1 when the request has no Content-Length. */
   contentLength = -1;
   /** `Transfer-Encoding: chunked`. Never together with a Content-Length. */
   chunked = false;
-  /** False when the peer sent `Connection: close`. */
+  /** False when the peer sent `Connection: close`, or in HTTP/1.0 no `Connection: keep-alive`. */
   keepAlive = true;
   /** The peer waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1). */
   expectContinue = false;
+  /** All of it is ASCII; otherwise its texts are UTF-8, and what is none becomes U+FFFD. */
+  isAscii = true;
   /** Header lines, repeated ones counted each. */
   size = 0;
 
@@ -43,6 +45,8 @@ export class RequestHead {
   pathAt = 0;
   /** @internal Where the authority of an absolute-form target starts, or -1. It ends at `pathAt`. */
   authorityAt = -1;
+  /** @internal Connection holds `close`, whatever else it holds. */
+  saysClose = false;
   /** @internal The line of Host, or -1. */
   hostLine = -1;
   /** @internal Four numbers a line: start and end of the name, start and end of the value. */
@@ -58,7 +62,7 @@ export class RequestHead {
 
   /** The request target as sent (RFC 9112 §3.2). */
   get target(): string {
-    return this.#strings.once(this.bytes, this.base + this.targetAt, this.base + this.targetEndAt);
+    return this.#once(this.base + this.targetAt, this.base + this.targetEndAt);
   }
 
   /** The path of the target, not decoded, without the query. `*` for `OPTIONS *`. */
@@ -70,7 +74,14 @@ export class RequestHead {
   /** What follows the first `?`, not decoded; '' when there is none. */
   get query(): string {
     if (this.queryAt < 0) return '';
-    return this.#strings.once(this.bytes, this.base + this.queryAt + 1, this.base + this.targetEndAt);
+    return this.#once(this.base + this.queryAt + 1, this.base + this.targetEndAt);
+  }
+
+  /** The host that is asked for, with its port if it has one; '' where HTTP/1.0 names none. */
+  get host(): string {
+    if (this.hostLine >= 0) return this.#value(this.hostLine);
+    if (this.authorityAt < 0) return '';
+    return this.#strings.get(this.bytes, this.base + this.authorityAt, this.base + this.pathAt);
   }
 
   /** Whether a body follows the head. */
@@ -78,13 +89,16 @@ export class RequestHead {
     return this.chunked || this.contentLength > 0;
   }
 
-  /** The value of a header by its lower-case name: '' when absent, repeated ones joined with `, `. */
+  /**
+   * The value of a header by its lower-case name: '' when absent, repeated ones joined with `, ` (RFC 9110 §5.3), those of
+   * Cookie, whose value is no list, with `; ` (RFC 6265 §4.2.1).
+   */
   header(lowerCaseName: string): string {
     let i = this.#next(lowerCaseName, 0);
     if (i < 0) return '';
     let value = this.#value(i);
     for (i = this.#next(lowerCaseName, i + 1); i >= 0; i = this.#next(lowerCaseName, i + 1)) {
-      value += `, ${this.#value(i)}`;
+      value += `${lowerCaseName === 'cookie' ? '; ' : ', '}${this.#value(i)}`;
     }
     return value;
   }
@@ -132,10 +146,12 @@ export class RequestHead {
     this.headStart = 0;
     this.headEnd = 0;
     this.method = '';
+    this.minorVersion = 1;
     this.contentLength = -1;
     this.chunked = false;
     this.keepAlive = true;
     this.expectContinue = false;
+    this.isAscii = true;
     this.size = 0;
     this.base = 0;
     this.targetAt = 0;
@@ -143,20 +159,31 @@ export class RequestHead {
     this.queryAt = -1;
     this.pathAt = 0;
     this.authorityAt = -1;
+    this.saysClose = false;
     this.hostLine = -1;
   }
 
   #readPath(): string {
     const end = this.queryAt < 0 ? this.targetEndAt : this.queryAt;
     if (this.pathAt >= end) return '/';
-    return this.#strings.get(this.bytes, this.base + this.pathAt, this.base + end);
+    return this.#get(this.base + this.pathAt, this.base + end);
   }
 
   #value(i: number): string {
     const start = this.base + this.fields[i * 4 + 2]!;
     const end = this.base + this.fields[i * 4 + 3]!;
     // Short values ('websocket', '13', 'keep-alive') come back; longer ones are mostly keys, cookies and tokens.
-    if (end - start > MAX_COMMON_VALUE) return this.#strings.once(this.bytes, start, end);
+    return end - start > MAX_COMMON_VALUE ? this.#once(start, end) : this.#get(start, end);
+  }
+
+  #once(start: number, end: number): string {
+    if (!this.isAscii) return unicodeText(this.bytes, start, end);
+    return this.#strings.once(this.bytes, start, end);
+  }
+
+  #get(start: number, end: number): string {
+    // The cache compares bytes with characters, which only of ASCII are the same.
+    if (!this.isAscii) return unicodeText(this.bytes, start, end);
     return this.#strings.get(this.bytes, start, end);
   }
 

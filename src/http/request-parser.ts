@@ -1,4 +1,5 @@
 import {
+  ASCII_VALUE,
   ASTERISK,
   COLON,
   CR,
@@ -75,9 +76,10 @@ const FIRST_COPY = 1024;
  *
  * Refused with 400: line ends other than CRLF, folded lines, space around a name, controls in a value, a target
  * that is neither a path, an absolute http(s) URL whose authority equals Host, nor `*` for OPTIONS, anything but
- * exactly one valid Host, a Content-Length that is repeated or not a plain number, and Content-Length beside
- * Transfer-Encoding. 417: an Expect other than `100-continue`. 501: a Transfer-Encoding other than `chunked`. 505: any
- * version but HTTP/1.1.
+ * exactly one valid Host (HTTP/1.0 may have none), a Content-Length that is repeated or not a plain number, Content-Length
+ * beside Transfer-Encoding, and Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1). 417: an Expect other than `100-continue`.
+ * 501: a Transfer-Encoding other than `chunked`. 505: another major version; a minor one above 1 is read as 1.1
+ * (RFC 9110 §2.5).
  */
 export class RequestParser {
   /** The head; valid when `feed()` returned COMPLETE and until `reset()`. */
@@ -313,10 +315,12 @@ export class RequestParser {
     let i = from;
     for (;;) {
       while (i < to && TARGET[bytes[i]!] === 1) i++;
-      if (i === to || bytes[i] !== QUESTION_MARK) break;
-      if (head.queryAt < 0) head.queryAt = i - head.base;
+      if (i === to) break;
+      // Beyond ASCII all bytes pass, as they do in uWebSockets.js: people paste paths as they read them.
+      if (bytes[i]! > 0x7f) head.isAscii = false;
+      else if (bytes[i] !== QUESTION_MARK) break;
+      else if (head.queryAt < 0) head.queryAt = i - head.base;
       i++;
-      while (i < to && (TARGET[bytes[i]!] === 1 || bytes[i] === QUESTION_MARK)) i++;
     }
     if (i - start > this.#maxTargetSize) return this.#fail(i, 414, 'the request target is too long');
     if (i === to) return i;
@@ -351,8 +355,10 @@ export class RequestParser {
       if (!fits) return this.#fail(i, 400, 'the request line has no valid HTTP version');
     }
     if (i < end) return i;
-    if (bytes[start + VERSION_MAJOR] !== 0x31 || bytes[start + VERSION_MINOR] !== 0x31) {
-      return this.#fail(i, 505, 'only HTTP/1.1 is spoken here');
+    if (bytes[start + VERSION_MAJOR] !== 0x31) return this.#fail(i, 505, 'only HTTP/1.x is spoken here');
+    if (bytes[start + VERSION_MINOR] === 0x30) {
+      this.head.minorVersion = 0;
+      this.head.keepAlive = false;
     }
     this.#state = State.REQUEST_LINE_CR;
     return i;
@@ -364,7 +370,7 @@ export class RequestParser {
     const base = head.base;
     // An imported name is loaded anew at every use; a local is not.
     const tokens = TOKEN;
-    const text = FIELD_VALUE;
+    const ascii = ASCII_VALUE;
     let state: State = this.#state;
     let i = from;
     while (i < to) {
@@ -397,8 +403,13 @@ export class RequestParser {
         state = State.VALUE;
       }
       if (state === State.VALUE) {
-        while (i < to && text[bytes[i]!] === 1) i++;
+        while (i < to && ascii[bytes[i]!] === 1) i++;
         if (i === to) break;
+        if (bytes[i]! > 0x7f) {
+          head.isAscii = false;
+          i = endOfText(bytes, i, to);
+          if (i === to) break;
+        }
         if (bytes[i] !== CR) return this.#fail(i, 400, 'a byte is not allowed in a header value');
         head.fields[line + 3] = trimEnd(bytes, base + head.fields[line + 2]!, i) - base;
         i++;
@@ -425,4 +436,11 @@ export class RequestParser {
     this.#state = State.COMPLETE;
     return i;
   }
+}
+
+/** Where a text that goes beyond ASCII ends. */
+function endOfText(bytes: Uint8Array, from: number, to: number): number {
+  let i = from;
+  while (i < to && FIELD_VALUE[bytes[i]!] === 1) i++;
+  return i;
 }

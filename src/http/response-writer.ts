@@ -64,17 +64,27 @@ export const REASON_PHRASES: Readonly<Record<number, string>> = {
 /** The interim answer to `Expect: 100-continue`. */
 export const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
-/** One header line with its CRLF. Throws MILLRACE_INVALID_ARGUMENT if name or value could not be sent as they are. */
+/**
+ * One header line with its CRLF, to be sent as UTF-8. Throws MILLRACE_INVALID_ARGUMENT if name or value could not be sent
+ * as they are.
+ */
 export function headerLine(name: string, value: string): string {
+  checkField(name, value);
+  return `${name}: ${value}\r\n`;
+}
+
+/** Throws if name or value could not be sent as they are. Returns whether both are ASCII. */
+function checkField(name: string, value: string): boolean {
   if (!isToken(name)) {
     throw invalidArgument(`The header name ${quote(name)} is not a token: use letters, digits and "-".`);
   }
-  if (!isFieldValue(value)) {
+  const text = kindOf(value);
+  if (text === Text.INVALID) {
     throw invalidArgument(
-      `The value of header ${quote(name)} holds a line break, NUL, another control or a character above U+00FF: encode or remove it.`,
+      `The value of header ${quote(name)} holds a line break, NUL or another control: encode or remove it.`,
     );
   }
-  return `${name}: ${value}\r\n`;
+  return text === Text.ASCII;
 }
 
 /**
@@ -85,11 +95,13 @@ export function headerLine(name: string, value: string): string {
 export function errorResponse(status: number, extraHeaders: HeaderLines = NO_LINES, body?: string): string {
   const reason = REASON_PHRASES[status] ?? 'Error';
   const text = body ?? `${reason}\n`;
-  if (!isLatin1(text))
-    throw invalidArgument('The body of an error response holds a character above U+00FF: remove it.');
   const hasUpgrade = extraHeaders.some(([name]) => name.toLowerCase() === 'upgrade');
   const connection = hasUpgrade ? 'Upgrade, close' : 'close';
-  return `${statusLine(`${status} ${reason}`)}Connection: ${connection}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding'])}\r\n${text}`;
+  const lines = linesOf(extraHeaders, ['connection', 'content-length', 'transfer-encoding']);
+  // What is cut to a byte could become a line end.
+  if (!isLatin1(text) || !isLatin1(lines))
+    throw invalidArgument('An error response holds a character above U+00FF: remove it.');
+  return `${statusLine(`${status} ${reason}`)}Connection: ${connection}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\n${lines}\r\n${text}`;
 }
 
 /** An error response with the time it is sent at, which all but those with 5xx must have (RFC 9110 §6.6.1). */
@@ -113,9 +125,12 @@ export interface SwitchingProtocols {
   extraHeaders?: HeaderLines;
 }
 
-const OWN_IN_101 = ['upgrade', 'connection', 'sec-websocket-accept', 'content-length', 'transfer-encoding'];
+const OWN_IN_101 = ['sec-websocket-accept', 'content-length', 'transfer-encoding'];
 
-/** The response that ends a WebSocket handshake (RFC 6455 §4.2.2). */
+/**
+ * The response that ends a WebSocket handshake (RFC 6455 §4.2.2), to be sent as UTF-8. Upgrade and Connection among the
+ * further headers are left out: they can say nothing but what is said here.
+ */
 export function switchingProtocols(fields: SwitchingProtocols): string {
   const { accept, protocol = '', extensions = '', extraHeaders = NO_LINES } = fields;
   let own = OWN_IN_101;
@@ -128,15 +143,23 @@ export function switchingProtocols(fields: SwitchingProtocols): string {
     lines += headerLine('Sec-WebSocket-Extensions', extensions);
     own = [...own, 'sec-websocket-extensions'];
   }
-  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${lines}${linesOf(extraHeaders, own)}\r\n`;
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${lines}${linesOf(extraHeaders.filter(isNotSaid), own)}\r\n`;
+}
+
+function isNotSaid([name]: readonly [name: string, value: string]): boolean {
+  const lower = name.toLowerCase();
+  return lower !== 'upgrade' && lower !== 'connection';
 }
 
 /** In place of a length: the body comes in chunks (RFC 9112 §7.1). */
 export const CHUNKED = -2;
 
-/** Whether a response to this method with this status carries a body (RFC 9110 §6.4.1). */
+/** In place of a length: the body ends with the connection (RFC 9112 §6.3). Not even the app's Content-Length is sent. */
+export const UNTIL_CLOSE = -3;
+
+/** Whether a response to this method with this status carries a body (RFC 9110 §6.4.1, §15.3.6). */
 export function allowsBody(method: string, status: number): boolean {
-  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 304;
+  return method !== 'HEAD' && status >= 200 && status !== 204 && status !== 205 && status !== 304;
 }
 
 /**
@@ -147,7 +170,12 @@ export class ResponseHead {
   #text = '';
   #status = 0;
   #length = -1;
+  #lengthLine = '';
   #hasDate = false;
+  #isAscii = true;
+  /** The app's Connection: its name as it was written, and the options of all its lines. */
+  #connectionName = '';
+  #connection = '';
   #close = false;
 
   /** The status code: 200 unless `writeStatus` said otherwise. */
@@ -170,6 +198,11 @@ export class ResponseHead {
     return this.#length;
   }
 
+  /** Whether all that was written is ASCII; otherwise it must be sent as UTF-8. */
+  get isAscii(): boolean {
+    return this.#isAscii;
+  }
+
   /**
    * Sets the status line, such as '200 OK'; a known code may stand alone. Only the first call counts, and none after
    * a header, as in uWebSockets.js.
@@ -178,57 +211,44 @@ export class ResponseHead {
   writeStatus(status: string): this {
     if (this.#status !== 0) return this;
     this.#text = statusLine(status);
+    if (kindOf(status) !== Text.ASCII) this.#isAscii = false;
     this.#status = Number(status.slice(0, 3));
     return this;
   }
 
   /**
-   * Adds a header line. The body's framing is the server's: Transfer-Encoding is refused, and Content-Length must be
-   * a number; to 204 it is not added.
+   * Adds a header line. The body's framing is the server's: Content-Length must be a number, and is not added to 204 and
+   * 205; a Transfer-Encoding of `chunked` is left out, as the server says it where it is so. Lines of Connection are
+   * joined into one, which `finish` makes true; of Date the first one counts.
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT naming the header
    */
   writeHeader(name: string, value: string): this {
-    const line = headerLine(name, value);
-    switch (name.length) {
-      case 4:
-        if (name.toLowerCase() === 'date') this.#hasDate = true;
-        break;
-      case 10:
-        if (name.toLowerCase() === 'connection' && hasClose(value)) this.#close = true;
-        break;
-      case 14:
-        if (name.toLowerCase() === 'content-length') {
-          this.#takeLength(value);
-          if (this.#status === 204) return this;
-        }
-        break;
-      case 17:
-        if (name.toLowerCase() === 'transfer-encoding') {
-          throw invalidArgument('The header "Transfer-Encoding" is set by the server: leave it out.');
-        }
-        break;
-    }
+    const isAscii = checkField(name, value);
     if (this.#status === 0) this.writeStatus('200 OK');
-    this.#text += line;
+    if (this.#isOfServer(name, value)) return this;
+    if (!isAscii) this.#isAscii = false;
+    this.#text += `${name}: ${value}\r\n`;
     return this;
   }
 
   /**
    * The whole head. Adds `Date` (skipped when `date` is ''), `Connection: close` when `close` is true, and
-   * `Content-Length`, unless the app wrote them. `contentLength` is the size of the body in bytes, also where no
-   * body is sent (HEAD, 304); -1 leaves it out, and CHUNKED announces a body in chunks. 1xx and 204 never have either
-   * (RFC 9110 §8.6, RFC 9112 §6.1).
+   * `Content-Length`, unless the app wrote them.
+   *
+   * @param contentLength the size of the body in bytes, also where no body is sent (HEAD, 304); -1 leaves it out, CHUNKED
+   *   announces a body in chunks, and UNTIL_CLOSE leaves out the app's, too. 1xx and 204 never have either (RFC 9110 §8.6, RFC 9112 §6.1),
+   *   205 has 0, and 304 no 0: caches take it for the length of what they have stored
+   * @param close the connection ends behind the response
+   * @param saysKeepAlive it does not, which the peer (HTTP/1.0) must be told
    */
-  finish(contentLength: number, date: string, close = false): string {
+  finish(contentLength: number, date: string, close = false, saysKeepAlive = false): string {
     if (this.#status === 0) this.writeStatus('200 OK');
     let text = this.#text;
     if (date !== '' && !this.#hasDate) text += `Date: ${date}\r\n`;
-    if (close && !this.#close) text += 'Connection: close\r\n';
-    const mayHaveLength = this.#status >= 200 && this.#status !== 204;
-    if (mayHaveLength && this.#length < 0) {
-      if (contentLength >= 0) text += `Content-Length: ${contentLength}\r\n`;
-      else if (contentLength === CHUNKED) text += 'Transfer-Encoding: chunked\r\n';
-    }
+    if (this.#connectionName !== '') text += this.#ownConnection(close, saysKeepAlive);
+    else if (close) text += 'Connection: close\r\n';
+    else if (saysKeepAlive) text += 'Connection: keep-alive\r\n';
+    text += this.#framing(contentLength);
     this.reset();
     return `${text}\r\n`;
   }
@@ -238,16 +258,72 @@ export class ResponseHead {
     this.#text = '';
     this.#status = 0;
     this.#length = -1;
+    this.#lengthLine = '';
     this.#hasDate = false;
+    this.#isAscii = true;
+    this.#connectionName = '';
+    this.#connection = '';
     this.#close = false;
   }
 
-  #takeLength(value: string): void {
+  /** Takes note of what the server must know. Returns whether the line is not to be sent, or not from here. */
+  #isOfServer(name: string, value: string): boolean {
+    switch (name.length) {
+      case 4: {
+        if (name.toLowerCase() !== 'date') return false;
+        const isSecond = this.#hasDate;
+        this.#hasDate = true;
+        return isSecond;
+      }
+      case 10:
+        return name.toLowerCase() === 'connection' && this.#takeConnection(name, value);
+      case 14:
+        return name.toLowerCase() === 'content-length' && this.#takeLength(name, value);
+      case 17:
+        return name.toLowerCase() === 'transfer-encoding' && isSaidByServer(value);
+      default:
+        return false;
+    }
+  }
+
+  #takeConnection(name: string, value: string): true {
+    if (this.#connectionName === '') this.#connectionName = name;
+    this.#connection += this.#connection === '' ? value : `, ${value}`;
+    if (optionsOf(value).some(isClose)) this.#close = true;
+    return true;
+  }
+
+  #takeLength(name: string, value: string): true {
     if (!isDecimal(value))
       throw invalidArgument('The value of header "Content-Length" is not a number: write digits alone.');
     if (this.#length >= 0)
       throw invalidArgument('The header "Content-Length" was written twice: write it once.');
     this.#length = Number(value);
+    this.#lengthLine = `${name}: ${value}\r\n`;
+    return true;
+  }
+
+  /** The app's Connection, with what becomes of the connection: two lines, or options that contradict, mean nothing. */
+  #ownConnection(close: boolean, saysKeepAlive: boolean): string {
+    let value = this.#connection;
+    if (close && !this.#close) {
+      const options = optionsOf(value).filter((option) => option !== '' && !isKeepAlive(option));
+      value = [...options, 'close'].join(', ');
+    } else if (saysKeepAlive && !close && !optionsOf(value).some(isKeepAlive)) {
+      value += value === '' ? 'keep-alive' : ', keep-alive';
+    }
+    return `${this.#connectionName}: ${value}\r\n`;
+  }
+
+  #framing(contentLength: number): string {
+    const status = this.#status;
+    if (status < 200 || status === 204) return '';
+    if (status === 205) return 'Content-Length: 0\r\n';
+    if (contentLength === UNTIL_CLOSE) return '';
+    if (this.#lengthLine !== '') return this.#lengthLine;
+    if (contentLength > 0 || (contentLength === 0 && status !== 304))
+      return `Content-Length: ${contentLength}\r\n`;
+    return contentLength === CHUNKED && status !== 304 ? 'Transfer-Encoding: chunked\r\n' : '';
   }
 }
 
@@ -255,7 +331,7 @@ function statusLine(status: string): string {
   if (status === '200 OK') return 'HTTP/1.1 200 OK\r\n';
   const code = Number(status.slice(0, 3));
   const shaped = isDecimal(status.slice(0, 3)) && code >= 100 && code <= 999;
-  if (!shaped || (status.length > 3 && status[3] !== ' ') || !isFieldValue(status)) {
+  if (!shaped || (status.length > 3 && status[3] !== ' ') || kindOf(status) === Text.INVALID) {
     throw invalidArgument(
       `The status ${quote(status)} is not a three-digit code and a phrase: write one such as "200 OK".`,
     );
@@ -273,8 +349,23 @@ function linesOf(lines: HeaderLines, own: readonly string[]): string {
   return text;
 }
 
-function hasClose(value: string): boolean {
-  return value.split(',').some((token) => token.trim().toLowerCase() === 'close');
+/** The options of a Connection value (RFC 9110 §7.6.1). */
+function optionsOf(value: string): string[] {
+  return value.split(',').map((option) => option.trim());
+}
+
+function isClose(option: string): boolean {
+  return option.toLowerCase() === 'close';
+}
+
+function isKeepAlive(option: string): boolean {
+  return option.toLowerCase() === 'keep-alive';
+}
+
+/** The server says it where it is so, and sends a body of known length as it is. */
+function isSaidByServer(encoding: string): true {
+  if (encoding.trim().toLowerCase() === 'chunked') return true;
+  throw invalidArgument('The header "Transfer-Encoding" is set by the server: leave it out.');
 }
 
 function isToken(text: string): boolean {
@@ -282,9 +373,18 @@ function isToken(text: string): boolean {
   return text.length > 0;
 }
 
-function isFieldValue(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (FIELD_VALUE[text.charCodeAt(i)] !== 1) return false;
-  return true;
+const Text = { INVALID: 0, ASCII: 1, UNICODE: 2 } as const;
+type Text = (typeof Text)[keyof typeof Text];
+
+/** Whether a text can be a field value; beyond ASCII anything can, as UTF-8 has no controls of its own there. */
+function kindOf(text: string): Text {
+  let kind: Text = Text.ASCII;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) kind = Text.UNICODE;
+    else if (FIELD_VALUE[code] !== 1) return Text.INVALID;
+  }
+  return kind;
 }
 
 function isDecimal(text: string): boolean {

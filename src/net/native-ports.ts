@@ -30,6 +30,14 @@ export function writeLatin1(output: Output, text: string): void {
   output.commit(text.length);
 }
 
+/** Writes a text as UTF-8. A lone surrogate becomes U+FFFD. */
+export function writeUtf8(output: Output, text: string): void {
+  const length = Buffer.byteLength(text);
+  const at = output.reserve(length);
+  asBuffer(output.bytes).write(text, at);
+  output.commit(length);
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -72,11 +72,13 @@ export function isUpgradeRequest(request: HandshakeRequest): boolean {
 }
 
 /**
- * Whether an upgrade request is a handshake, good or bad: a GET with a key of 24 characters. A WebSocket route passes
+ * Whether an upgrade request is a handshake, good or bad: a GET with a key of 24 characters, not of HTTP/1.0, whose
+ * Upgrade is ignored (RFC 9110 §7.8). A WebSocket route passes
  * anything else on to the routes of HTTP, as in uWebSockets.js; it is refused when none of them takes it.
  */
 export function isHandshake(request: HandshakeRequest): boolean {
-  return request.method === 'GET' && request.header('sec-websocket-key').length === 24;
+  if (request.method !== 'GET' || request.minorVersion < 1) return false;
+  return request.header('sec-websocket-key').length === 24;
 }
 
 /** Checks an upgrade request. Returns undefined if it may be answered with 101. */

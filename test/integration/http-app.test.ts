@@ -18,6 +18,7 @@ import { until, within } from '../support/deadline.ts';
 import { exchange, requestText, sized } from '../support/http-client.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { HOST, type Running, startApp } from '../support/server.ts';
+import { tlsOptions } from '../support/tls-mode.ts';
 
 const get = (path: string) => requestText('GET', path);
 const sharesPorts = (process as unknown as { binding(name: string): { constants: object } })
@@ -139,6 +140,33 @@ describe('routes', () => {
     expect(await at('[::1]:80')).toBe('default');
     expect(await at('one.test', '/more')).toContain('File Not Found');
     expect(await at('other.test', '/more')).toBe('more');
+  });
+
+  test('a domain goes with its server name, and comes back without its routes', async () => {
+    running = startApp((app) => {
+      app.get('/', (res) => void res.end('default'));
+      app.domain('one.test').get('/', (res) => void res.end('one'));
+      app.domain('*.two.test').get('/', (res) => void res.end('two'));
+    });
+    const app = running.app!;
+    const at = (host: string) => body(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    app.removeServerName('ONE.test');
+    expect([await at('one.test'), await at('a.two.test')]).toEqual(['default', 'two']);
+    app.removeServerName('*.two.test').removeServerName('never.test');
+    expect(await at('a.two.test')).toBe('default');
+    app.addServerName('one.test', tlsOptions());
+    expect(await at('one.test')).toBe('default');
+    app.domain('one.test').get('/', (res) => void res.end('anew'));
+    expect(await at('one.test')).toBe('anew');
+  });
+
+  test('a request of HTTP/1.0 without a Host may name its domain in the target', async () => {
+    running = startApp((app) => {
+      app.get('/', (res) => void res.end('default'));
+      app.domain('one.test').get('/', (res) => void res.end('one'));
+    });
+    expect(await body('GET http://ONE.test:80/ HTTP/1.0\r\n\r\n')).toBe('one');
+    expect(await body('GET / HTTP/1.0\r\n\r\n')).toBe('default');
   });
 });
 

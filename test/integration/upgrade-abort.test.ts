@@ -160,8 +160,26 @@ describe('a response', () => {
     client.destroy();
   });
 
+  test('takes headers beyond ASCII as UTF-8, and says Connection and Upgrade once', async () => {
+    start((res, req, context) => {
+      res.writeHeader('X-Name', 'ŵ\u560d\u560aX-Injected: 1').writeHeader('connection', 'keep-alive');
+      res.writeHeader('Upgrade', 'websocket').writeHeader('Date', 'mine');
+      res.upgrade({}, req.getHeader('sec-websocket-key'), '', '', context);
+    });
+    const client = await connect();
+    const { status, headers } = await client.response();
+    expect([status, headers.get('connection'), headers.get('upgrade')]).toEqual([
+      101,
+      'Upgrade',
+      'websocket',
+    ]);
+    expect(Buffer.from(headers.get('x-name')!, 'latin1').toString()).toBe('ŵ\u560d\u560aX-Injected: 1');
+    expect([headers.get('date'), headers.has('x-injected')]).toEqual(['mine', false]);
+    client.destroy();
+  });
+
   test('does not take headers or a protocol that would split it', async () => {
-    for (const bad of ['a\r\nX-Injected: 1', 'a\nb', 'a\0b', 'ŵ']) {
+    for (const bad of ['a\r\nX-Injected: 1', 'a\nb', 'a\0b', 'a\x7f']) {
       start((res, req, context) => {
         if (req.getHeader('x-how') === 'header') res.writeHeader('X-Name', bad);
         res.upgrade({}, req.getHeader('sec-websocket-key'), bad, '', context);

@@ -105,7 +105,7 @@ export function refusedRows(path: string): HandshakeRow[] {
 
     row('H25 POST', 405, handshakeWith(path, [], [], `POST ${path} HTTP/1.1`), [...CLOSE, 'Allow: GET']),
     row('H25 PUT', 405, handshakeWith(path, [], [], `PUT ${path} HTTP/1.1`), [...CLOSE, 'Allow: GET']),
-    row('H25 HTTP/1.0', 505, handshakeWith(path, [], [], `GET ${path} HTTP/1.0`)),
+    row('H25 HTTP/1.0', 400, handshakeWith(path, [], [], `GET ${path} HTTP/1.0`)),
 
     body('a body that is a frame', frame, 'Content-Length: 10'),
     body('a body that is a request', 'GET /hello HTTP/1.1\r\nHost: x\r\n\r\n', 'Content-Length: 32'),

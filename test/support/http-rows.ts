@@ -89,7 +89,11 @@ export function badHeads(): HttpRow[] {
     bad('H06 two encodings', `${post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')}0\r\n\r\n`),
     bad('H06 a folded encoding', `${post('Transfer-Encoding:\r\n chunked')}0\r\n\r\n`),
     ...both.map((text, i) => bad(`H07 both framings, ${i}`, `${text}0\r\n\r\n`)),
-    bad('H07 HTTP/1.0 with chunks', head('POST @ HTTP/1.0', 'Host: x', 'Transfer-Encoding: chunked'), 505),
+    bad('H07 HTTP/1.0 with chunks', head('POST @ HTTP/1.0', 'Host: x', 'Transfer-Encoding: chunked')),
+    bad(
+      'H07 HTTP/1.0 with chunks that is to go on',
+      head('POST @ HTTP/1.0', 'Connection: keep-alive', 'Transfer-Encoding: chunked'),
+    ),
     bad('H08 a folded line', folded),
     bad('H08 a line folded by a tab', folded.replace('\r\n c', '\r\n\tc')),
     bad('H08 a bare LF behind the request line', get('Host: x').replace('\r\n', '\n')),
@@ -103,7 +107,7 @@ export function badHeads(): HttpRow[] {
     ...each('H11', LINES, (line) => head(line, 'Host: x')),
     ...each(
       'H11',
-      ['GET @ HTTP/1.2', 'GET @ HTTP/1.0', 'GET @ HTTP/9.9'],
+      ['GET @ HTTP/0.9', 'GET @ HTTP/2.0', 'GET @ HTTP/9.9'],
       (line) => head(line, 'Host: x'),
       505,
     ),
@@ -111,7 +115,7 @@ export function badHeads(): HttpRow[] {
     bad('H11 a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03@'),
     ...each(
       'H17 Expect',
-      ['200-ok', '100-continue, x', ''],
+      ['200-ok', '100-continue, x', ',x'],
       (value) => post('Content-Length: 5', `Expect: ${value}`),
       417,
     ),
@@ -197,6 +201,9 @@ export function goodRequests(): GoodRow[] {
     served('H18 a head of 4,096 bytes', get('Host: x', `X: ${'y'.repeat(4096 - 40)}`)),
     served('H18 100 headers', get('Host: x', ...Array.from({ length: 99 }, (_, i) => `X${i}: y`))),
     served('H21 names of properties', get('Host: x', '__proto__: 1', 'constructor: 2', 'toString: 3')),
+    served('H11 a higher minor version', head('GET @ HTTP/1.2', 'Host: x')),
+    served('H17 Expect without members', sized('POST', 'hello', 'Expect:', 'Expect: ,'), 'hello'),
+    served('H07 HTTP/1.0 that is to go on', head('GET @ HTTP/1.0', 'Connection: keep-alive')),
     served('H34 an absolute target', head('GET http://x@ HTTP/1.1', 'Host: X')),
   ];
 }

@@ -54,7 +54,7 @@ describe('a declarative response', () => {
       status: '201',
       headers: [
         ['X-A', 'b'],
-        ['x-b', 'Ã©'],
+        ['x-b', 'é'],
       ],
       parts: [
         { kind: 'bytes', bytes: bytesOf('Hi ') },
@@ -103,7 +103,7 @@ describe('a declarative response', () => {
     ['a line break in a header', (response) => response.writeHeader('a', 'b\r\nc: d')],
     ['a header name that is no token', (response) => response.writeHeader('a b', 'c')],
     ['a Content-Length', (response) => response.writeHeader('Content-Length', '5')],
-    ['a Transfer-Encoding', (response) => response.writeHeader('Transfer-Encoding', 'chunked')],
+    ['a Transfer-Encoding', (response) => response.writeHeader('Transfer-Encoding', 'gzip')],
     ['a status that is none', (response) => response.writeStatus('OK')],
     ['a line break in the status', (response) => response.writeStatus('200 OK\r\na: b')],
   ])('with %s is refused when it is routed', (_, write) => {

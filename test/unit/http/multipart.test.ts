@@ -12,7 +12,7 @@ import { latin1, textOf } from './feed-head.ts';
 const TYPE = 'multipart/form-data; boundary=b';
 
 interface Plain {
-  name: string;
+  name?: string;
   data: string;
   type?: string;
   filename?: string;
@@ -109,10 +109,6 @@ describe('the parts of a form', () => {
     ['half an end', `${part('a', '1')}--b-`],
     ['another boundary', whole(part('a', '1')).replaceAll('--b', '--c')],
     ['nothing', ''],
-    ['no header', '--b\r\n\r\nx\r\n--b--'],
-    ['a part that is no form-data', whole(part('a', '1').replace('form-data', 'attachment'))],
-    ['a part without parameters', whole(part('a', '1').replace('; name="a"', ''))],
-    ['a part without a name', whole(part('a', '1').replace('name', 'nome'))],
     ['a name that does not end', whole(part('a', '1').replace('"a"', '"a'))],
     ['two names', whole(part('a', '1', '; name="b"'))],
     ['two dispositions', whole(part('a', '1', '\r\nContent-Disposition: form-data; name="b"'))],
@@ -127,6 +123,19 @@ describe('the parts of a form', () => {
     ['a space before a colon', whole(part('a', '1', '\r\nX : y'))],
   ])('are undefined for %s', (_, body) => {
     expect(parse(body)).toBeUndefined();
+  });
+
+  it('may be without a name, of another disposition, or without any', () => {
+    const named = part('a', '1');
+    expect(parse(`--b\r\n\r\nx\r\n${whole(named)}`)).toEqual([{ data: 'x' }, { name: 'a', data: '1' }]);
+    expect(parse('--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--')).toEqual([
+      { type: 'text/plain', data: 'x' },
+    ]);
+    expect(parse(whole(named.replace('; name="a"', '')))).toEqual([{ data: '1' }]);
+    expect(parse(whole(named.replace('name="a"', 'filename="f"')))).toEqual([{ filename: 'f', data: '1' }]);
+    expect(parse(whole(named.replace('form-data', 'attachment')))).toEqual([{ name: 'a', data: '1' }]);
+    const field = parseMultipart(latin1(whole(named.replace('; name="a"', ''))), TYPE);
+    expect(Object.keys(field![0]!)).toEqual(['data']);
   });
 
   it('have limits', () => {
@@ -320,11 +329,10 @@ function reference(text: string): Plain[] | undefined {
 function nameOf(lines: string[]): Omit<Plain, 'data'> | undefined {
   const dispositions = lines.filter((line) => /^content-disposition:/i.test(line));
   const value = dispositions[0]?.replace(/^[^:]+:[ \t]*/, '').replace(/[ \t]+$/, '');
-  if (dispositions.length !== 1 || value === undefined) return undefined;
-  const parameters = /^form-data[ \t]*;(.*)$/i.exec(value)?.[1];
-  if (parameters === undefined) return undefined;
+  if (dispositions.length > 1) return undefined;
+  const parameters = /;.*$/i.exec(value ?? '')?.[0] ?? '';
   const found = new Map<string, string>();
-  let rest = `;${parameters}`;
+  let rest = parameters;
   while (rest !== '') {
     const match = /^[ \t]*;[ \t]*(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=(?:"([^"]*)"|([^ \t;",]+)))?[ \t]*/.exec(
       rest,
@@ -337,6 +345,5 @@ function nameOf(lines: string[]): Omit<Plain, 'data'> | undefined {
   }
   const name = found.get('name');
   const filename = found.get('filename');
-  if (name === undefined) return undefined;
-  return filename === undefined ? { name } : { name, filename };
+  return { ...(name === undefined ? {} : { name }), ...(filename === undefined ? {} : { filename }) };
 }

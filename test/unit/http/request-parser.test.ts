@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { StringCache } from '../../../src/http/latin1.ts';
 import { ParseStatus, RequestParser } from '../../../src/http/request-parser.ts';
 import {
   feedByteByByte,
@@ -160,10 +161,43 @@ describe('the parts of a head', () => {
     },
   );
 
-  it('keeps bytes above 0x7f of values and paths as latin1 text', () => {
-    const parsed = headOf(head('GET /\xc3\xa9 HTTP/1.1', 'Host: a', 'X: \x80\xff'));
-    expect(parsed.path).toBe('/\xc3\xa9');
-    expect(parsed.headers[1]).toEqual(['x', '\x80\xff']);
+  it('reads bytes above 0x7f of values and targets as UTF-8, and what is none as U+FFFD', () => {
+    const utf8 = (text: string) => textOf(Buffer.from(text));
+    const parsed = headOf(
+      head(
+        `GET /${utf8('é☃')}?${utf8('😀')} HTTP/1.1`,
+        'Host: a',
+        `X: ${utf8('ü')} b`,
+        'Y: \x80\xff',
+        'Z: z',
+      ),
+    );
+    expect(parsed).toMatchObject({ path: '/é☃', query: '😀', target: '/é☃?😀' });
+    expect(parsed.headers.slice(1)).toEqual([
+      ['x', 'ü b'],
+      ['y', '\ufffd\ufffd'],
+      ['z', 'z'],
+    ]);
+  });
+
+  it('takes no text of one encoding for one of another that was read before', () => {
+    const strings = new StringCache();
+    const pathOf = (path: string) =>
+      feedWhole(head(`GET ${path} HTTP/1.1`, 'Host: a'), { strings }).head?.path;
+    expect(pathOf('/\xc3\xa9A')).toBe('/éA');
+    expect(pathOf('/\xe9A')).toBe('/\ufffdA');
+    expect(pathOf('/\xc3\xa9A')).toBe('/éA');
+    expect(pathOf('/eA')).toBe('/eA');
+  });
+
+  it('joins the lines of a header by commas, and those of Cookie by semicolons', () => {
+    const parser = new RequestParser();
+    const bytes = latin1(
+      head('GET / HTTP/1.1', 'Host: a', 'X: 1', 'Cookie: a=1', 'x: 2', 'cookie: b=2; c=3'),
+    );
+    expect(parser.feed(bytes, 0, bytes.length)).toBe(COMPLETE);
+    expect(parser.head.header('x')).toBe('1, 2');
+    expect(parser.head.header('cookie')).toBe('a=1; b=2; c=3');
   });
 
   it('leaves what follows the head to the caller', () => {
@@ -416,8 +450,10 @@ describe('Transfer-Encoding', () => {
     expect(statusOf(`${post(first, second)}0\r\n\r\nGET /smuggled HTTP/1.1\r\n`)).toBe(400);
   });
 
-  it('is not heard in HTTP/1.0', () => {
-    expect(statusOf(head('POST / HTTP/1.0', 'Host: a', 'Transfer-Encoding: chunked'))).toBe(505);
+  it('is refused in HTTP/1.0', () => {
+    for (const value of ['chunked', 'gzip', '']) {
+      expect(statusOf(head('POST / HTTP/1.0', 'Host: a', `Transfer-Encoding: ${value}`))).toBe(400);
+    }
   });
 });
 
@@ -492,13 +528,14 @@ describe('the request line', () => {
     ['no target', 'GET HTTP/1.1', 400],
     ['no method', ' / HTTP/1.1', 400],
     ['a method that is not a token', 'G(T / HTTP/1.1', 400],
-    ['version 1.0', 'GET / HTTP/1.0', 505],
-    ['version 1.2', 'GET / HTTP/1.2', 505],
+    ['version 0.9', 'GET / HTTP/0.9', 505],
+    ['version 0.1', 'GET / HTTP/0.1', 505],
     ['version 2.0', 'GET / HTTP/2.0', 505],
     ['version 9.9', 'GET / HTTP/9.9', 505],
     ['a version in lower case', 'GET / http/1.1', 400],
     ['version 01.1', 'GET / HTTP/01.1', 400],
     ['version 1.10', 'GET / HTTP/1.10', 400],
+    ['version 1.0x', 'GET / HTTP/1.0x', 400],
     ['version 1,1', 'GET / HTTP/1,1', 400],
     ['version x.1', 'GET / HTTP/x.1', 400],
     ['a fragment', 'GET /a#b HTTP/1.1', 400],
@@ -542,25 +579,15 @@ describe('the request line', () => {
     expect(parsed).toMatchObject({ target, path, query });
   });
 
-  it.each([
-    '/%00',
-    '/%0d%0a',
-    '//',
-    '/../a',
-    '/%c0%ae',
-    '/%',
-    '/%zz',
-    '/\xc0\xaf',
-    '/a"<>^`{|}',
-    '/:a*',
-    '/a?',
-    '/?',
-  ])('may hold the path %j, which stays as it is', (target) => {
-    const parsed = headOf(head(`GET ${target} HTTP/1.1`, 'Host: localhost'));
-    expect(parsed.target).toBe(target);
-    expect(parsed.path).toBe(target.split('?')[0]);
-    expect(parsed.query).toBe('');
-  });
+  it.each(['/%00', '/%0d%0a', '//', '/../a', '/%c0%ae', '/%', '/%zz', '/a"<>^`{|}', '/:a*', '/a?', '/?'])(
+    'may hold the path %j, which stays as it is',
+    (target) => {
+      const parsed = headOf(head(`GET ${target} HTTP/1.1`, 'Host: localhost'));
+      expect(parsed.target).toBe(target);
+      expect(parsed.path).toBe(target.split('?')[0]);
+      expect(parsed.query).toBe('');
+    },
+  );
 
   it.each(['OPTIONS *', 'TRACE /', 'CONNECT /', 'get /', 'M-SEARCH /', "!#$%&'*+-.^_`|~ /"])(
     'may be %j',
@@ -594,10 +621,103 @@ describe('Connection and Expect', () => {
 
   it('hears 100-continue in any case, and refuses other expectations', () => {
     expect(headOf(get('eXPECT: 100-Continue')).expectContinue).toBe(true);
-    for (const value of ['100-continues', '200-continue', '100-continue, 100-continue', 'x', '']) {
+    for (const value of ['100-continues', '200-continue', '100-continue, x', 'x, 100-continue', 'x', ',x']) {
       expect(statusOf(get(`Expect: ${value}`))).toBe(417);
     }
     expect(headOf(get('Expecu: 100-continue')).expectContinue).toBe(false);
+  });
+
+  it('takes Expect for a list whose empty members mean nothing', () => {
+    for (const value of ['', ',', ' , ,']) {
+      expect(headOf(get(`Expect: ${value}`)).expectContinue).toBe(false);
+    }
+    for (const value of [
+      '100-continue,',
+      ', 100-continue',
+      '100-continue, 100-Continue',
+      '100-continue ,\t,',
+    ]) {
+      expect(headOf(get(`Expect: ${value}`)).expectContinue).toBe(true);
+    }
+    expect(headOf(get('Expect: ', 'Expect: 100-continue', 'Expect: ')).expectContinue).toBe(true);
+  });
+});
+
+describe('HTTP/1.0', () => {
+  const old = (...fields: string[]) => head('GET / HTTP/1.0', ...fields);
+
+  it('is read, with a Host or without one', () => {
+    for (const text of [old(), old('Host: a')]) {
+      expect(headOf(text)).toMatchObject({ minorVersion: 0, keepAlive: false, path: '/' });
+      for (let cut = 1; cut < text.length; cut++) expect(feedSplitAt(text, cut)).toEqual(feedWhole(text));
+    }
+    expect(statusOf(old('Host: a', 'Host: a'))).toBe(400);
+    expect(statusOf(old('Host: a b'))).toBe(400);
+  });
+
+  it('may name its host in the target alone', () => {
+    const parser = new RequestParser();
+    const hostOf = (text: string) => {
+      const bytes = latin1(text);
+      expect(parser.feed(bytes, 0, bytes.length)).toBe(COMPLETE);
+      const { host } = parser.head;
+      parser.reset();
+      return host;
+    };
+    expect(hostOf(head('GET http://a:81/b HTTP/1.0'))).toBe('a:81');
+    expect(hostOf(head('GET http://a:81/b HTTP/1.0', 'Host: A:81'))).toBe('A:81');
+    expect(hostOf(old())).toBe('');
+    expect(hostOf(get())).toBe('localhost');
+    expect(statusOf(head('GET http://a/ HTTP/1.0', 'Host: b'))).toBe(400);
+  });
+
+  it('keeps the connection when it is asked to', () => {
+    for (const lines of [
+      ['Connection: keep-alive'],
+      ['Connection: x, Keep-Alive'],
+      ['Connection: x', 'connection: keep-alive'],
+    ])
+      expect(headOf(old(...lines)).keepAlive).toBe(true);
+    for (const lines of [
+      ['Connection: close'],
+      ['Connection: keep-alive, close'],
+      ['Connection: keep-alive', 'Connection: close'],
+      ['Connection: close', 'Connection: keep-alive'],
+      ['Connection: keep-alives'],
+      ['Keep-Alive: timeout=5'],
+    ])
+      expect(headOf(old(...lines)).keepAlive).toBe(false);
+  });
+
+  it('knows no 100', () => {
+    expect(headOf(old('Expect: 100-continue')).expectContinue).toBe(false);
+  });
+
+  it('leaves no trace in the parser', () => {
+    const parser = new RequestParser();
+    for (const [text, minor, keeps] of [
+      [old(), 0, false],
+      [get(), 1, true],
+      [old('Connection: close'), 0, false],
+      [old('Connection: keep-alive'), 0, true],
+    ] as const) {
+      const bytes = latin1(text);
+      for (let i = 0; i < 3; i++) {
+        expect(parser.feed(bytes, 0, bytes.length)).toBe(COMPLETE);
+        expect([parser.head.minorVersion, parser.head.keepAlive]).toEqual([minor, keeps]);
+        parser.reset();
+      }
+    }
+  });
+
+  it('is not HTTP/1.2, which is read as 1.1', () => {
+    for (const minor of [2, 5, 9]) {
+      expect(headOf(head(`GET / HTTP/1.${minor}`, 'Host: a'))).toMatchObject({
+        minorVersion: 1,
+        keepAlive: true,
+      });
+      expect(statusOf(head(`GET / HTTP/1.${minor}`))).toBe(400);
+    }
   });
 });
 

@@ -2,16 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { MillraceError } from '../../../src/errors.ts';
 import {
   allowsBody,
+  CHUNKED,
   CONTINUE,
   errorResponse,
   headerLine,
   REASON_PHRASES,
   ResponseHead,
   switchingProtocols,
+  UNTIL_CLOSE,
 } from '../../../src/http/response-writer.ts';
 
 const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT';
-const BAD_VALUES = ['a\r\nX: y', 'a\rb', 'a\nb', '\0', 'a\x1bb', '\x7f', '\u0100', '€', '😀'];
+const BAD_VALUES = ['a\r\nX: y', 'a\rb', 'a\nb', '\0', 'a\x1bb', '\x7f'];
 
 /** What a call throws; the code must be that of an invalid argument. */
 function invalid(call: () => unknown): string {
@@ -28,6 +30,7 @@ function invalid(call: () => unknown): string {
 describe('a header line', () => {
   it('is name, colon, space, value and CRLF', () => {
     expect(headerLine('X-Some_Name', 'a\tb \xe9')).toBe('X-Some_Name: a\tb \xe9\r\n');
+    expect(headerLine('X', 'ü€😀')).toBe('X: ü€😀\r\n');
     expect(headerLine('x', '')).toBe('x: \r\n');
     expect(headerLine('__proto__', 'x')).toBe('__proto__: x\r\n');
   });
@@ -142,12 +145,26 @@ describe('switching protocols', () => {
     invalid(() => switchingProtocols({ accept: 'x', extraHeaders: [['X', value]] }));
   });
 
-  it.each(['Upgrade', 'CONNECTION', 'Sec-WebSocket-Accept', 'Content-Length', 'Transfer-Encoding'])(
-    'refuses a second %s',
-    (name) => {
-      expect(invalid(() => switchingProtocols({ accept: 'x', extraHeaders: [[name, '1']] }))).toContain(name);
-    },
-  );
+  it('says Upgrade and Connection once, whatever the app says', () => {
+    const extraHeaders = [
+      ['upgrade', 'websocket'],
+      ['X', 'ü'],
+      ['CONNECTION', 'keep-alive, Upgrade'],
+    ] as const;
+    expect(switchingProtocols({ accept: 'x', extraHeaders }).split('\r\n')).toEqual([
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      'Sec-WebSocket-Accept: x',
+      'X: ü',
+      '',
+      '',
+    ]);
+  });
+
+  it.each(['Sec-WebSocket-Accept', 'Content-Length', 'Transfer-Encoding'])('refuses a second %s', (name) => {
+    expect(invalid(() => switchingProtocols({ accept: 'x', extraHeaders: [[name, '1']] }))).toContain(name);
+  });
 });
 
 describe('a response head', () => {
@@ -211,7 +228,7 @@ describe('a response head', () => {
     expect(head.close).toBe(true);
     expect(head.contentLength).toBe(7);
     expect(head.finish(7, DATE, true)).toBe(
-      'HTTP/1.1 200 OK\r\ndAtE: mine\r\nCONTENT-length: 0007\r\nconnection: Upgrade, Close\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ndAtE: mine\r\nconnection: Upgrade, Close\r\nCONTENT-length: 0007\r\n\r\n',
     );
   });
 
@@ -236,6 +253,75 @@ describe('a response head', () => {
     expect(new ResponseHead().writeStatus('304').finish(10, '')).toContain('Content-Length: 10\r\n');
   });
 
+  it('never gives 304 a length of 0, nor an encoding, but the length the app writes', () => {
+    for (const length of [0, -1, CHUNKED])
+      expect(new ResponseHead().writeStatus('304').finish(length, '')).toBe(
+        'HTTP/1.1 304 Not Modified\r\n\r\n',
+      );
+    const head = new ResponseHead().writeStatus('304').writeHeader('Content-Length', '0');
+    expect(head.finish(-1, '')).toContain('Content-Length: 0\r\n');
+  });
+
+  it('gives 205 the length 0, and 204 none, whatever the app writes', () => {
+    for (const [status, lines] of [
+      ['205', ['Content-Length: 0']],
+      ['204', []],
+    ] as const) {
+      for (const length of [-1, 0, 5, CHUNKED, UNTIL_CLOSE]) {
+        const head = new ResponseHead().writeStatus(status).writeHeader('Content-Length', '5');
+        expect(head.finish(length, '').split('\r\n').slice(1)).toEqual([...lines, '', '']);
+      }
+    }
+  });
+
+  it('has no framing when the body ends with the connection', () => {
+    const head = new ResponseHead().writeHeader('Content-Length', '5');
+    expect(head.finish(UNTIL_CLOSE, '', true)).toBe('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n');
+  });
+
+  it('is ASCII, or to be sent as UTF-8', () => {
+    const head = new ResponseHead();
+    expect(head.writeHeader('X', 'a').isAscii).toBe(true);
+    expect(head.writeHeader('X', '\u560d\u560aY: ü').isAscii).toBe(false);
+    expect(head.finish(0, '')).toContain('X: \u560d\u560aY: ü\r\n');
+    expect(head.isAscii).toBe(true);
+    expect(head.writeStatus('200 Très bien').isAscii).toBe(false);
+  });
+
+  it.each<[own: string[], close: boolean, saysKeepAlive: boolean, line: string | undefined]>([
+    [[], false, false, undefined],
+    [[], true, false, 'Connection: close'],
+    [[], false, true, 'Connection: keep-alive'],
+    [['x'], false, false, 'coNNection: x'],
+    [['x', 'y'], false, false, 'coNNection: x, y'],
+    [['keep-alive'], false, false, 'coNNection: keep-alive'],
+    [['Keep-Alive'], false, true, 'coNNection: Keep-Alive'],
+    [['Keep-Alive'], true, false, 'coNNection: close'],
+    [['keep-alive, Upgrade'], true, false, 'coNNection: Upgrade, close'],
+    [['Upgrade'], false, true, 'coNNection: Upgrade, keep-alive'],
+    [['x, CLOSE'], true, false, 'coNNection: x, CLOSE'],
+    [['close', 'x'], true, false, 'coNNection: close, x'],
+    [[''], true, false, 'coNNection: close'],
+    [[''], false, true, 'coNNection: keep-alive'],
+  ])('has one Connection: for %j, close %s, keep-alive %s it is %j', (own, close, saysKeepAlive, line) => {
+    const head = new ResponseHead();
+    own.forEach((value, i) => head.writeHeader(i === 0 ? 'coNNection' : 'Connection', value));
+    expect(head.close).toBe(own.some((value) => /close/i.test(value)));
+    const lines = head.finish(0, '', close, saysKeepAlive).split('\r\n');
+    expect(lines.filter((text) => /^connection:/i.test(text))).toEqual(line === undefined ? [] : [line]);
+  });
+
+  it('has one Date, the first that was written', () => {
+    const head = new ResponseHead().writeHeader('Date', 'a').writeHeader('date', 'b');
+    expect(head.finish(-1, DATE)).toBe('HTTP/1.1 200 OK\r\nDate: a\r\n\r\n');
+  });
+
+  it('says chunked once, where it is so', () => {
+    const head = () => new ResponseHead().writeHeader('transfer-encoding', 'Chunked');
+    expect(head().finish(CHUNKED, '')).toBe('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+    expect(head().finish(5, '')).toBe('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
+  });
+
   it.each([
     '',
     'OK',
@@ -246,7 +332,7 @@ describe('a response head', () => {
     '200\r\n',
     '200 a\r\nX: y',
     '200 \0',
-    '200 €',
+    '200 \x7f',
     '200-OK',
     ' 200',
     '-12',
@@ -264,7 +350,8 @@ describe('a response head', () => {
 
   it('refuses a framing that is not the body s', () => {
     const head = new ResponseHead();
-    invalid(() => head.writeHeader('Transfer-encoding', 'chunked'));
+    for (const value of ['gzip', 'gzip, chunked', ''])
+      invalid(() => head.writeHeader('Transfer-encoding', value));
     for (const value of ['', '-1', '1,1', 'x', ' 1', '1.0'])
       invalid(() => head.writeHeader('Content-Length', value));
     head.writeHeader('Content-Length', '1');
@@ -278,8 +365,8 @@ describe('whether a response has a body', () => {
     expect(allowsBody('GET', 200)).toBe(true);
     expect(allowsBody('GET', 404)).toBe(true);
     expect(allowsBody('HEAD', 200)).toBe(false);
-    for (const status of [100, 101, 199, 204, 304]) expect(allowsBody('GET', status)).toBe(false);
-    for (const status of [200, 203, 205, 303, 305]) expect(allowsBody('GET', status)).toBe(true);
+    for (const status of [100, 101, 199, 204, 205, 304]) expect(allowsBody('GET', status)).toBe(false);
+    for (const status of [200, 203, 206, 303, 305]) expect(allowsBody('GET', status)).toBe(true);
   });
 });
 
