@@ -44,8 +44,20 @@ async function profileLive(server: Server): Promise<void> {
       `Process ${process.pid}, ${startedAt.toISOString()}, ${LIVE_SECONDS} s, Node.js ${process.version}`,
     ],
   });
+  const missing = missingThreads(threads, server.shards);
+  if (missing.length > 0) {
+    process.stderr.write(
+      `millrace: no profile of ${missing.join(', ')}: ended meanwhile, or did not answer\n`,
+    );
+  }
   const hint = command === null ? ` (flamegraphs need 0x: ${INSTALL_0X})` : '';
   process.stderr.write(`millrace: profile written: ${page}${hint}\n`);
+}
+
+/** The threads of a server that should have a profile and have none. */
+export function missingThreads(recorded: readonly { readonly thread: string }[], shards: number): string[] {
+  const all = ['main', 'acceptor', ...Array.from({ length: shards }, (_, index) => `shard ${index}`)];
+  return all.filter((name) => recorded.every(({ thread }) => thread !== name));
 }
 
 /** 20261121-121530, in UTC. */

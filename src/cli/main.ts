@@ -63,10 +63,10 @@ function checkNode(running: string): void {
   throw new UsageError(`this is Node.js ${running}`, `millrace needs ${OLDEST_NODE.join('.')} or later.`);
 }
 
-/** A reader of our output that leaves, such as `head`, must not end a server. */
+/** A reader of our output that leaves, such as `head` or a terminal that is closed, must not end a server. */
 function surviveClosedPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   });
 }
 

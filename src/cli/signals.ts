@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+
 /** Signals that ask a server to end. */
 const ENDING = ['SIGINT', 'SIGTERM'] as const;
 
@@ -9,16 +11,17 @@ const ECHO = 300;
 
 /** Takes over the ending signals of this process. */
 export class Signals {
+  readonly #hadTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
+  #onFirst: (signal: string) => void = ignore;
   /** The server is asked to end. */
   readonly first: Promise<string>;
   /** It is asked again: now. */
   readonly second: Promise<string>;
 
   constructor() {
-    let onFirst: (signal: string) => void;
     let onSecond: (signal: string) => void;
     this.first = new Promise((resolve) => {
-      onFirst = resolve;
+      this.#onFirst = resolve;
     });
     this.second = new Promise((resolve) => {
       onSecond = resolve;
@@ -29,7 +32,7 @@ export class Signals {
         const now = performance.now();
         if (firstAt < 0) {
           firstAt = now;
-          onFirst(signal);
+          this.#onFirst(signal);
         } else if (now - firstAt > ECHO) {
           onSecond(signal);
         }
@@ -37,8 +40,26 @@ export class Signals {
     }
   }
 
-  /** Calls `callback` at each SIGHUP, which otherwise ends the process. */
+  /**
+   * Takes over SIGHUP, too. It asks the server to end when it comes because the terminal that the process was started in
+   * is gone; else somebody sent it, and `callback` is called.
+   */
   onHangUp(callback: () => void): void {
-    process.on('SIGHUP', callback);
+    process.on('SIGHUP', () => {
+      if (this.#hadTerminal && !hasTerminal()) this.#onFirst('SIGHUP, the terminal is gone');
+      else callback();
+    });
   }
 }
+
+/** Whether the process has a terminal now. One that was hung up cannot be opened. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function ignore(): void {}

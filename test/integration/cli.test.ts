@@ -1,3 +1,4 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Client } from '../support/clients.ts';
 import { sleep, until } from '../support/deadline.ts';
-import { type Exit, example, MillraceProcess } from '../support/millrace-process.ts';
+import { type Exit, example, MAIN, MillraceProcess } from '../support/millrace-process.ts';
 import { handshakeText } from '../support/raw-client.ts';
 
 const ECHO = example('echo.js');
@@ -35,6 +36,15 @@ async function run(...args: string[]): Promise<Exit & { stdout: string; stderr: 
   const command = MillraceProcess.start(args);
   const exit = await command.exit();
   return { ...exit, stdout: command.stdout, stderr: command.stderr };
+}
+
+/** Whether there is such a process. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** A WebSocket that never answers a Close frame. */
@@ -168,6 +178,40 @@ describe('a signal', () => {
     server.kill('SIGINT');
     expect(await server.exit()).toEqual({ code: 0, signal: null });
   });
+
+  test('SIGHUP without a certificate ends nobody, and says that there is nothing to read', async () => {
+    const server = await MillraceProcess.serve([ECHO, '--port', '0', '--shards', '1']);
+    const client = await Client.connect(server.ws());
+    server.kill('SIGHUP');
+    await until(() => server.stderr.includes('SIGHUP: without --cert there is nothing'), 'it is said');
+    expect(await client.ask('still here')).toBe('still here');
+    server.kill('SIGTERM');
+    expect((await client.closed()).code).toBe(1001);
+    expect(await server.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  test.skipIf(spawnSync('script', ['--version']).error !== undefined)(
+    'SIGHUP because the terminal is gone drains',
+    async () => {
+      const flags = ['--port', '0', '--host', '127.0.0.1', '--shards', '1'];
+      const command = [process.execPath, MAIN, 'serve', ECHO, ...flags].join(' ');
+      const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+      onTestFinished(() => void terminal.kill('SIGKILL'));
+      let output = '';
+      terminal.stdout.on('data', (text: Buffer) => {
+        output += text.toString();
+      });
+      await until(() => output.includes('ends at once.'), 'the server serves');
+      const [, port, pid] = /port (\d+), pid (\d+)/.exec(output)!;
+      onTestFinished(() => {
+        if (isAlive(Number(pid))) process.kill(Number(pid), 'SIGKILL');
+      });
+      const client = await Client.connect(`ws://127.0.0.1:${port}`);
+      terminal.kill('SIGKILL');
+      expect((await client.closed()).code).toBe(1001);
+      await until(() => !isAlive(Number(pid)), 'the server has ended');
+    },
+  );
 
   test('ends a server whose app module has not started yet', async () => {
     const module = appModule(

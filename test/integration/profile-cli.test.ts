@@ -71,6 +71,26 @@ describe('millrace profile', () => {
     }
   });
 
+  test('fails when a thread has no profile, says which, and writes the others', async () => {
+    const module = join(folder, 'dies.mjs');
+    // No life of shard 1 lasts as long as the recording.
+    writeFileSync(
+      module,
+      `export default (app, shard) => {
+        app.ws('/*', { message: (ws, message, isBinary) => void ws.send(message, isBinary) });
+        if (shard.index === 1) setTimeout(() => process.exit(1), 700);
+      };`,
+    );
+    const output = join(folder, 'dies');
+    const load = ['--scenario', 'idle', '-d', '2', '-W', '0', '-c', '4', '--shards', '2'];
+    const { exit, run } = await profile(module, ...load, '--raw', '-o', output);
+    expect(exit.code).toBe(1);
+    expect(run.stderr).toContain('millrace: there is no profile of shard 1: ');
+    expect(run.stdout).toBe(`${join(output, 'index.html')}\n`);
+    expect(readdirSync(output)).toContain('shard-0.cpuprofile');
+    expect(readdirSync(output)).not.toContain('shard-1.cpuprofile');
+  });
+
   test('ends at a signal, without profiles', async () => {
     const output = join(folder, 'interrupted');
     const run = MillraceProcess.start([

@@ -70,7 +70,8 @@ ${columns([['SIGINT, SIGTERM', 'End now, without profiles.']])}
 
 Exit codes
   0  The profiles are written.
-  1  The command line is wrong, the app or the load could not be started, or 0x failed.
+  1  The command line is wrong, the app or the load could not be started, 0x failed, or a thread has no profile
+     (it ended meanwhile, or hangs); those of the others are written.
 `;
 }
 

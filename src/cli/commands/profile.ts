@@ -9,7 +9,7 @@ import { makeFolder } from '../../profile/make-folder.ts';
 import { type RecordedThread, writeProfiles } from '../../profile/write-profiles.ts';
 import { UsageError } from '../args.ts';
 import { plural } from '../banner.ts';
-import { INSTALL_0X } from '../live-profile.ts';
+import { INSTALL_0X, missingThreads } from '../live-profile.ts';
 import { moduleUrl } from '../module-url.ts';
 import { Signals } from '../signals.ts';
 import { assertWritable } from '../writable.ts';
@@ -61,7 +61,10 @@ export async function profileCommand(argv: readonly string[]): Promise<number> {
   });
   process.stdout.write(`${page}\n`);
   if (args.opens) openPage(page);
-  return 0;
+  const missing = missingThreads(run.threads, run.shards);
+  if (missing.length === 0) return 0;
+  tell(`there is no profile of ${missing.join(', ')}: ended while it was recorded, or did not answer`);
+  return 1;
 }
 
 /** Better now than when everything is recorded. */

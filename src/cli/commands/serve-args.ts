@@ -102,6 +102,7 @@ Signals
 ${columns([
   ['SIGINT, SIGTERM', 'Drain: no new connections, clients get a Close frame with 1001 and time to leave.'],
   ['SIGHUP', 'With --cert: read the files again, for new connections. Bad ones are reported, and not used.'],
+  ['', 'When it comes because the terminal was closed: drain.'],
   ['a second one', 'End at once: the connections that are left are cut off.'],
   [
     'SIGUSR2',

@@ -46,7 +46,7 @@ async function start(app: URL, { options, module }: ServeArgs): Promise<Server> 
 /** From the first connection to the last. */
 async function run(server: Server, args: ServeArgs, signals: Signals): Promise<number> {
   process.stdout.write(banner(server, args, styleOf(process.stdout)));
-  if (server.isTls) signals.onHangUp(() => void reloadTls(server));
+  signals.onHangUp(() => void reloadTls(server));
   profileOnSignal(server);
   const signal = await signals.first;
   const startedAt = performance.now();
@@ -59,6 +59,10 @@ async function run(server: Server, args: ServeArgs, signals: Signals): Promise<n
 }
 
 async function reloadTls(server: Server): Promise<void> {
+  if (!server.isTls) {
+    process.stderr.write('millrace: SIGHUP: without --cert there is nothing to read again; SIGTERM drains\n');
+    return;
+  }
   try {
     await server.reloadTls();
     process.stdout.write('SIGHUP: new connections get the certificate as it is now\n');
