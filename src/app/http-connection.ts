@@ -52,6 +52,10 @@ export class HttpConnection implements ResponseOwner {
   /** The user reads no more of the body. */
   isPaused = false;
   isLingering = false;
+  /** The others get their turn before what it has left is looked at. */
+  isYielding = false;
+  /** Requests in a row that were taken from the rest in this turn. */
+  goneOn = 0;
   /** It is one too many: its first request is refused. */
   readonly isExcess: boolean;
   /** Reads what a proxy sends first; null: it is read, or there is none. */

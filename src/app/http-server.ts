@@ -29,6 +29,12 @@ const LINGER = 5;
 /** Seconds between two looks at a connection whose request is under way. */
 const WATCH = 5;
 
+/**
+ * Requests that came behind one another and are answered one by one outside of a read, by handlers that are async, in one
+ * turn of a connection.
+ */
+const MAX_GONE_ON = 16;
+
 /** Parsers kept for reuse. */
 const MAX_SPARE = 256;
 
@@ -130,6 +136,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
     const connection = transport.owner as HttpConnection;
     if (connection.isLingering) return;
+    connection.goneOn = 0;
     const from =
       connection.proxyHeader === null ? start : this.#readProxyHeader(connection, bytes, start, end);
     if (connection.restAt < connection.restEnd) this.#keepRest(connection, bytes, from, end);
@@ -155,6 +162,13 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   onEnd(transport: Transport): void {
     const connection = transport.owner as HttpConnection;
+    if (connection.isYielding) {
+      // What came before has its turn before.
+      this.#shard.io.runNextTurn(() => {
+        if (!transport.isClosed) transport.context.onEnd(transport);
+      });
+      return;
+    }
     // As in uWebSockets.js a peer that ends its side has left: a handler that answers later learns it now.
     if (connection.response !== null) transport.destroy();
     else if (!connection.isLingering) this.linger(connection);
@@ -279,8 +293,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   /** Takes in `bytes[start, end)`, and keeps what must wait. `isRest`: they are the connection's own. */
   #feed(connection: HttpConnection, bytes: Uint8Array, start: number, end: number, isRest: boolean): void {
+    const { io } = this.#shard;
     connection.isParsing = true;
     let position = start;
+    let left = io.pace.stride;
     while (position < end && connection.isHttp && !connection.isLingering) {
       if (connection.decoder !== null) {
         if (!wantsBody(connection)) break;
@@ -290,9 +306,13 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       } else {
         position = this.#request(connection, bytes, position, end);
       }
+      if (--left > 0) continue;
+      left = io.pace.lookAtRequests();
+      if (left === 0) break;
     }
     connection.isParsing = false;
     if (position === end || !connection.isHttp || connection.isLingering) return;
+    if (left === 0) this.#yield(connection);
     if (isRest) {
       connection.rest = bytes;
       connection.restAt = position;
@@ -371,16 +391,32 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   /** What had to wait need not any more: takes up the bytes that came behind. */
   #goOn(connection: HttpConnection): void {
-    if (connection.isParsing || !connection.isHttp) return;
+    if (connection.isParsing || connection.isYielding || !connection.isHttp) return;
     const { transport, rest, restAt, restEnd } = connection;
     if (restAt < restEnd) {
+      if (++connection.goneOn > MAX_GONE_ON) {
+        this.#yield(connection);
+        return;
+      }
       connection.dropRest();
+      transport.io.pace.begin(restEnd - restAt);
       const previous = transport.io.corked;
       transport.beginCork();
       this.#feed(connection, rest, restAt, restEnd, true);
       transport.endCork(previous);
     }
     if (connection.isHttp && !connection.isPaused && !connection.isRestFull) transport.resume();
+  }
+
+  /** What it has left is looked at in the next turn, and nothing is read before. */
+  #yield(connection: HttpConnection): void {
+    connection.isYielding = true;
+    connection.transport.pause();
+    this.#shard.io.runNextTurn(() => {
+      connection.isYielding = false;
+      connection.goneOn = 0;
+      this.#goOn(connection);
+    });
   }
 
   #headDeadline(): number {

@@ -100,7 +100,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
     const session = transport.owner as Session;
     session.pingedAt = 0;
-    session.receive(bytes, start, end);
+    const position = session.receive(bytes, start, end);
+    if (position < end) transport.hold(bytes, position, end);
     if (session.remaining !== 0 || session.message.opcode !== 0 || session.spillLength !== 0) {
       this.#noteProgress(session);
     } else {
@@ -237,6 +238,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
       seconds: () => timer.now,
       maskKey: randomMaskKey,
       deflate: this.shard.deflate,
+      pace: this.shard.io.pace,
     });
   }
 

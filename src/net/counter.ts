@@ -40,6 +40,8 @@ export const Counter = {
   OVER_LIMIT: 19,
   /** Errors that `accept` returned, out of descriptors among them. */
   ACCEPT_ERRORS: 20,
+  /** Times that a connection had more to be read or handled than its share of a turn of the event loop. */
+  YIELDS: 21,
   /** TLS handshakes that were done. */
   TLS_HANDSHAKES: 30,
   /** Those of them that resumed a session. */

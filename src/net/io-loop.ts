@@ -1,7 +1,10 @@
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import { favorBuffer } from '../protocol/mask.ts';
+import { Counter } from './counter.ts';
+import { HeldInput } from './held-input.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
+import { ReadPace } from './read-pace.ts';
 import type { Transport } from './transport.ts';
 import { ViewTable } from './view-table.ts';
 import { WriteBatch } from './write-batch.ts';
@@ -49,6 +52,10 @@ export class IoLoop {
   /** Sockets whose corked bytes are written together. */
   readonly batch = new WriteBatch(this);
   readonly timer = new IdleTimer();
+  /** How long one socket may be handled before the others. */
+  readonly pace: ReadPace;
+  /** What was read of sockets that had to stop. */
+  readonly held = new HeldInput();
   /** Indexed by Counter; shared memory where the thread belongs to a server. */
   readonly counters: Float64Array;
   /** The socket whose bytes are being handled; its frames go through the cork. */
@@ -61,13 +68,15 @@ export class IoLoop {
   #dirty: Transport[] = [];
   #dirtyBytes = 0;
   #yielded: Transport[] = [];
+  #later: (() => void)[] = [];
   #failed: { transport: Transport; error: number }[] = [];
   #hungry: Transport[] = [];
   #turnScheduled = false;
   readonly #turnListeners: TurnListener[] = [];
 
-  constructor(counters: Float64Array) {
+  constructor(counters: Float64Array, pace: ReadPace = new ReadPace()) {
     this.counters = counters;
+    this.pace = pace;
   }
 
   /** Has `listener` called at the end of every turn in which something was to be done at its end. */
@@ -94,9 +103,17 @@ export class IoLoop {
     if (this.#dirtyBytes > MAX_DIRTY) this.flushDirty();
   }
 
-  /** The socket read its share of this turn; it goes on reading in the next. */
+  /** The socket had its share of this turn; it goes on in the next. */
   yieldRead(transport: Transport): void {
+    this.counters[Counter.YIELDS]!++;
     this.#yielded.push(transport);
+    this.requestTurnEnd();
+  }
+
+  /** Something that was stopped for the sake of others goes on in the next turn. */
+  runNextTurn(goOn: () => void): void {
+    this.counters[Counter.YIELDS]!++;
+    this.#later.push(goOn);
     this.requestTurnEnd();
   }
 
@@ -134,10 +151,16 @@ export class IoLoop {
     this.flushDirty();
     if (this.#failed.length > 0) this.#destroyFailed();
     if (this.#hungry.length > 0) this.#feedHungry();
-    if (this.#yielded.length === 0) return;
     const yielded = this.#yielded;
-    this.#yielded = [];
-    for (const transport of yielded) transport.startReading();
+    const later = this.#later;
+    this.pace.endTurn(yielded.length + later.length);
+    if (yielded.length > 0) {
+      this.#yielded = [];
+      for (const transport of yielded) transport.takeTurn();
+    }
+    if (later.length === 0) return;
+    this.#later = [];
+    for (const goOn of later) goOn();
   };
 
   #feedHungry(): void {

@@ -59,10 +59,18 @@ const Flag = {
   FAILED: 16,
   /** What was corked during its last read waits to be written. */
   BATCHED: 32,
+  /** It had its share of this turn. */
+  YIELDED: 64,
+  /** Bytes that were read wait to be handled. */
+  HELD: 128,
+  TLS: 256,
 } as const;
 
 /** Reading does not start, or need not. */
-const NO_START = Flag.READING | Flag.PAUSED | Flag.ENDED;
+const NO_START = Flag.READING | Flag.PAUSED | Flag.ENDED | Flag.YIELDED | Flag.HELD;
+
+/** What is read nevertheless must wait. */
+const MUST_WAIT = Flag.YIELDED | Flag.HELD;
 
 /**
  * Transport: one socket. It moves bytes between a libuv handle and a context, and is the Output that frames
@@ -110,6 +118,7 @@ export class Transport implements Output, TimerNode {
     owned[HANDLE_OWNER] = this;
     owned.onread = onStreamRead;
     handle.useUserBuffer(io.readTarget);
+    if (handle instanceof TlsStream) this.#flags = Flag.TLS;
     io.counters[Counter.SOCKETS]!++;
   }
 
@@ -147,18 +156,30 @@ export class Transport implements Output, TimerNode {
 
   resume(): void {
     this.#flags &= ~Flag.PAUSED;
-    this.startReading();
+    if ((this.#flags & MUST_WAIT) === Flag.HELD) this.#yield();
+    else this.startReading();
+  }
+
+  /**
+   * Keeps bytes that could not be handled, as others are to get their turn: the context is given them in the next one,
+   * before anything else is read. To be called by the context, from its `onChunk`.
+   */
+  hold(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#phase === Phase.CLOSED) return;
+    const { io } = this;
+    const held = io.held.of(this);
+    if (held?.bytes === bytes) held.start = start;
+    else io.held.add(this, bytes, start, end);
+    io.pace.mayStop = io.held.hasRoom;
+    this.#flags |= Flag.HELD;
+    this.#yield();
   }
 
   /** Handles bytes that came with the socket (read by another thread) as if they had just been read. */
   receive(bytes: Uint8Array, start: number, end: number): void {
     const { io } = this;
     io.counters[Counter.BYTES_IN]! += end - start;
-    this.lastActive = io.timer.now;
-    const previous = io.corked;
-    this.beginCork();
-    this.context.onChunk(this, bytes, start, end);
-    this.endCork(previous);
+    this.#handle(bytes, start, end);
   }
 
   /** From here to `endCork` what is sent on this socket goes out in one write. */
@@ -271,8 +292,7 @@ export class Transport implements Output, TimerNode {
     if (this.io.corked === this) this.flushCork();
     this.flushQueue();
     this.#phase = Phase.ENDING;
-    this.#flags &= ~Flag.PAUSED;
-    this.startReading();
+    this.resume();
     this.#shutdownWhenFlushed();
   }
 
@@ -283,6 +303,7 @@ export class Transport implements Output, TimerNode {
     this.#phase = Phase.CLOSED;
     this.io.timer.cancel(this);
     this.#dropQueue();
+    this.#dropHeld();
     this.handle.onread = ignoreRead;
     this.handle.close(onHandleClosed);
     this.io.counters[Counter.SOCKETS_CLOSED]!++;
@@ -299,6 +320,7 @@ export class Transport implements Output, TimerNode {
     this.#phase = Phase.CLOSED;
     this.io.timer.cancel(this);
     this.#dropQueue();
+    this.#dropHeld();
     this.handle.onread = ignoreRead;
     this.io.counters[Counter.SOCKETS_CLOSED]!++;
     return this.handle as TcpHandle;
@@ -320,21 +342,51 @@ export class Transport implements Output, TimerNode {
     io.counters[Counter.BYTES_IN]! += count;
     io.readStamp = (io.readStamp + 1) | 0;
     this.lastActive = io.timer.now;
+    if ((this.#flags & MUST_WAIT) !== 0) {
+      // TLS hands on all records that it has, also when it reads no more.
+      this.hold(io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
+      return;
+    }
     this.beginCork();
+    io.pace.begin(count);
     this.context.onChunk(this, io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
     this.#endRead();
     if (count < RECEIVE_SIZE) {
       this.#fullReads = 0;
     } else if (++this.#fullReads >= MAX_FULL_READS) {
       this.#fullReads = 0;
-      this.#stopReading();
-      io.yieldRead(this);
+      this.#yield();
     }
+    if ((this.#flags & Flag.TLS) !== 0) this.#noteRecord(count);
+  }
+
+  /** Its turn has come again. */
+  takeTurn(): void {
+    const { io } = this;
+    this.#flags &= ~Flag.YIELDED;
+    const held = this.#phase === Phase.CLOSED ? undefined : io.held.of(this);
+    if (held === undefined) {
+      this.startReading();
+      return;
+    }
+    if ((this.#flags & Flag.PAUSED) !== 0) return;
+    const { bytes, start, end } = held;
+    held.start = end;
+    this.#handle(bytes, start, end);
+    if (this.#phase === Phase.CLOSED || held.start < held.end) return;
+    const { error } = held;
+    this.#dropHeld();
+    if (error === 0) this.startReading();
+    else this.readFailed(error);
   }
 
   readFailed(error: number): void {
     this.#stopReading();
     this.#flags |= Flag.ENDED;
+    if ((this.#flags & Flag.HELD) !== 0) {
+      this.io.held.of(this)!.error = error;
+      return;
+    }
     if (error !== UV_EOF) this.destroy(error);
     else if (this.#phase !== Phase.SHUT) this.context.onEnd(this);
     else if ((this.#flags & Flag.FIN_SENT) !== 0) this.destroy();
@@ -371,6 +423,37 @@ export class Transport implements Output, TimerNode {
     const { cork } = this.io;
     this.#flags &= ~Flag.BATCHED;
     if (this.#write(cork.viewOf(start, length)) === ASYNC) this.#openBacklog().inFlightSlab = cork.pinKept();
+  }
+
+  #handle(bytes: Uint8Array, start: number, end: number): void {
+    const { io } = this;
+    this.lastActive = io.timer.now;
+    const previous = io.corked;
+    this.beginCork();
+    io.pace.begin(end - start);
+    this.context.onChunk(this, bytes, start, end);
+    this.endCork(previous);
+  }
+
+  /** The others get their turn, then it goes on. */
+  #yield(): void {
+    this.#stopReading();
+    if ((this.#flags & Flag.YIELDED) !== 0 || this.#phase === Phase.CLOSED) return;
+    this.#flags |= Flag.YIELDED;
+    this.io.yieldRead(this);
+  }
+
+  #noteRecord(size: number): void {
+    const { io } = this;
+    if (io.pace.noteRecord(this, size)) this.#yield();
+    else if (io.pace.isWatching) io.requestTurnEnd();
+  }
+
+  #dropHeld(): void {
+    if ((this.#flags & Flag.HELD) === 0) return;
+    this.#flags &= ~Flag.HELD;
+    this.io.held.drop(this);
+    this.io.pace.mayStop = this.io.held.hasRoom;
   }
 
   /** What the read brought about is written now, or together with that of the sockets that are read next. */

@@ -1,7 +1,7 @@
 import { BufferPool } from './buffer-pool.ts';
 import { CloseCode, closePayloadCode, closePayloadError, writeClosePayload } from './close-code.ts';
 import { FIN, RSV1 } from './frame-header.ts';
-import { FrameParser } from './frame-parser.ts';
+import { FrameParser, type Pace } from './frame-parser.ts';
 import { type DeflatePort, MessageDeflate } from './message-deflate.ts';
 import { Opcode } from './opcode.ts';
 import type { DeflateParams } from './permessage-deflate.ts';
@@ -53,9 +53,16 @@ export class Connection extends ReceiverState {
     this.deflate = context.newDeflate();
   }
 
-  /** Takes bytes from the peer; payloads are unmasked where they lie. Never throws for what the peer sent. */
-  receive(bytes: Uint8Array, start: number, end: number): void {
-    if (this.state !== ConnectionState.DONE) this.context.parser.parse(this, bytes, start, end);
+  /**
+   * Takes bytes from the peer; payloads are unmasked where they lie. Never throws for what the peer sent. Returns `end`, or
+   * where it stopped because of the pace: what is from there on is to come again.
+   */
+  receive(bytes: Uint8Array, start: number, end: number): number {
+    if (this.state === DONE) return end;
+    const position = this.context.parser.parse(this, bytes, start, end);
+    // It may have ended between two frames, the second of which began a message.
+    if (isDone(this)) this.context.release(this);
+    return position;
   }
 
   /**
@@ -154,6 +161,8 @@ export interface ConnectionPorts {
   readonly maskKey?: () => number;
   /** The thread's DEFLATE contexts. */
   readonly deflate?: DeflatePort;
+  /** How many frames are handled at a time; by default all that arrived. */
+  readonly pace?: Pace;
 }
 
 /** The rules, parser and handlers that all connections of a route share. */
@@ -180,6 +189,7 @@ export class ConnectionContext implements MessageHandler<Connection> {
         allowedRsv: options.deflate === undefined ? 0 : RSV1,
       },
       this.#receiver,
+      ports.pace,
     );
     this.sender = new Sender(options.role, ports.text, ports.maskKey);
     this.#newDeflate = deflateMaker(options, ports.deflate);

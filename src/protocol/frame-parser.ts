@@ -69,6 +69,17 @@ export interface FrameRules {
   readonly allowedRsv: number;
 }
 
+/** How many frames may be handled before somebody else gets a turn. */
+export interface Pace {
+  /** Frames until the first look. */
+  readonly stride: number;
+  /** Returns how many more frames may be handled before the next look; 0: none for now. */
+  look(): number;
+}
+
+/** Whatever a chunk holds is handled. */
+const NO_PACE: Pace = { stride: 0x3fff_ffff, look: () => 0x3fff_ffff };
+
 /** Room that a chunk should leave in front, so that a cut frame start can be put back without a copy. */
 export const FRAME_HEADROOM = MAX_HEADER_LENGTH + MAX_CONTROL_PAYLOAD + 5;
 
@@ -84,9 +95,11 @@ export class FrameParser<S extends FrameState> {
   readonly #expectedMaskBit: number;
   readonly #forbiddenRsv: number;
   readonly #spills: Uint8Array[] = [];
+  readonly #pace: Pace;
 
-  constructor(rules: FrameRules, handler: FrameHandler<S>) {
+  constructor(rules: FrameRules, handler: FrameHandler<S>, pace: Pace = NO_PACE) {
     this.#handler = handler;
+    this.#pace = pace;
     this.#maskLength = rules.expectMasked ? 4 : 0;
     this.#expectedMaskBit = rules.expectMasked ? MASK_BIT : 0;
     this.#forbiddenRsv = 0x70 & ~rules.allowedRsv;
@@ -95,20 +108,19 @@ export class FrameParser<S extends FrameState> {
   /**
    * Parses `bytes[start, end)`. The payloads in it are unmasked in place. When `start` is at least
    * {@link FRAME_HEADROOM}, nothing is copied but cut frame starts.
+   *
+   * Returns `end`, or where it stopped because the pace said so: what is from there on is to come again, as it is.
    */
-  parse(state: S, bytes: Uint8Array, start: number, end: number): void {
+  parse(state: S, bytes: Uint8Array, start: number, end: number): number {
     let position = start;
     if (state.remaining > 0) {
       position = this.#continuePayload(state, bytes, start, end);
-      if (position < 0) return;
+      if (position < 0) return end;
     } else if (state.spillLength > 0) {
-      if (state.spillLength > start) {
-        this.#parseJoined(state, bytes, start, end);
-        return;
-      }
+      if (state.spillLength > start) return this.#parseJoined(state, bytes, start, end);
       position = this.#restoreSpill(state, bytes, start);
     }
-    this.#parseFrames(state, bytes, position, end);
+    return this.#parseFrames(state, bytes, position, end);
   }
 
   /** Drops what is kept of a connection that is over. */
@@ -117,8 +129,9 @@ export class FrameParser<S extends FrameState> {
     state.remaining = 0;
   }
 
-  #parseFrames(state: S, bytes: Uint8Array, start: number, end: number): void {
+  #parseFrames(state: S, bytes: Uint8Array, start: number, end: number): number {
     const handler = this.#handler;
+    let left = this.#pace.stride;
     const words = wordsOf(bytes);
     const maskLength = this.#maskLength;
     let position = start;
@@ -130,7 +143,7 @@ export class FrameParser<S extends FrameState> {
       // Judged on two bytes alone: a forbidden frame is refused before any of it is buffered.
       if (this.#isForbidden(firstByte, secondByte)) {
         handler.onFrameError(state, 1002);
-        return;
+        return end;
       }
       if (length >= 126) {
         payload += length === 126 ? 2 : 8;
@@ -138,7 +151,7 @@ export class FrameParser<S extends FrameState> {
         length = length === 126 ? readLength16(bytes, position) : readLength64(words, position);
         if (length < 0) {
           handler.onFrameError(state, 1002);
-          return;
+          return end;
         }
       }
       const isData = (firstByte & 8) === 0;
@@ -146,7 +159,7 @@ export class FrameParser<S extends FrameState> {
         const closeCode = handler.onFrameHeader(state, firstByte, length);
         if (closeCode !== 0) {
           handler.onFrameError(state, closeCode);
-          return;
+          return end;
         }
       }
       payload += maskLength;
@@ -155,7 +168,7 @@ export class FrameParser<S extends FrameState> {
       if (next > end) {
         if (isData) {
           this.#startPayload(state, bytes, words, payload, end, firstByte, length);
-          return;
+          return end;
         }
         break;
       }
@@ -164,9 +177,14 @@ export class FrameParser<S extends FrameState> {
           ? orBytes(bytes, words, payload, length)
           : applyMask(bytes, words, payload, length, words.getInt32(payload - 4, true));
       position = next;
-      if (!handler.onFrame(state, bytes, payload, length, firstByte, seen)) return;
+      if (!handler.onFrame(state, bytes, payload, length, firstByte, seen)) return end;
+      if (--left === 0) {
+        left = this.#pace.look();
+        if (left === 0) return position;
+      }
     }
     if (position < end) this.#keepSpill(state, bytes, position, end);
+    return end;
   }
 
   /** RFC 6455 §5.2 and §5.5: reserved bits and opcodes, mask bit, control frames whole and short. */
@@ -230,13 +248,14 @@ export class FrameParser<S extends FrameState> {
   }
 
   /** The chunk has no headroom: join the two in new memory (never so inside the engine). */
-  #parseJoined(state: S, bytes: Uint8Array, start: number, end: number): void {
+  #parseJoined(state: S, bytes: Uint8Array, start: number, end: number): number {
     const kept = state.spillLength;
     const joined = new Uint8Array(kept + end - start);
     joined.set(state.spill!.subarray(0, kept), 0);
     joined.set(bytes.subarray(start, end), kept);
     this.release(state);
-    this.#parseFrames(state, joined, 0, joined.length);
+    // It stops behind a frame, the first of which has the kept bytes.
+    return start - kept + this.#parseFrames(state, joined, 0, joined.length);
   }
 }
 

@@ -5,6 +5,9 @@ import { RingConsumer } from '../ring/ring-consumer.ts';
 import type { TopicReader } from '../ring/topic-bytes.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
 
+/** Bytes that are read at a time, however large the ring is. */
+const MAX_READ = 64 * 1024;
+
 /** One direction of a pair of threads, the reading side. */
 export class InLink implements PublishHandler {
   readonly #counters: PairCounters;
@@ -36,7 +39,7 @@ export class InLink implements PublishHandler {
 
   /** Reads a share of what there is. */
   read(): void {
-    this.#consumer.read(this.#assembler);
+    this.#consumer.read(this.#assembler, Math.min(this.#consumer.capacity >> 2, MAX_READ));
   }
 
   onPublish(record: PublishRecord): void {

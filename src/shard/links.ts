@@ -10,6 +10,8 @@ import { OutLink } from './out-link.ts';
 
 /** Ms between two looks at a ring that had no room. */
 const RETRY_INTERVAL = 1;
+/** Ms after which no further ring is read in a turn: the sockets get theirs, and the next turn begins with that ring. */
+const DRAIN_TIME = 2;
 /** Ms between two reports of drops. */
 const REPORT_INTERVAL = 1000;
 
@@ -38,6 +40,8 @@ export class Links implements Sleeper {
   #localInterest: LocalInterest | null = null;
   #localCounts: LocalCounts | null = null;
   #in: InLink[] = [];
+  /** The ring that is read next. */
+  #nextIn = 0;
   #onPublish: ((record: PublishRecord) => void) | null = null;
   readonly #topics = new TopicReader();
   #waiter: DoorbellWaiter | null = null;
@@ -180,7 +184,13 @@ export class Links implements Sleeper {
   }
 
   readonly #drain = (): void => {
-    for (const link of this.#in) link.read();
+    const links = this.#in;
+    const since = performance.now();
+    for (let rest = links.length; rest > 0; rest--) {
+      if (this.#nextIn >= links.length) this.#nextIn = 0;
+      links[this.#nextIn++]!.read();
+      if (performance.now() - since >= DRAIN_TIME) break;
+    }
     // With more to read, the other sockets get their turn first.
     if (this.#waiter?.wait() === false) setImmediate(this.#drain);
   };

@@ -30,6 +30,8 @@ export interface ShardStats extends ThreadStats {
   /** Messages not sent because of `maxBackpressure`. */
   readonly dropped: number;
   readonly blockedWrites: number;
+  /** Times that a connection had more to be handled than its share of a turn of the event loop, and gave way to others. */
+  readonly yields: number;
   readonly protocolErrors: number;
   readonly handlerErrors: number;
   readonly published: number;
@@ -170,6 +172,7 @@ function shardStats(control: ControlBlock, index: number): ShardStats {
     messagesOut: counters[Counter.MESSAGES_OUT]!,
     dropped: counters[Counter.DROPPED]!,
     blockedWrites: counters[Counter.BLOCKED_WRITES]!,
+    yields: counters[Counter.YIELDS]!,
     protocolErrors: counters[Counter.PROTOCOL_ERRORS]!,
     handlerErrors: counters[Counter.HANDLER_ERRORS]!,
     published: counters[Counter.PUBLISHED]!,

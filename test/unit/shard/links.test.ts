@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createLinkMemory, type LinkMemory, MAX_CROSS_FRAME } from '../../../src/shard/link-memory.ts';
 import { until } from '../../support/deadline.ts';
 import { pattern } from '../../support/frame-bytes.ts';
@@ -41,6 +41,45 @@ describe('links', () => {
     expect(b.texts()).toEqual(['from a', 'from c', 'from main']);
     expect(c.got).toEqual([]);
     expect(pairStats(memory, 1, 0).WRITTEN + pairStats(memory, 3, 2).WRITTEN).toBe(0);
+  });
+
+  test('read the ring of one busy thread and give the sockets their turn, then that of the next', async () => {
+    const memory = createLinkMemory(4, 5);
+    const [reader, ...busy] = [0, 1, 2, 3].map((thread) => new LinkThread(memory, thread).listen());
+    reader!.subscribe('t');
+    await quiet(memory);
+    let time = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (time += 1000));
+    for (const thread of busy) {
+      for (let i = 0; i < 10; i++) thread.publish('t', `${i}`);
+      thread.flush();
+    }
+    const perTurn: number[] = [];
+    for (let turn = 0; turn < 12; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      perTurn.push(reader!.got.splice(0).length);
+    }
+    clock.mockRestore();
+    expect(Math.max(...perTurn)).toBe(10);
+    expect(perTurn.reduce((sum, count) => sum + count, 0)).toBe(30);
+  });
+
+  test('read no more than 64 KiB of a large ring in a turn', async () => {
+    const memory = createLinkMemory(2, 5, 4 * 1024 * 1024);
+    const [reader, writer] = threads(memory);
+    reader.subscribe('t');
+    await quiet(memory);
+    for (let i = 0; i < 10_000; i++) writer.publish('t', 'x'.repeat(100));
+    writer.flush();
+    let most = 0;
+    let total = 0;
+    while (total < 10_000) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const count = reader.got.splice(0).length;
+      most = Math.max(most, count);
+      total += count;
+    }
+    expect(most).toBeLessThan((64 * 1024) / 100);
   });
 
   test('tell whether others are interested, and how many subscribers they have', () => {
