@@ -130,7 +130,7 @@ describe('messages of one read', () => {
       'an async handler that works behind an await',
       (counter) => ({
         message: async (ws, message) => {
-          await null;
+          await Promise.resolve();
           counter.count();
           work();
           ws.send(message);
@@ -270,7 +270,7 @@ describe('requests of one read', () => {
         app.get('/*', async (res, req) => {
           const url = req.getUrl();
           res.onAborted(() => {});
-          await null;
+          await Promise.resolve();
           counter.count();
           res.cork(() => res.end(url));
         }),
