@@ -2,6 +2,7 @@ import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import type { Shard } from '../shard/shard.ts';
 import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
+import { described } from './caller-values.ts';
 import type { ConnectionFilter } from './connection-filters.ts';
 import { declarativeHandler } from './declarative-handler.ts';
 import type { HttpHandler, Routes } from './http-dispatcher.ts';
@@ -22,7 +23,7 @@ export let webSocketsOf: (routes: AppRoutes) => readonly WebSocketRoute[];
  * The routes of an App.
  *
  * A pattern is a path whose segments are names, `:parameter`s, or a `*` at the end, which takes all the rest; it has at
- * most 100 segments. At each segment a name goes before a parameter, and that before a `*`; a route of the request's
+ * most 100 segments. Its first slash may be left out: `*` is `/*`. At each segment a name goes before a parameter, and that before a `*`; a route of the request's
  * method goes before one of `any`. A handler that calls `req.setYield(true)` leaves the request to the next one.
  */
 export class AppRoutes {
@@ -47,7 +48,7 @@ export class AppRoutes {
    * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
-    const name = textOf(pattern);
+    const name = patternOf(pattern);
     const route = new WebSocketRoute(name, checkBehavior(name, behavior), this.#shard);
     this.#routes.webSockets.add(ANY_METHOD, name, route);
     if (!this.#hasDomains) this.#webSockets.push(route);
@@ -134,7 +135,7 @@ export class AppRoutes {
   }
 
   #route(method: string, pattern: RecognizedString, handler: RouteHandler): this {
-    const name = textOf(pattern);
+    const name = patternOf(pattern);
     const routes = this.#routes.http;
     if (handler === null) {
       routes.remove(method, name);
@@ -144,7 +145,7 @@ export class AppRoutes {
       routes.add(method, name, declarativeHandler(bytesOf(handler)));
     } else {
       throw invalidArgument(
-        `The handler of '${name}' must be a function, what DeclarativeResponse.end() returns, or null to remove the route`,
+        `The handler of '${name}' must be a function, what DeclarativeResponse.end() returns, or null to remove the route; got ${described(handler)}`,
       );
     }
     return this;
@@ -154,4 +155,13 @@ export class AppRoutes {
     // An acceptor knows patterns and no hosts.
     webSocketsOf = (routes) => (routes.#hasDomains ? [] : routes.#webSockets);
   }
+}
+
+/** The pattern as the router takes it, with the slash in front that programs leave out. */
+function patternOf(pattern: RecognizedString): string {
+  if (pattern === undefined) {
+    throw invalidArgument("The pattern of a route must be a text such as '/rooms/:id'; got undefined");
+  }
+  const text = textOf(pattern);
+  return text.startsWith('/') ? text : `/${text}`;
 }

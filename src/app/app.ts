@@ -388,28 +388,38 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   }
 
   static {
+    Object.defineProperty(this, 'name', { value: 'uWS.App' });
     partsOf = (app) => ({ shard: app.#shard, http: app.#http, tls: app.#tls, webSockets: webSocketsOf(app) });
   }
 }
 
+/** An App whose connections are TLS: what tells them apart is the name. */
+class SslApp extends TemplatedApp {
+  static {
+    Object.defineProperty(this, 'name', { value: 'uWS.SSLApp' });
+  }
+}
+
 /** An App that listens itself. */
-export function createApp(options: AppOptions = {}): TemplatedApp {
+export function createApp(given?: AppOptions | null): TemplatedApp {
+  const options = given ?? {};
   checkSpelling('App', options, APP_NAMES);
   return new TemplatedApp(options);
 }
 
 /** The same, with connections that are TLS. */
-export function createSslApp(options: AppOptions = {}): TemplatedApp {
+export function createSslApp(given?: AppOptions | null): TemplatedApp {
+  const options = given ?? {};
   loadTlsWrap();
   checkSpelling('SSLApp', options, APP_NAMES);
-  if (options.proxyProtocol === true) {
+  if (checkFlag('SSLApp', 'proxyProtocol', options.proxyProtocol)) {
     throw new MillraceError(
       'MILLRACE_NOT_SUPPORTED',
       "SSLApp: 'proxyProtocol' works without TLS only; let the proxy end TLS, and use App()",
     );
   }
   const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
-  return new TemplatedApp(options, undefined, names);
+  return new SslApp(options, undefined, names);
 }
 
 /** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */

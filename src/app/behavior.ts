@@ -1,11 +1,12 @@
 import { MillraceError } from '../errors.ts';
-import { isCompression } from '../protocol/compression.ts';
+import { Compression, isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
 import { COMPRESSION_THRESHOLD } from '../shard/deflate-forms.ts';
+import { described, readInteger } from './caller-values.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
-import { checkNames } from './option-names.ts';
-import { checkLimit, type Limit } from './server-limits.ts';
+import { checkSpelling } from './option-names.ts';
+import { checkFlag, checkLimit, type Limit } from './server-limits.ts';
 import type { WebSocket } from './web-socket.ts';
 
 /** Passed through from the `upgrade` handler to `res.upgrade`. */
@@ -15,7 +16,7 @@ export type UpgradeContext = object;
 export interface WebSocketBehavior<UserData = unknown> {
   /**
    * Bytes a message may have, all its fragments together. A longer one closes the connection with 1009.
-   * Default 16,384.
+   * At most 2 ** 32, which is what more means, too. Default 16,384.
    */
   maxPayloadLength?: number;
   /**
@@ -32,7 +33,7 @@ export interface WebSocketBehavior<UserData = unknown> {
   closeOnBackpressureLimit?: boolean;
   /** Ping a silent peer shortly before `idleTimeout` is over. Default true. */
   sendPingsAutomatically?: boolean;
-  /** Minutes a connection may live; it is then closed with 1000. 0: no limit, else 1 to 239. Default 0. */
+  /** Minutes a connection may live; it is then closed with 1000. 0: no limit, else 1 to 240. Default 0. */
   maxLifetime?: number;
   /**
    * permessage-deflate (RFC 7692): a compressor and a decompressor of the exported constants, put together with
@@ -104,10 +105,17 @@ export interface WebSocketBehavior<UserData = unknown> {
 
 /** Every numeric option of a WebSocket route: default, range and unit. */
 export const BEHAVIOR_LIMITS = {
-  maxPayloadLength: { default: 16 * 1024, min: 1, max: 2 ** 32, unit: 'bytes' },
+  maxPayloadLength: { default: 16 * 1024, min: 1, max: 2 ** 32, isClamped: true, unit: 'bytes' },
   idleTimeout: { default: 120, min: 8, max: 960, zero: 'never', unit: 'seconds' },
-  maxBackpressure: { default: 64 * 1024, min: 1, max: 2 ** 40, zero: 'no limit', unit: 'bytes' },
-  maxLifetime: { default: 0, min: 1, max: 239, zero: 'no limit', unit: 'minutes' },
+  maxBackpressure: {
+    default: 64 * 1024,
+    min: 1,
+    max: 2 ** 40,
+    zero: 'no limit',
+    isClamped: true,
+    unit: 'bytes',
+  },
+  maxLifetime: { default: 0, min: 1, max: 240, zero: 'no limit', unit: 'minutes' },
   maxFragments: { default: 131_072, min: 1, max: 2 ** 31, unit: 'frames' },
   maxPingsPerSecond: { default: 100, min: 1, max: 2 ** 31, unit: 'pings' },
   compressionThreshold: {
@@ -115,6 +123,7 @@ export const BEHAVIOR_LIMITS = {
     min: 1,
     max: 2 ** 32,
     zero: 'every message',
+    isClamped: true,
     unit: 'bytes',
   },
   closeTimeout: { default: 5, min: 1, max: 960, unit: 'seconds' },
@@ -149,45 +158,56 @@ export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | 'compression' 
   Record<(typeof FLAGS)[number], boolean>;
 
 /**
- * Fills in the defaults.
+ * Fills in the defaults. Keys that are no option are passed over, as frameworks hand through what they were given
+ * themselves; one that nearly is an option is a mistake.
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
  */
 export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never>): CheckedBehavior {
   if (typeof behavior !== 'object' || behavior === null) {
-    throw invalid(pattern, 'behavior', 'must be an object with options and handlers');
+    throw invalid(
+      pattern,
+      'behavior',
+      `must be an object with options and handlers; got ${described(behavior)}`,
+    );
   }
+  const where = `ws('${pattern}')`;
   const given = behavior as Record<string, unknown>;
   const checked: Record<string, unknown> = { ...given };
-  checkNames(`ws('${pattern}')`, 'option or handler', given, NAMES);
+  checkSpelling(where, given, NAMES, 'option or handler');
   for (const [name, limit] of Object.entries(BEHAVIOR_LIMITS)) {
-    checked[name] = checkLimit(`ws('${pattern}')`, name, given[name], limit);
+    checked[name] = checkLimit(where, name, given[name], limit);
   }
   for (const name of FLAGS) {
-    const fallback = name === 'sendPingsAutomatically';
-    if (given[name] !== undefined && typeof given[name] !== 'boolean') {
-      throw invalid(pattern, name, 'must be true or false');
-    }
-    checked[name] = given[name] ?? fallback;
+    checked[name] = checkFlag(where, name, given[name], name === 'sendPingsAutomatically');
   }
   for (const name of HANDLERS) {
     // uWebSockets.js code passes null for "no handler".
     if (given[name] === null || given[name] === undefined) delete checked[name];
-    else if (typeof given[name] !== 'function') throw invalid(pattern, name, 'must be a function');
+    else if (typeof given[name] !== 'function') {
+      throw invalid(pattern, name, `must be a function; got ${described(given[name])}`);
+    }
   }
-  validateOriginPolicy(given['origins']);
-  checkProtocols(pattern, given['protocols']);
-  const compression = given['compression'] ?? 0;
+  for (const name of ['origins', 'protocols']) if (given[name] === null) delete checked[name];
+  validateOriginPolicy(checked['origins']);
+  checkProtocols(pattern, checked['protocols']);
+  const compression = compressionOf(given['compression']);
   if (!isCompression(compression)) {
     throw invalid(
       pattern,
       'compression',
       `must be DISABLED, or SHARED_COMPRESSOR or a DEDICATED_COMPRESSOR_…, put together by '|' with ` +
-        `SHARED_DECOMPRESSOR or a DEDICATED_DECOMPRESSOR_…; got ${JSON.stringify(compression)}`,
+        `SHARED_DECOMPRESSOR or a DEDICATED_DECOMPRESSOR_…; got ${described(given['compression'])}`,
     );
   }
   checked['compression'] = compression;
   return checked as unknown as CheckedBehavior;
+}
+
+/** The mask of constants. True is the compressor of the shard, which is the constant 1. */
+function compressionOf(value: unknown): number {
+  if (typeof value === 'boolean') return value ? Compression.SHARED_COMPRESSOR : Compression.DISABLED;
+  return readInteger(value) ?? Compression.DISABLED;
 }
 
 function checkProtocols(pattern: string, value: unknown): void {

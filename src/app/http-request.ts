@@ -68,10 +68,14 @@ export class HttpRequest {
     return this.#live().header(textOf(lowerCaseKey));
   }
 
-  /** A parameter of the route's pattern by position or name, not decoded; undefined when there is none. */
+  /**
+   * A parameter of the route's pattern by position or name, not decoded; '' when there is none. (It is undefined in the
+   * typings of uWebSockets.js alone.)
+   */
   getParameter(index: number | RecognizedString): string | undefined {
     this.#live();
-    return this.#params[typeof index === 'number' ? index : this.#names.indexOf(textOf(index))];
+    const at = typeof index === 'number' ? Math.trunc(index) : this.#names.indexOf(textOf(index));
+    return this.#params[at] ?? '';
   }
 
   /** The path, not decoded, without the query. */
@@ -126,6 +130,7 @@ export class HttpRequest {
   }
 
   static {
+    Object.defineProperty(this, 'name', { value: 'uWS.HttpRequest' });
     hasYielded = (request) => request.#yield;
     settle = (request, isRead = false) => {
       const head = request.#head!;

@@ -17,6 +17,7 @@ import {
   SizedChunkReader,
 } from './body-reader.ts';
 import { BodyStream } from './body-stream.ts';
+import { described, readInteger } from './caller-values.ts';
 import type { ProxiedAddress } from './http-connection.ts';
 import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './recognized-string.ts';
 
@@ -108,9 +109,16 @@ export class HttpResponse {
     this.#method = method;
   }
 
-  /** The peer is gone, or an error of a handler was answered; nothing can be sent any more. */
+  /**
+   * The peer is gone, or an error of a handler was answered; nothing can be sent any more. It may be set: many programs
+   * keep a field of this name, and from then on it holds what they gave it.
+   */
   get aborted(): boolean {
     return this.#state === 'aborted';
+  }
+
+  set aborted(value: boolean) {
+    Object.defineProperty(this, 'aborted', { value, writable: true, enumerable: true, configurable: true });
   }
 
   /**
@@ -190,10 +198,10 @@ export class HttpResponse {
   endWithoutBody(reportedContentLength?: number, closeConnection = false): this {
     this.#assertOpen();
     if (this.#stream !== null) return this.#endStream(this.#stream, '', 0, closeConnection);
-    if (reportedContentLength !== undefined) checkSize('endWithoutBody', reportedContentLength);
+    const reported = readSize('endWithoutBody', reportedContentLength);
     const { status, contentLength } = this.#openHead('endWithoutBody');
     const isAwaited = allowsBody(this.#method, status);
-    const length = reportedContentLength ?? (isAwaited ? 0 : -1);
+    const length = reported ?? (isAwaited ? 0 : -1);
     const announced = contentLength < 0 ? length : contentLength;
     return this.#finish(this.#sendHead(length, closeConnection || (isAwaited && announced > 0), false));
   }
@@ -208,15 +216,15 @@ export class HttpResponse {
    */
   tryEnd(fullBodyOrChunk: RecognizedString, totalSize: number): [ok: boolean, hasResponded: boolean] {
     this.#assertOpen();
-    checkSize('tryEnd', totalSize);
+    const total = readSize('tryEnd', totalSize) ?? 0;
     const bytes = bytesOf(fullBodyOrChunk);
     if (this.#stream?.hasTotal === false) {
       throw invalidArgument('res.tryEnd: write() began a body of any length; go on with write(), and end()');
     }
-    const stream = this.#stream ?? this.#beginStream(totalSize === 0 ? bytes.length : totalSize);
-    if (totalSize !== 0 && totalSize !== stream.total) {
+    const stream = this.#stream ?? this.#beginStream(total === 0 ? bytes.length : total);
+    if (total !== 0 && total !== stream.total) {
       throw invalidArgument(
-        `res.tryEnd: totalSize is ${totalSize}, and was ${stream.total} before: it is of the whole body`,
+        `res.tryEnd: totalSize is ${total}, and was ${stream.total} before: it is of the whole body`,
       );
     }
     const taken = stream.tryWrite(bytes);
@@ -270,20 +278,23 @@ export class HttpResponse {
 
   /** Reads the request's body whole. The callback gets null as soon as it is known to be longer than `maxSize`. */
   collectBody(maxSize: number, callback: BodyHandler): this {
-    checkSize('collectBody', maxSize);
-    return this.#read(new BodyCollector(maxSize, checkFunction('collectBody', callback)));
+    const size = readSize('collectBody', maxSize);
+    if (size === undefined) throw invalidSize('collectBody', maxSize);
+    return this.#read(new BodyCollector(size, checkFunction('collectBody', callback)));
   }
 
   /** Reads no more of the request's body; the peer is made to wait. */
-  pause(): void {
+  pause(): this {
     this.#assertOpen();
     this.#owner.setPaused(true);
+    return this;
   }
 
   /** Reads on. */
-  resume(): void {
+  resume(): this {
     this.#assertOpen();
     this.#owner.setPaused(false);
+    return this;
   }
 
   /** Sends all that `callback` writes in one go. Handlers run corked already; after an `await` it saves writes. */
@@ -512,6 +523,7 @@ export class HttpResponse {
   }
 
   static {
+    Object.defineProperty(this, 'name', { value: 'uWS.HttpResponse' });
     isOpen = (response) => response.#state === 'open';
     hasBegun = (response) => response.#stream !== null;
     canAnswerLater = (response) => response.#onAborted !== null;
@@ -551,10 +563,16 @@ function lengthOf(part: string | Uint8Array): number {
 
 function checkFunction<T>(method: string, callback: T): T {
   if (typeof callback === 'function') return callback;
-  throw invalidArgument(`res.${method}: the callback must be a function; got ${typeof callback}`);
+  throw invalidArgument(`res.${method}: the callback must be a function; got ${described(callback)}`);
 }
 
-function checkSize(method: string, size: unknown): void {
-  if (typeof size === 'number' && Number.isInteger(size) && size >= 0) return;
-  throw invalidArgument(`res.${method}: the size must be an integer from 0 on; got ${String(size)}`);
+/** A number of bytes; undefined: none was given. */
+function readSize(method: string, size: unknown): number | undefined {
+  const given = readInteger(size);
+  if (given === undefined || given >= 0) return given;
+  throw invalidSize(method, size);
+}
+
+function invalidSize(method: string, size: unknown): MillraceError {
+  return invalidArgument(`res.${method}: the size must be an integer from 0 on; got ${described(size)}`);
 }

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../errors.ts';
 import type { ListenCallback } from './app.ts';
+import { described, readInteger } from './caller-values.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 import { checkPort } from './server-limits.ts';
 
@@ -22,27 +23,35 @@ export interface ListenArguments {
   readonly callback: ListenCallback;
 }
 
-/** Tells the four forms of `listen` apart: `([host,] port, [options,] callback)`. */
+/**
+ * Tells the four forms of `listen` apart: `([host,] port, [options,] callback)`. A text in front is a host, unless it is a
+ * number; a port that is not given is any free one, as programs pass what the environment may not have.
+ */
 export function listenArguments(args: readonly unknown[]): ListenArguments {
   const callback = args.at(-1);
   if (typeof callback !== 'function') {
     throw invalidArgument('listen: the last argument must be a callback');
   }
-  const hasHost = typeof args[0] !== 'number';
-  const [port, options = ListenOptions.LIBUS_LISTEN_DEFAULT] = args.slice(hasHost ? 1 : 0, -1);
-  checkPort('listen', port);
-  if (
-    options !== ListenOptions.LIBUS_LISTEN_DEFAULT &&
-    options !== ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT
-  ) {
+  const hasHost = isHost(args);
+  const [port, options] = args.slice(hasHost ? 1 : 0, -1);
+  const flags = options === true ? 1 : (readInteger(options) ?? ListenOptions.LIBUS_LISTEN_DEFAULT);
+  if (flags !== ListenOptions.LIBUS_LISTEN_DEFAULT && flags !== ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT) {
     throw invalidArgument(
-      `listen: the options must be LIBUS_LISTEN_EXCLUSIVE_PORT or 0; got ${String(options)}`,
+      `listen: the options must be LIBUS_LISTEN_EXCLUSIVE_PORT or 0; got ${described(options)}`,
     );
   }
+  const host = hasHost ? textOf((args[0] ?? '') as RecognizedString) : '';
   return {
-    host: hasHost ? textOf(args[0] as RecognizedString) : '::',
-    port,
-    isExclusive: options === ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT,
+    host: host === '' ? '::' : host,
+    port: checkPort('listen', port ?? 0),
+    isExclusive: flags === ListenOptions.LIBUS_LISTEN_EXCLUSIVE_PORT,
     callback: callback as ListenCallback,
   };
+}
+
+/** Whether there is a host in front. One that is not given is told from such a port by a port that follows it. */
+function isHost(args: readonly unknown[]): boolean {
+  const [first] = args;
+  if (first === undefined || first === null || first === '') return args.length > 2;
+  return typeof first !== 'number' && typeof first !== 'boolean' && Number.isNaN(readInteger(first));
 }

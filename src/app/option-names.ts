@@ -23,10 +23,15 @@ export function checkNames(where: string, kind: string, options: object, known: 
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the nearest one
  */
-export function checkSpelling(where: string, options: object, known: readonly string[]): void {
+export function checkSpelling(
+  where: string,
+  options: object,
+  known: readonly string[],
+  kind = 'option',
+): void {
   for (const name of givenNames(options)) {
     const near = known.includes(name) ? undefined : misspelt(name, known);
-    if (near !== undefined) throw noOption(where, name, 'option', meant(near));
+    if (near !== undefined) throw noOption(where, name, kind, meant(near));
   }
 }
 

@@ -1,9 +1,12 @@
 import { textPort } from '../net/native-ports.ts';
+import { described } from './caller-values.ts';
 
 /** What can be sent: text, or bytes in any of the usual shapes. */
 export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
-/** The bytes of a message, without a copy unless it is text. */
+const NO_BYTES = new Uint8Array(0);
+
+/** The bytes of a message, without a copy unless it is text. Undefined is an empty text, as in uWebSockets.js. */
 export function bytesOf(message: RecognizedString): Uint8Array {
   if (message instanceof Uint8Array) return message;
   if (typeof message === 'string') return textBytes(message);
@@ -11,7 +14,10 @@ export function bytesOf(message: RecognizedString): Uint8Array {
   if (ArrayBuffer.isView(message)) {
     return new Uint8Array(message.buffer, message.byteOffset, message.byteLength);
   }
-  throw new TypeError('Text and data can only be passed by String, ArrayBuffer or TypedArray.');
+  if (message === undefined) return NO_BYTES;
+  throw new TypeError(
+    `Text and data can only be passed by String, ArrayBuffer or TypedArray; got ${described(message)}.`,
+  );
 }
 
 /** The text of a topic or a name, which uWebSockets.js also takes as bytes. */

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { MessageChannel } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
+import { described, readInteger, withoutNull } from './caller-values.ts';
 import { checkNames } from './option-names.ts';
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { TlsOptions } from './tls-options.ts';
@@ -60,19 +61,27 @@ const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'hand
 const NAMES = [...OTHERS, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)];
 
 /**
- * Checks what each option of `serve()` must be whatever its value is for.
+ * Checks what each option of `serve()` must be whatever its value is for, and gives those that are not null.
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and the remedy
  */
-export function checkServeOptions(options: object): void {
-  const given = options as Readonly<Record<string, unknown>>;
+export function checkServeOptions(options: ServeOptions): ServeOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new MillraceError(
+      'MILLRACE_INVALID_OPTION',
+      `serve: the argument must be an object with options, such as { app, port: 9001 }; got ${described(options)}`,
+    );
+  }
+  const checked = withoutNull(options);
+  const given = checked as unknown as Readonly<Record<string, unknown>>;
   checkNames('serve', 'option', given, NAMES);
   for (const name of CALLBACKS) {
     const callback = given[name];
     if (callback === undefined || typeof callback === 'function') continue;
-    throw invalid(name, `must be a function; got a ${callback === null ? 'null' : typeof callback}`);
+    throw invalid(name, `must be a function; got ${described(callback)}`);
   }
   checkData(given['data']);
+  return checked;
 }
 
 /** Tells now what no thread could be started with. */
@@ -99,7 +108,8 @@ export function moduleUrl(app: unknown): string {
 
 /** The address to listen on; a host name's first one. */
 export async function hostAddress(host: unknown): Promise<string> {
-  if (typeof host !== 'string' || host === '') throw invalid('host', 'must be an address or a host name');
+  if (typeof host !== 'string' || host === '')
+    throw invalid('host', `must be an address or a host name; got ${described(host)}`);
   if (isIP(host) !== 0 || host === 'localhost') return host;
   try {
     return (await lookup(host)).address;
@@ -111,10 +121,13 @@ export async function hostAddress(host: unknown): Promise<string> {
 }
 
 export function checkShards(shards: unknown): number {
-  if (shards === undefined) return Math.min(availableParallelism(), MAX_SHARDS);
-  if (typeof shards === 'number' && Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)
-    return shards;
-  throw invalid('shards', `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core`);
+  const given = readInteger(shards);
+  if (given === undefined) return Math.min(availableParallelism(), MAX_SHARDS);
+  if (given >= 1 && given <= MAX_SHARDS) return given;
+  throw invalid(
+    'shards',
+    `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core; got ${described(shards)}`,
+  );
 }
 
 /** Under TLS connections are spread before anything of a request can be read. */

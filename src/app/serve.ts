@@ -24,19 +24,19 @@ const RESERVED_DESCRIPTORS = 128;
  * @throws MillraceError MILLRACE_INVALID_OPTION, MILLRACE_LISTEN_FAILED, MILLRACE_BAD_MODULE,
  *   MILLRACE_UNSUPPORTED_RUNTIME
  */
-export async function serve(options: ServeOptions): Promise<Server> {
+export async function serve(given: ServeOptions): Promise<Server> {
   if (!isMainThread) {
     throw new MillraceError('MILLRACE_APP_STATE', 'serve() must be called in the main thread');
   }
-  checkServeOptions(options);
-  checkPort('serve', options.port);
+  const options = checkServeOptions(given);
+  const port = checkPort('serve', options.port);
   const limits = checkServerLimits('serve', options);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
   const tls = tlsSource(options.tls);
   const supervisor = new Supervisor({
     module: moduleUrl(options.app),
     host: await hostAddress(options.host ?? '::'),
-    port: options.port,
+    port,
     shards: checkShards(options.shards),
     balance: checkBalance(options.balance, tls !== null),
     tls: tls === null ? null : readCredentials(tls),

@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.ts';
+import { described, readFlag, readInteger, readNumber } from './caller-values.ts';
 
 /** One row of a table of numeric options. */
 export interface Limit {
@@ -7,6 +8,8 @@ export interface Limit {
   readonly max: number;
   /** 0 is allowed beside min to max, and means this. */
   readonly zero?: string;
+  /** More than `max` is no mistake: it means `max`. */
+  readonly isClamped?: boolean;
   readonly unit: string;
 }
 
@@ -24,7 +27,14 @@ export const SERVER_LIMITS = {
   /** Time in which the next 16 KiB of a request body, or its end, must arrive; else it is answered 408. */
   bodyTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
   /** Bytes of a request body. More is answered 413. The server keeps none of them: `onData` gets them as they come. */
-  maxBodySize: { default: 0, min: 1, max: Number.MAX_SAFE_INTEGER, zero: 'no limit', unit: 'bytes' },
+  maxBodySize: {
+    default: 0,
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    zero: 'no limit',
+    isClamped: true,
+    unit: 'bytes',
+  },
   /** Time a peer may take no byte of a response that waits for it; then the connection is closed. */
   writeTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /** TLS handshakes under way at a time, in each shard. More make the oldest one give way. */
@@ -55,20 +65,23 @@ export const SERVER_LIMITS = {
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>;
 
 /**
- * Checks one numeric option against its row in a table.
+ * Checks one numeric option against its row in a table. A number may be given as text; null is "not given", and false is
+ * 0 where 0 is allowed. A fraction is cut.
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
  */
 export function checkLimit(where: string, name: string, value: unknown, limit: Limit): number {
-  if (value === undefined) return limit.default;
-  const isNumber = typeof value === 'number' && Number.isInteger(value);
-  if (isNumber && value >= limit.min && value <= limit.max) return value;
-  if (isNumber && value === 0 && limit.zero !== undefined) return 0;
+  const given = readInteger(value);
+  if (given === undefined) return limit.default;
+  if (given >= limit.min && given <= limit.max) return given;
+  if (given > limit.max && limit.isClamped === true) return limit.max;
+  // Half a second is not "never".
+  const isZero = value === false || (given === 0 && readNumber(value) === 0);
+  if (isZero && limit.zero !== undefined) return 0;
   const zero = limit.zero === undefined ? '' : `, or 0 for ${limit.zero}`;
-  const got = typeof value === 'number' ? String(value) : `a ${value === null ? 'null' : typeof value}`;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: '${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${got}`,
+    `${where}: '${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${described(value)}`,
   );
 }
 
@@ -76,13 +89,21 @@ export function checkLimit(where: string, name: string, value: unknown, limit: L
 function headSizeOfEnvironment(limit: Limit): number {
   const value = process.env['UWS_HTTP_MAX_HEADERS_SIZE'];
   if (value === undefined || value === '') return limit.default;
-  return checkLimit('the environment', 'UWS_HTTP_MAX_HEADERS_SIZE', Number(value), limit);
+  return checkLimit('the environment', 'UWS_HTTP_MAX_HEADERS_SIZE', value, limit);
 }
 
-/** Checks an option that is true or false, false by default. */
-export function checkFlag(where: string, name: string, value: unknown): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false;
-  throw new MillraceError('MILLRACE_INVALID_OPTION', `${where}: '${name}' must be true or false`);
+/**
+ * Checks an option that is true or false; 1 and 0 are the same, and null is "not given".
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION naming the option
+ */
+export function checkFlag(where: string, name: string, value: unknown, fallback = false): boolean {
+  const flag = readFlag(value);
+  if (flag !== null) return flag ?? fallback;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    `${where}: '${name}' must be true or false, or 1 or 0; got ${described(value)}`,
+  );
 }
 
 /** Checks the limits among the options and fills in the defaults. */
@@ -90,17 +111,23 @@ export function checkServerLimits(where: string, options: object): ServerLimits 
   const given = options as Record<string, unknown>;
   const entries = Object.entries(SERVER_LIMITS).map(([name, limit]) => [
     name,
-    name === 'maxHeadSize' && given[name] === undefined
+    name === 'maxHeadSize' && (given[name] ?? undefined) === undefined
       ? headSizeOfEnvironment(limit)
       : checkLimit(where, name, given[name], limit),
   ]);
   return Object.fromEntries(entries) as ServerLimits;
 }
 
-export function checkPort(where: string, port: unknown): asserts port is number {
-  if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return;
+/**
+ * The port to listen on.
+ *
+ * @throws MillraceError MILLRACE_INVALID_OPTION when it is none
+ */
+export function checkPort(where: string, port: unknown): number {
+  const given = readInteger(port);
+  if (given !== undefined && given >= 0 && given <= 65_535) return given;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: 'port' must be an integer from 0 to 65535 (0: any free port); got ${String(port)}`,
+    `${where}: 'port' must be an integer from 0 to 65535 (0: any free port); got ${described(port)}`,
   );
 }

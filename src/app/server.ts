@@ -5,6 +5,7 @@ import type { HandoffMode } from '../shard/control-message.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
 import type { Supervisor } from '../shard/supervisor.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
+import { described, readInteger, readNumber } from './caller-values.ts';
 import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { credentialsSource, type TlsOptions } from './tls-options.ts';
@@ -112,14 +113,20 @@ export class Server {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
    */
   async profile(seconds: number, options: ProfileOptions = {}): Promise<ThreadProfile[]> {
-    const { interval = 1000, signal } = options;
-    checkRange('seconds', seconds, 0.1, 300);
-    checkRange('interval', interval, 50, 100_000);
+    const { signal } = options;
+    const duration = checkRange('seconds', readNumber(seconds), 0.1, 300, seconds);
+    const interval = checkRange(
+      'interval',
+      readInteger(options.interval) ?? 1000,
+      50,
+      100_000,
+      options.interval,
+    );
     if (this.#isProfiling) throw new MillraceError('MILLRACE_APP_STATE', 'profile: a recording is under way');
     this.#isProfiling = true;
     try {
       return await this.#supervisor.profile(interval, async () => {
-        await sleep(seconds * 1000, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+        await sleep(duration * 1000, undefined, signal === undefined ? {} : { signal }).catch(() => {});
       });
     } finally {
       this.#isProfiling = false;
@@ -164,15 +171,16 @@ export class Server {
 }
 
 function checkDrain(drain: unknown, where = 'close'): number {
-  if (drain === undefined) return DEFAULT_DRAIN;
-  if (typeof drain === 'number' && drain >= 0 && drain <= 3_600_000) return drain;
+  if (drain === undefined || drain === null) return DEFAULT_DRAIN;
+  const given = readNumber(drain);
+  if (given >= 0 && given <= 3_600_000) return given;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: 'drain' must be a number from 0 to 3,600,000 (milliseconds)`,
+    `${where}: 'drain' must be a number from 0 to 3,600,000 (milliseconds); got ${described(drain)}`,
   );
 }
 
-function checkRange(name: string, value: unknown, min: number, max: number): void {
-  if (typeof value === 'number' && value >= min && value <= max) return;
-  throw invalidArgument(`profile: '${name}' must be a number from ${min} to ${max}`);
+function checkRange(name: string, number: number, min: number, max: number, given: unknown): number {
+  if (number >= min && number <= max) return number;
+  throw invalidArgument(`profile: '${name}' must be a number from ${min} to ${max}; got ${described(given)}`);
 }

@@ -5,7 +5,7 @@ import { copyBytes } from '../protocol/copy-bytes.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 import type { BusSubscriber } from '../shard/bus-subscriber.ts';
 import { FragmentState } from './fragment-state.ts';
-import { WebSocket } from './web-socket.ts';
+import { SslWebSocket, WebSocket } from './web-socket.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
 /** A message that is sent in fragments. */
@@ -57,7 +57,7 @@ export class Session extends Connection implements BusSubscriber {
 
   constructor(route: WebSocketRoute, transport: Transport, context: ConnectionContext) {
     super(context, transport, route);
-    this.socket = new WebSocket(this);
+    this.socket = transport.tls === null ? new WebSocket(this) : new SslWebSocket(this);
   }
 
   get route(): WebSocketRoute {

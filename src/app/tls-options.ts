@@ -55,7 +55,7 @@ export function credentialsSource(where: string, options: TlsOptions, name = '')
   const texts = new Map<string, string>();
   for (const option of WITH_VALUE) {
     const value = (options as Record<string, unknown>)[option];
-    if (value !== undefined) texts.set(option, optionText(where, option, value));
+    if (value !== undefined && value !== null) texts.set(option, optionText(where, option, value));
   }
   return () => {
     const credentials: { -readonly [K in keyof TlsCredentials]: string } = {};

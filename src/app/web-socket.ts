@@ -4,6 +4,7 @@ import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
+import { described, readInteger } from './caller-values.ts';
 import { sendDeflated } from './deflated-frames.ts';
 import { FragmentState } from './fragment-state.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from './recognized-string.ts';
@@ -35,8 +36,8 @@ export let detach: (ws: WebSocket) => void;
 let live: (ws: object) => Session;
 
 /**
- * An open WebSocket, in the names of uWebSockets.js. After its `close` handler has run every method throws
- * MILLRACE_CLOSED_SOCKET.
+ * An open WebSocket, in the names of uWebSockets.js. After its `close` handler has run every method but `getUserData`
+ * throws MILLRACE_CLOSED_SOCKET.
  */
 export class WebSocket<UserData = unknown> {
   #session: Session | null;
@@ -100,14 +101,15 @@ export class WebSocket<UserData = unknown> {
    */
   end(code = 0, shortMessage: RecognizedString = ''): void {
     const session = live(this);
-    const isKnown = code === 0 || code === CloseCode.NO_STATUS || code === CloseCode.ABNORMAL;
-    if (!isKnown && !(Number.isInteger(code) && isValidCloseCode(code))) {
+    const given = readInteger(code) ?? 0;
+    const isKnown = given === 0 || given === CloseCode.NO_STATUS || given === CloseCode.ABNORMAL;
+    if (!isKnown && !isValidCloseCode(given)) {
       throw new MillraceError(
         'MILLRACE_INVALID_ARGUMENT',
-        `ws.end: ${String(code)} is no close code an endpoint may send; use 1000 to 1003, 1007 to 1014, or 3000 to 4999`,
+        `ws.end: the code must be one an endpoint may send: 1000 to 1003, 1007 to 1014, or 3000 to 4999; got ${described(code)}`,
       );
     }
-    session.route.endSession(session, code, bytesOf(shortMessage));
+    session.route.endSession(session, given, bytesOf(shortMessage));
   }
 
   /** Closes at once, without a Close frame; the `close` handler gets 1006. */
@@ -189,13 +191,17 @@ export class WebSocket<UserData = unknown> {
     return live(this).transport.peerName().port;
   }
 
-  /** The user data given to `res.upgrade`: its properties are on the socket itself, which is returned. */
+  /**
+   * The user data given to `res.upgrade`: its properties are on the socket itself, which is returned. The one method
+   * that goes on working when the socket is closed.
+   */
   getUserData(): UserData {
-    live(this);
     return this as unknown as UserData;
   }
 
   static {
+    // What programs for uWebSockets.js look at.
+    Object.defineProperty(this, 'name', { value: 'uWS.WebSocket' });
     detach = (ws) => {
       ws.#session = null;
     };
@@ -204,6 +210,13 @@ export class WebSocket<UserData = unknown> {
       if (session === null) throw new MillraceError('MILLRACE_CLOSED_SOCKET');
       return session;
     };
+  }
+}
+
+/** A WebSocket over TLS: what tells them apart is the name. */
+export class SslWebSocket<UserData = unknown> extends WebSocket<UserData> {
+  static {
+    Object.defineProperty(this, 'name', { value: 'uWS.SSLWebSocket' });
   }
 }
 

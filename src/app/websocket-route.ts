@@ -4,7 +4,12 @@ import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { compressionSettings } from '../protocol/compression.ts';
-import { ConnectionContext, type ConnectionHandler, ConnectionState } from '../protocol/connection.ts';
+import {
+  ConnectionContext,
+  type ConnectionHandler,
+  ConnectionState,
+  FailureCause,
+} from '../protocol/connection.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
@@ -29,7 +34,10 @@ const FAILURE_TEXT: Readonly<Record<number, string>> = {
   [CloseCode.POLICY_VIOLATION]: 'Received too many fragments or pings',
   [CloseCode.MESSAGE_TOO_BIG]: 'Received too big message',
 };
-const INFLATION_FAILURE = 'Received too big message, or other inflation error';
+const CAUSE_TEXT = {
+  [FailureCause.INFLATION]: 'Received too big message, or other inflation error',
+  [FailureCause.CLOSE_PAYLOAD]: 'Received invalid close payload',
+} as const;
 const TIMED_OUT = 'WebSocket timed out from inactivity';
 const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
 
@@ -215,9 +223,9 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.#close(session, code, copyOf(bytes, offset, length));
   }
 
-  onFailure(session: Session, code: number, isInflation: boolean): void {
+  onFailure(session: Session, code: number, cause: FailureCause): void {
     this.shard.count(Counter.PROTOCOL_ERRORS);
-    const text = isInflation ? INFLATION_FAILURE : FAILURE_TEXT[code];
+    const text = cause === FailureCause.FRAME ? FAILURE_TEXT[code] : CAUSE_TEXT[cause];
     this.#close(session, CloseCode.ABNORMAL, text ?? '');
   }
 

@@ -106,6 +106,16 @@ export class Connection extends ReceiverState {
   }
 }
 
+/** What a peer broke a rule with. */
+export const FailureCause = {
+  FRAME: 0,
+  /** A message that could not be decompressed, or became too long. */
+  INFLATION: 1,
+  /** What is in its Close frame. */
+  CLOSE_PAYLOAD: 2,
+} as const;
+export type FailureCause = (typeof FailureCause)[keyof typeof FailureCause];
+
 /** Events of all connections of a context. Handlers may close the connection; they must not throw. */
 export interface ConnectionHandler {
   /** A whole message; the memory is valid during the call only. */
@@ -128,10 +138,8 @@ export interface ConnectionHandler {
   onPeerClose(connection: Connection, code: number, bytes: Uint8Array, offset: number, length: number): void;
   /**
    * The peer broke a rule; a Close frame with `code` went out.
-   *
-   * @param isInflation a message could not be decompressed, or became too long
    */
-  onFailure(connection: Connection, code: number, isInflation: boolean): void;
+  onFailure(connection: Connection, code: number, cause: FailureCause): void;
   /**
    * DONE by what the peer sent: no frame follows in either direction; close the TCP connection. Comes last, once.
    * Not called for `fail` and `end`, whose caller knows.
@@ -233,9 +241,13 @@ export class ConnectionContext implements MessageHandler<Connection> {
   }
 
   onReceiveError(connection: Connection, closeCode: number, isInflation = false): void {
+    this.#fail(connection, closeCode, isInflation ? FailureCause.INFLATION : FailureCause.FRAME);
+  }
+
+  #fail(connection: Connection, closeCode: number, cause: FailureCause): void {
     const wasOpen = connection.state === ConnectionState.OPEN;
     connection.fail(closeCode);
-    if (wasOpen) this.#handler.onFailure(connection, closeCode, isInflation);
+    if (wasOpen) this.#handler.onFailure(connection, closeCode, cause);
     this.#handler.onDone(connection);
   }
 
@@ -274,16 +286,16 @@ export class ConnectionContext implements MessageHandler<Connection> {
     const end = offset + length;
     const error = closePayloadError(bytes, offset, end);
     if (error !== 0) {
-      this.onReceiveError(connection, error);
+      this.#fail(connection, error, FailureCause.CLOSE_PAYLOAD);
       return false;
     }
     if (connection.state === ConnectionState.OPEN) this.#handler.onPeerClosing?.(connection);
     if (connection.state === ConnectionState.DONE) return false;
     if (connection.state === ConnectionState.OPEN) {
       const code = closePayloadCode(bytes, offset, end);
-      this.sendClose(connection, code, NO_BYTES);
-      connection.end();
       const reason = Math.min(offset + 2, end);
+      this.sendClose(connection, code, bytes.subarray(reason, end));
+      connection.end();
       this.#handler.onPeerClose(connection, code, bytes, reason, end - reason);
     } else {
       connection.end();

@@ -66,7 +66,7 @@ describe('a request', () => {
     expect(seen).toEqual({
       method: ['get', 'GET'],
       url: '/one/two/three%20',
-      parameters: ['one', 'two', undefined, undefined],
+      parameters: ['one', 'two', '', ''],
       query: ['q=a%2Bb+c&empty', 'a+b c', '', undefined],
       header: ['1', '', ''],
       bytes: ['1', 'one', 'a+b c'],
@@ -238,7 +238,7 @@ describe('a response', () => {
       'a body that is not as long as its Content-Length',
       (res) => res.writeHeader('Content-Length', '3').end('four'),
     ],
-    ['a total size that is no number', (res) => res.tryEnd('x', '1' as never)],
+    ['a total size that is no number', (res) => res.tryEnd('x', 'one' as never)],
     ['a negative total size', (res) => res.tryEnd('x', -1)],
     ['more than the total size', (res) => res.tryEnd('xxx', 2)],
     [
@@ -253,7 +253,7 @@ describe('a response', () => {
     ['a header with NUL', (res) => res.writeHeader('a', 'b\0')],
     ['a status with a line break', (res) => res.writeStatus('200 OK\r\na: b')],
     ['Transfer-Encoding', (res) => res.writeHeader('Transfer-Encoding', 'gzip')],
-    ['a length of no body', (res) => res.endWithoutBody(1.5)],
+    ['a length of no body', (res) => res.endWithoutBody('long' as never)],
   ])('%s is an error that can be caught', async (_name, act) => {
     let caught: unknown;
     running = startApp((app) => {
@@ -274,7 +274,7 @@ describe('a response', () => {
 
   test('values that are no text or bytes are a TypeError as in uWebSockets.js', async () => {
     const { result } = await once((res) => {
-      const errors = [null, 5, {}, undefined].map((value) => {
+      const errors = [null, 5, {}, true].map((value) => {
         try {
           res.write(value as never);
           return '';
@@ -286,8 +286,40 @@ describe('a response', () => {
       return errors;
     });
     for (const message of result) {
-      expect(message).toBe('Text and data can only be passed by String, ArrayBuffer or TypedArray.');
+      expect(message).toContain(
+        'Text and data can only be passed by String, ArrayBuffer or TypedArray; got ',
+      );
     }
+  });
+
+  test('undefined is an empty text as in uWebSockets.js', async () => {
+    const { body, headers } = await once((res) => {
+      res.writeHeader('x-none', undefined as never).write(undefined as never);
+      res.end(undefined);
+    });
+    expect([body, headers.get('x-none'), headers.get('content-length')]).toEqual(['', '', '0']);
+  });
+
+  test('a field named aborted is the program’s own once it sets it', async () => {
+    const { result } = await once((res) => {
+      const before = res.aborted;
+      res.aborted = true;
+      const set = res.aborted;
+      res.aborted = false;
+      res.end();
+      return [before, set, res.aborted];
+    });
+    expect(result).toEqual([false, true, false]);
+  });
+
+  test('sizes as text, fractions and null', async () => {
+    expect((await once((res) => res.tryEnd('abc', '3' as never))).result).toEqual([true, true]);
+    expect((await once((res) => res.tryEnd('abc', 3.7))).result).toEqual([true, true]);
+    expect((await once((res) => res.tryEnd('abc', null as never))).body).toBe('abc');
+    const { headers } = await once((res) =>
+      res.writeStatus('304 Not Modified').endWithoutBody('11' as never),
+    );
+    expect(headers.get('content-length')).toBe('11');
   });
 
   test('tryEnd: how much of the whole is taken, in parts and at once', async () => {

@@ -25,11 +25,11 @@ function errorOf(act: () => unknown): unknown {
 }
 
 const NUMBERS: [string, unknown[], string][] = [
-  ['maxPayloadLength', [0, -1, 1.5, Number.NaN, '16384', null, 2 ** 33], 'from 1 to'],
-  ['idleTimeout', [1, 7, 961, -8, 8.5, '120'], 'from 8 to 960 (seconds), or 0 for never'],
-  ['maxBackpressure', [-1, 0.5, Number.POSITIVE_INFINITY, '64k'], 'or 0 for no limit'],
-  ['maxLifetime', [240, -1, 1.5], 'from 1 to 239 (minutes)'],
-  ['maxFragments', [0, -5, '1'], 'from 1 to'],
+  ['maxPayloadLength', [0, -1, 0.5, Number.NaN, '16k', '', true, false, [5]], 'from 1 to'],
+  ['idleTimeout', [1, 7, 961, -8, 0.5, '7', '-8', true], 'from 8 to 960 (seconds), or 0 for never'],
+  ['maxBackpressure', [-1, 0.5, '64k', {}], 'or 0 for no limit'],
+  ['maxLifetime', [241, -1, '241'], 'from 1 to 240 (minutes)'],
+  ['maxFragments', [0, -5, '0', 5n], 'from 1 to'],
   ['maxPingsPerSecond', [0, 0.1], 'from 1 to'],
   ['closeTimeout', [0, 961], 'from 1 to 960 (seconds)'],
 ];
@@ -44,7 +44,38 @@ describe('options of ws()', () => {
   });
 
   test.each([
-    ['closeOnBackpressureLimit', 1, 'true or false'],
+    ['idleTimeout', '7', "; got '7' (a string)"],
+    ['idleTimeout', '\u001b[31m\n"', String.raw`; got '\u001b[31m\n"' (a string)`],
+    ['idleTimeout', 'x'.repeat(100), `; got '${'x'.repeat(40)}…' (a string)`],
+    ['idleTimeout', 7.5, '; got 7.5'],
+    ['maxFragments', {}, '; got an object'],
+    ['maxFragments', [1], '; got an array'],
+    ['maxFragments', true, '; got true (a boolean)'],
+    ['maxFragments', 5n, '; got 5n (a bigint)'],
+    ['maxFragments', () => {}, '; got a function'],
+    ['sendPingsAutomatically', 'yes', "; got 'yes' (a string)"],
+    ['message', 'echo', "; got 'echo' (a string)"],
+    ['compression', 'on', "; got 'on' (a string)"],
+  ])('%s: the error quotes %o', (name, value, quote) => {
+    expect(errorOf(() => App().ws('/', { [name]: value }))).toEqual(invalid(name, quote));
+  });
+
+  test('what JavaScript callers pass in place of numbers and flags', () => {
+    for (const idleTimeout of ['16', ' 16 ', 16.9, null, false, 0]) App().ws('/', { idleTimeout } as never);
+    for (const maxPayloadLength of ['100', 100.5, null, 2 ** 33, Number.POSITIVE_INFINITY]) {
+      App().ws('/', { maxPayloadLength } as never);
+    }
+    for (const flag of [0, 1, null]) {
+      App().ws('/', { closeOnBackpressureLimit: flag, sendPingsAutomatically: flag } as never);
+    }
+    for (const compression of ['1', 1.5, true, false, null]) App().ws('/', { compression } as never);
+    App().ws('/', { origins: null, protocols: null, maxLifetime: 240 } as never);
+    App({ maxConnections: '10', maxHeadSize: '4096', proxyProtocol: 1, backlog: null } as never);
+    App(null as never);
+  });
+
+  test.each([
+    ['closeOnBackpressureLimit', 2, 'true or false'],
     ['sendPingsAutomatically', 'yes', 'true or false'],
     ['message', 'echo', 'function'],
     ['open', {}, 'function'],
@@ -62,18 +93,17 @@ describe('options of ws()', () => {
     expect(error).toEqual(invalid(name, remedy));
   });
 
-  test('a name that is none', () => {
-    const where = "ws('/chat'): ";
-    expect(errorOf(() => App().ws('/chat', { onConnection: () => {} } as never))).toEqual(
-      invalid(where, "'onConnection' is no option or handler; there are maxPayloadLength, "),
-    );
+  test('a name that is misspelt; others are passed over, as frameworks hand theirs through', () => {
+    const rule = "'maxPayloadLenght' is no option or handler; did you mean 'maxPayloadLength'?";
     expect(errorOf(() => App().ws('/chat', { maxPayloadLenght: 5 } as never))).toEqual(
-      invalid(
-        where,
-        "'maxPayloadLenght' is no option or handler; did you mean 'maxPayloadLength'? There are ",
-      ),
+      invalid("ws('/chat'): ", rule),
     );
-    App().ws('/chat', { onConnection: undefined } as never);
+    App().ws('/chat', {
+      onConnection: () => {},
+      path: '/',
+      verifyClient: null,
+      maxPayloadLenght: undefined,
+    } as never);
   });
 
   test('the behavior itself', () => {
@@ -86,15 +116,15 @@ describe('options of ws()', () => {
     App().ws('/', { open: null, message: null, close: null } as never);
     App().ws('/', { idleTimeout: 0, maxBackpressure: 0, maxLifetime: 0, compression: 0 });
     App().ws('/', { idleTimeout: 8, maxLifetime: 1, maxPayloadLength: 1, closeTimeout: 1 });
-    App().ws('/', { idleTimeout: 960, maxLifetime: 239, closeTimeout: 960, origins: '*', protocols: [] });
+    App().ws('/', { idleTimeout: 960, maxLifetime: 240, closeTimeout: 960, origins: '*', protocols: [] });
   });
 });
 
 const SERVER_NUMBERS: [string, unknown[], string][] = [
-  ['maxHeadSize', [0, 100, 2 ** 30, '4096'], 'from 256 to'],
+  ['maxHeadSize', [0, 100, 2 ** 30, '4k'], 'from 256 to'],
   ['maxHeaders', [0, 1e6], 'from 1 to'],
-  ['handshakeTimeout', [0, 1.5, 961], 'from 1 to 960 (seconds)'],
-  ['maxConnections', [-1, '10'], 'or 0 for as many as descriptors allow'],
+  ['handshakeTimeout', [0, 0.5, 961], 'from 1 to 960 (seconds)'],
+  ['maxConnections', [-1, 'many'], 'or 0 for as many as descriptors allow'],
   ['maxConnectionsPerAddress', [-1], 'or 0 for no limit'],
   ['backlog', [0, 65_536], 'from 1 to 65535'],
 ];
@@ -157,8 +187,11 @@ describe('options of App()', () => {
   });
 
   test('a port that is none', () => {
-    for (const port of [-1, 65_536, 1.5, Number.NaN]) {
-      expect(errorOf(() => App().listen(port, () => {}))).toEqual(invalid('port', '0 to 65535'));
+    for (const port of [-1, 65_536, Number.NaN, '65536', true, '']) {
+      expect(errorOf(() => App().listen(port as number, () => {}))).toEqual(invalid('port', '0 to 65535'));
+      expect(errorOf(() => App().listen(HOST, port as number, () => {}))).toEqual(
+        invalid('port', '0 to 65535'),
+      );
     }
   });
 
@@ -193,15 +226,16 @@ describe('options of serve()', () => {
   });
 
   test.each([
-    ['port', [-1, 65_536, 1.5, '80', undefined], '0 to 65535'],
-    ['shards', [0, -1, 65, 1.5, '2'], 'leave it out for one for each core'],
+    ['port', [-1, 65_536, '65536', 'http', undefined, null], '0 to 65535'],
+    ['port', ['-9001'], "; got '-9001' (a string)"],
+    ['shards', [0, -1, 65, 0.5, 'two', true], 'leave it out for one for each core'],
     ['app', [undefined, null, 5, '', {}], 'new URL('],
     ['host', ['', 5], 'an address or a host name'],
-    ['balance', ['random', 5, null, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
-    ['handoff', ['x', 5, null], "'transfer'"],
+    ['balance', ['random', 5, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
+    ['handoff', ['x', 5], "'transfer'"],
     ['data', [() => {}, Symbol('x'), { deep: [new WeakMap()] }], 'copied between threads'],
-    ['onCrash', [null, 5, 'print'], 'must be a function'],
-    ['onOverflow', [null, {}], 'must be a function'],
+    ['onCrash', [5, 'print'], 'must be a function'],
+    ['onOverflow', [{}], 'must be a function'],
     ['quux', [2], 'is no option; there are app, port, host, shards'],
     ['shard', [2], "is no option; did you mean 'shards'? There are app, port, host, shards"],
   ])('%s', async (name, values, remedy) => {
@@ -211,9 +245,23 @@ describe('options of serve()', () => {
     }
   });
 
+  test('what is no object', async () => {
+    for (const options of [undefined, null, 9001, 'app.js']) {
+      await expect(serve(options as never)).rejects.toEqual(invalid('serve', 'object with options'));
+    }
+  });
+
+  test('numbers as text, and null for what is not given', async () => {
+    const given = { shards: '1', balance: null, tls: null, handoff: null, onCrash: null, onOverflow: null };
+    const options = { app: MODULE, port: '0', host: HOST, maxConnections: '7', backlog: null, ...given };
+    const server = await serve(options as never);
+    expect([server.port > 0, server.limits.maxConnections, server.limits.backlog]).toEqual([true, 7, 4096]);
+    await server.close({ drain: '0' } as never);
+  });
+
   test('drain of close()', async () => {
     const server = await serve({ app: MODULE, port: 0, host: HOST, shards: 1 });
-    for (const drain of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', null]) {
+    for (const drain of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5s', '', true]) {
       expect(
         errorOf(() => server.close({ drain } as never)),
         String(drain),

@@ -38,15 +38,23 @@ describe('end', () => {
     },
   );
 
-  test.each([undefined, 0, 1005, 1006])('sends no code for %s', async (code) => {
+  test.each([undefined, null, 0, '0', 1005, 1006])('sends no code for %s', async (code) => {
     const { ws, client } = await route.pair();
-    ws.end(code, 'not sent');
+    ws.end(code as number, 'not sent');
     expect((await client.frame()).payload).toHaveLength(0);
     client.send(close());
     await client.closed();
   });
 
-  test.each([1, 999, 1004, 1015, 1016, 2999, 5000, 65_536 + 1000, -1, 1000.5, Number.NaN, '1000', null])(
+  test.each(['4001', ' 4001 ', 4001.7])('takes %j for a code', async (code) => {
+    const { ws, client } = await route.pair();
+    ws.end(code as number, 'because');
+    expect((await client.frame()).payload.subarray(0, 2)).toEqual(Buffer.from([4001 >> 8, 4001 & 255]));
+    client.send(close());
+    await client.closed();
+  });
+
+  test.each([1, 999, 1004, 1015, 1016, 2999, 5000, 65_536 + 1000, -1, Number.NaN, '1', '', true])(
     'throws for %s, which no endpoint may send, and the connection goes on',
     async (code) => {
       const { ws, client } = await route.pair();
@@ -160,7 +168,6 @@ describe('a closed socket', () => {
     getRemoteAddress: (ws) => ws.getRemoteAddress(),
     getRemoteAddressAsText: (ws) => ws.getRemoteAddressAsText(),
     getRemotePort: (ws) => ws.getRemotePort(),
-    getUserData: (ws) => ws.getUserData(),
   };
   const ENDS: Record<string, (ws: WebSocket, client: { reset(): void }) => void> = {
     'end()': (ws) => {
@@ -174,11 +181,11 @@ describe('a closed socket', () => {
     },
   };
 
-  test.each(Object.keys(ENDS))('throws from every method after %s', async (how) => {
+  test.each(Object.keys(ENDS))('throws from every method but getUserData after %s', async (how) => {
     const { ws, client } = await route.pair();
     const others = await route.pair();
     expect(Object.getOwnPropertyNames(Object.getPrototypeOf(ws)).toSorted()).toEqual(
-      ['constructor', ...Object.keys(CALLS)].toSorted(),
+      ['constructor', 'getUserData', ...Object.keys(CALLS)].toSorted(),
     );
     ENDS[how]!(ws, client);
     await until(() => closes.length === 1, 'close was called');
@@ -186,6 +193,8 @@ describe('a closed socket', () => {
       expect(() => call(ws), name).toThrow('Invalid access of closed uWS.WebSocket/SSLWebSocket.');
       expect(() => call(ws), name).toThrow(expect.objectContaining({ code: 'MILLRACE_CLOSED_SOCKET' }));
     }
+    // Async handlers and timers rely on it.
+    expect(ws.getUserData()).toBe(ws);
     others.ws.send('untouched');
     expect(await others.client.text()).toBe('untouched');
     client.destroy();

@@ -90,7 +90,7 @@ describe('Connection and messages', () => {
     const endpoint = new Endpoint({ role: 'client' });
     endpoint.receiveFrames(text('Hello'), ping('p'), textStart('a'), last('b'), close(1000, 'bye'));
     expect(endpoint.events).toEqual(['text Hello', 'ping p', 'text ab', 'peer close 1000 bye', 'done']);
-    const replies = [text('Hello'), pong('p'), text('ab'), close(1000)];
+    const replies = [text('Hello'), pong('p'), text('ab'), close(1000, 'bye')];
     expect(endpoint.output.sent()).toEqual(concat(...replies.map((frame) => frameBytes(frame, SAMPLE_KEY))));
   });
 
@@ -240,12 +240,12 @@ describe('Connection and pings', () => {
 
 describe('Connection and a Close of the peer', () => {
   it.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
-    'echoes the code %d without the reason and tells of both',
+    'echoes the code %d with its reason and tells of both',
     (code) => {
       const endpoint = server();
       endpoint.receiveFrames(close(code, 'because'));
       expect(endpoint.events).toEqual([`peer close ${code} because`, 'done']);
-      expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(code)));
+      expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(code, 'because')));
       expect(endpoint.connection.state).toBe(DONE);
     },
   );
@@ -272,7 +272,7 @@ describe('Connection and a Close of the peer', () => {
       const endpoint = server();
       endpoint.receiveFrames(close(1000, reason));
       expect(endpoint.events).toEqual([`peer close 1000 ${reason}`, 'done']);
-      expect(endpoint.output.sent()).toEqual(hex('880203e8'));
+      expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1000, reason)));
     }
   });
 
