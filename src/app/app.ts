@@ -3,17 +3,20 @@ import { fstatSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
+import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
 import { loadTlsWrap, TCP, TCP_SOCKET, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import type { Transport } from '../net/transport.ts';
 import { bindPath, removeStaleSocket } from '../net/unix-listener.ts';
-import { REFUSING } from '../shard/acceptor.ts';
+import { MAX_THREADS } from '../ring/layout.ts';
+import { AddressTable, NO_ADDRESS } from '../shard/address-table.ts';
+import { AddressLimit, OVER_LIMIT } from '../shard/admission.ts';
 import { type AppDescriptor, checkDescriptor } from '../shard/app-descriptor.ts';
 import { AppGroup, type ChildStats } from '../shard/app-group.ts';
 import { AppMember } from '../shard/app-member.ts';
 import { Dispatch } from '../shard/child-dispatcher.ts';
-import { type Drainable, NO_ADDRESS, Shard } from '../shard/shard.ts';
+import { type Drainable, Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../shard/stats.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { HttpServer } from './http-server.ts';
@@ -85,6 +88,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #limits: ServerLimits;
   /** Null in a shard: the server listens. */
   readonly #listeners: Set<ListenSocket> | null;
+  /** Counts connections by address; null: they are not limited, or the server counts them. */
+  readonly #addresses: AddressLimit | null;
   #isClosed = false;
   /** The Apps of other threads that connections go to; null: none was joined. */
   #group: AppGroup | null = null;
@@ -102,6 +107,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#http = http;
     this.#tls = names === null ? null : new TlsServer(ownShard, http, limits, names);
     this.#listeners = shard === undefined ? new Set() : null;
+    this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
+    if (http.isProxied) http.proxiedLimit = this.#addresses;
   }
 
   /**
@@ -161,7 +168,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    */
   adoptSocket(fd: number): this {
     this.#checkCanListen('adoptSocket');
-    this.#accept(openSocket(fd));
+    const client = openSocket(fd);
+    this.#accept(client, this.#enter(client), 0);
     return this;
   }
 
@@ -189,8 +197,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#checkJoinable('getDescriptor');
     this.#member ??= new AppMember(
       this.#shard,
-      (client) => {
-        this.#accept(client);
+      (client, row) => {
+        // The acceptor App has counted it, if it counts at all.
+        this.#accept(client, row === NO_ADDRESS ? this.#enter(client) : row, 0);
       },
       () => (this.#group === null ? '' : 'it has children of its own'),
     );
@@ -227,8 +236,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#group ??= new AppGroup(
       this.#shard,
       { ringCapacity: 2 ** Math.ceil(Math.log2(ringSize)), maxOverflow },
-      (client, isExcess) => {
-        this.#accept(client, isExcess);
+      this.#addresses?.table ?? null,
+      (client, row, isExcess) => {
+        this.#accept(client, row, isExcess ? 503 : 0);
       },
     );
     this.#group.add(checked);
@@ -371,20 +381,45 @@ export class TemplatedApp extends AppRoutes implements Drainable {
 
   /** Gives a connection to the child whose turn it is, or serves it. */
   #dispatch(client: TcpHandle): void {
-    const result = this.#group?.dispatch(client) ?? Dispatch.NONE;
-    if (result !== Dispatch.TAKEN) this.#accept(client, result === Dispatch.FULL);
+    const row = this.#enter(client);
+    const isMine = this.#group === null || row === OVER_LIMIT;
+    const result = isMine ? Dispatch.NONE : this.#group!.dispatch(client, row);
+    if (result !== Dispatch.TAKEN) this.#accept(client, row, result === Dispatch.FULL ? 503 : 0);
   }
 
-  /** @param isExcess it is to be told that there are too many */
-  #accept(client: TcpHandle, isExcess = false): void {
+  /** Counts a connection; behind proxies that is done when they have said whose it is. */
+  #enter(client: TcpHandle): number {
+    return this.#addresses === null || this.#http.isProxied ? NO_ADDRESS : this.#addresses.enter(client);
+  }
+
+  /**
+   * Serves a connection.
+   *
+   * @param row the address table's; OVER_LIMIT: it is one too many of its address
+   * @param excess the status that it is to be refused with, or 0
+   */
+  #accept(client: TcpHandle, row: number, excess: number): void {
     const { maxConnections } = this.#limits;
-    const excess = this.#shard.sockets.size - this.#http.refusing - maxConnections;
-    const isOver = isExcess || (maxConnections !== 0 && excess >= 0);
-    if (isOver) this.#shard.count(Counter.OVER_LIMIT);
+    const { refusing } = this.#http;
+    const shard = this.#shard;
+    let status = row === OVER_LIMIT ? 429 : excess;
+    const isFull = maxConnections !== 0 && shard.sockets.size - refusing.total >= maxConnections;
+    if (status === 0 && isFull && !makeRoom({ http: this.#http, tls: this.#tls })) status = 503;
+    if (status === 0) {
+      if (this.#tls !== null) this.#tls.start(client, row);
+      else this.#http.start(shard.adopt(client, this.#http, row));
+      return;
+    }
+    shard.count(Counter.OVER_LIMIT);
+    const excessRow = row === OVER_LIMIT ? this.#addresses!.rowOf(client) : NO_ADDRESS;
+    const tag = row === OVER_LIMIT ? NO_ADDRESS : row;
     // Who has not done the handshake cannot be told.
-    if (isOver && (this.#tls !== null || this.#http.refusing >= REFUSING)) client.close();
-    else if (this.#tls !== null) this.#tls.start(client, NO_ADDRESS);
-    else this.#http.start(this.#shard.adopt(client, this.#http, NO_ADDRESS), isOver);
+    if (this.#tls === null && refusing.take(excessRow)) {
+      this.#http.start(shard.adopt(client, this.#http, tag), status, excessRow);
+    } else {
+      shard.discarded(tag);
+      client.close();
+    }
   }
 
   static {
@@ -398,6 +433,23 @@ class SslApp extends TemplatedApp {
   static {
     Object.defineProperty(this, 'name', { value: 'uWS.SSLApp' });
   }
+}
+
+/**
+ * Makes room for one more connection: the oldest of those that have not said yet what they want is closed. Returns false
+ * when there is none.
+ */
+export function makeRoom({ http, tls }: Pick<AppParts, 'http' | 'tls'>): boolean {
+  return tls?.evictOldest() === true || http.evictOldest();
+}
+
+/** A table with columns for all Apps that may be joined to this one, whose own is the first. */
+function addressLimit(shard: Shard, limits: ServerLimits): AddressLimit | null {
+  const { maxConnections, maxConnectionsPerAddress } = limits;
+  if (maxConnectionsPerAddress === 0) return null;
+  const table = AddressTable.create(MAX_THREADS, maxConnections === 0 ? descriptorLimit() : maxConnections);
+  shard.countAddresses(table, 0);
+  return new AddressLimit(table, 0, maxConnectionsPerAddress);
 }
 
 /** An App that listens itself. */

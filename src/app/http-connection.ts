@@ -2,6 +2,7 @@ import type { BodyDecoder } from '../http/body-decoder.ts';
 import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
 import type { Transport } from '../net/transport.ts';
+import { NO_ADDRESS } from '../shard/address-table.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse, ResponseOwner, UpgradeFields } from './http-response.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
@@ -56,8 +57,12 @@ export class HttpConnection implements ResponseOwner {
   isYielding = false;
   /** Requests in a row that were taken from the rest in this turn. */
   goneOn = 0;
-  /** It is one too many: its first request is refused. */
-  readonly isExcess: boolean;
+  /** It is one too many: the status that its first request is refused with; else 0. */
+  excess: number;
+  /** Row of the address table that has too many, when that is why; else NO_ADDRESS. */
+  excessRow = NO_ADDRESS;
+  /** Its first request is not whole yet. */
+  isNew = false;
   /** Reads what a proxy sends first; null: it is read, or there is none. */
   proxyHeader: ProxyHeaderParser | null = null;
   /** The client that the proxy speaks for. */
@@ -77,10 +82,10 @@ export class HttpConnection implements ResponseOwner {
   restAt = 0;
   restEnd = 0;
 
-  constructor(server: ConnectionServer, transport: Transport, isExcess: boolean, deadline: number) {
+  constructor(server: ConnectionServer, transport: Transport, excess: number, deadline: number) {
     this.server = server;
     this.transport = transport;
-    this.isExcess = isExcess;
+    this.excess = excess;
     this.deadline = deadline;
   }
 

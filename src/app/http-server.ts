@@ -5,6 +5,11 @@ import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { httpDate, writeLatin1, writeUtf8 } from '../net/native-ports.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
+import { WaitingRoom } from '../net/waiting-room.ts';
+import { NO_ADDRESS } from '../shard/address-table.ts';
+import { type AddressLimit, OVER_LIMIT } from '../shard/admission.ts';
+import { keyOfBytes } from '../shard/peer-address.ts';
+import { Refusing } from '../shard/refusing.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
@@ -49,13 +54,18 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   onParsingError: ParsingErrorHandler | null = null;
   /** Every connection starts with a header of the PROXY protocol, version 2. */
   isProxied = false;
+  /** Counts the clients that proxies speak for; null: the acceptor counted, or addresses are not limited. */
+  proxiedLimit: AddressLimit | null = null;
+  /** Connections too many that are open to be told so. */
+  readonly refusing = new Refusing();
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
   readonly #parsers: RequestParser[] = [];
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
   readonly #filters: ConnectionFilters;
-  #refusing = 0;
+  /** Connections whose first request is not whole. */
+  readonly #new = new WaitingRoom();
 
   constructor(shard: Shard, limits: ServerLimits) {
     this.#shard = shard;
@@ -68,9 +78,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     });
   }
 
-  /** Connections too many that are still open, to be told so. */
-  get refusing(): number {
-    return this.#refusing;
+  /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
+  evictOldest(): boolean {
+    return this.#new.evict();
   }
 
   addFilter(filter: ConnectionFilter): void {
@@ -80,10 +90,19 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     };
   }
 
-  /** Takes over a socket whose next bytes are a request. `isExcess`: to be refused, as there are too many. */
-  start(transport: Transport, isExcess = false): void {
-    const connection = new HttpConnection(this, transport, isExcess, this.#headDeadline());
-    if (isExcess) this.#refusing++;
+  /**
+   * Takes over a socket whose next bytes are a request. `excess`: it is one too many, to be refused with this status; the
+   * caller has taken its place among `refusing`, for the row `excessRow` when it is the address that has too many.
+   */
+  start(transport: Transport, excess = 0, excessRow: number = NO_ADDRESS): void {
+    const connection = new HttpConnection(this, transport, excess, this.#headDeadline());
+    connection.excessRow = excessRow;
+    // To end one that is too many would make no room for another.
+    if (excess === 0) {
+      connection.isNew = true;
+      this.#new.add(transport);
+      this.#shard.addWaiting(1);
+    }
     if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
     this.#shard.io.timer.schedule(transport, connection.deadline);
@@ -105,7 +124,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
     if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
-      transport.owner = new HttpConnection(this, transport, false, 0);
+      transport.owner = new HttpConnection(this, transport, 0, 0);
       transport.destroy();
       return;
     }
@@ -113,7 +132,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(route, parser.head);
     if (!this.#filters.isEmpty) {
-      const connection = new HttpConnection(this, transport, false, 0);
+      const connection = new HttpConnection(this, transport, 0, 0);
       transport.owner = connection;
       this.#filters.connected(connection);
       if (transport.isClosed) return;
@@ -180,7 +199,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (!connection.isParsing) this.#returnParser(connection);
     this.#bodies.drop(connection);
     connection.dropRest();
-    if (connection.isExcess) this.#refusing--;
+    if (connection.isNew) this.#notNew(connection);
+    if (connection.excess !== 0) this.refusing.giveBack(connection.excessRow);
     const { response } = connection;
     connection.response = null;
     if (response !== null) this.#errors.guard(() => abort(response));
@@ -280,6 +300,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   /** Sends FIN and reads on without looking, so that the peer gets the response before a reset could eat it. */
   linger(connection: HttpConnection): void {
     const { timer } = this.#shard.io;
+    if (connection.isNew) this.#notNew(connection);
     connection.isLingering = true;
     connection.dropRest();
     this.#bodies.drop(connection);
@@ -331,11 +352,42 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     connection.proxyHeader = null;
     if (status === ProxyStatus.COMPLETE) {
       connection.proxied = { address: header.sourceAddress, port: header.sourcePort };
-      return header.consumed;
+      return this.#enterProxied(connection) ? header.consumed : end;
     }
     this.#shard.count(Counter.REFUSED);
     this.refuse(connection, errorResponse(400));
     return end;
+  }
+
+  /** Counts the client that the proxy speaks for. Returns false when it is cut off: too many of its address are told so. */
+  #enterProxied({ transport, proxied, excess }: HttpConnection): boolean {
+    const key = keyOfBytes(proxied!.address);
+    // Of proxies themselves, and of Unix sockets, there may be any number.
+    if (this.proxiedLimit === null || key === undefined || excess !== 0) return true;
+    const row = this.proxiedLimit.enterKey(key);
+    if (row !== OVER_LIMIT) {
+      transport.tag = row;
+      return true;
+    }
+    this.#shard.count(Counter.OVER_LIMIT);
+    return this.#makeExcess(transport.owner as HttpConnection, this.proxiedLimit.table.rowOfKey(...key));
+  }
+
+  #makeExcess(connection: HttpConnection, row: number): boolean {
+    if (this.refusing.take(row)) {
+      if (connection.isNew) this.#notNew(connection);
+      connection.excess = 429;
+      connection.excessRow = row;
+      return true;
+    }
+    connection.transport.destroy();
+    return false;
+  }
+
+  #notNew(connection: HttpConnection): void {
+    connection.isNew = false;
+    this.#new.delete(connection.transport);
+    this.#shard.addWaiting(-1);
   }
 
   /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
@@ -371,9 +423,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   #dispatch(connection: HttpConnection, head: RequestHead): void {
     this.#shard.count(Counter.REQUESTS);
-    if (connection.isExcess) {
+    if (connection.isNew) this.#notNew(connection);
+    if (connection.excess !== 0) {
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalOf(503, head.method === 'HEAD'));
+      this.refuse(connection, refusalOf(connection.excess, head.method === 'HEAD'));
       return;
     }
     connection.isPersistent = head.keepAlive && !this.#shard.isDraining;

@@ -39,7 +39,10 @@ export const SERVER_LIMITS = {
   writeTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /** TLS handshakes under way at a time, in each shard. More make the oldest one give way. */
   maxHandshakes: { default: 1024, min: 1, max: 2 ** 31, unit: 'handshakes' },
-  /** Connections at a time. More are answered 503, and cut off unanswered when they keep coming. */
+  /**
+   * Connections at a time. More are answered 503, and cut off unanswered when they keep coming. Those that have sent no whole
+   * request (or done no TLS handshake) yet give way, the oldest first, when their place is needed.
+   */
   maxConnections: {
     default: 0,
     min: 1,
@@ -47,7 +50,11 @@ export const SERVER_LIMITS = {
     zero: 'as many as descriptors allow',
     unit: 'connections',
   },
-  /** Connections at a time from one address (serve only). More are answered 429. */
+  /**
+   * Connections at a time from one address, from the moment they are accepted to their end; IPv6 addresses count by /64.
+   * More are answered 429, four at a time, and the rest is cut off unanswered. Unix sockets have no address. With
+   * `proxyProtocol` the address of the client that the proxy speaks for counts.
+   */
   maxConnectionsPerAddress: { default: 0, min: 1, max: 2 ** 31, zero: 'no limit', unit: 'connections' },
   /** Connections the kernel holds until they are accepted; it cuts this to net.core.somaxconn. */
   backlog: { default: 4096, min: 1, max: 65_535, unit: 'connections' },

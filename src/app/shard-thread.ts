@@ -6,13 +6,14 @@ import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
 import type { Transport } from '../net/transport.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
+import { AddressTable } from '../shard/address-table.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { Links } from '../shard/links.ts';
 import { within } from '../shard/patience.ts';
 import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
-import { type AppParts, partsOf, TemplatedApp } from './app.ts';
+import { type AppParts, makeRoom, partsOf, TemplatedApp } from './app.ts';
 
 /** What the app module of `serve()` gets beside its App. */
 export interface ShardInfo {
@@ -35,6 +36,7 @@ export async function runShard(data: ShardData): Promise<void> {
   const control = new ControlBlock(data.count, data.control);
   if (!data.isSuccessor) control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
   const shard = new Shard(data.index, control);
+  if (data.addresses !== null) shard.countAddresses(new AddressTable(data.addresses), data.index);
   const link = (): Links => {
     const links = new Links(data.links, data.index, (to, dropped) => {
       tell({ type: 'overflow', to, dropped });
@@ -151,8 +153,9 @@ class ShardThread {
         else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
         break;
       case 'transfer-port':
-        message.port.on('message', (transfer: unknown) => {
-          this.#adoptTransfer(transfer);
+        message.port.on('message', (posted: unknown) => {
+          const transfer = receiveTransfer(posted);
+          if (transfer !== undefined) this.#adopt(transfer.handle, transfer.message);
         });
         this.#tell({ type: 'connected', fd: -1 });
         break;
@@ -205,7 +208,8 @@ class ShardThread {
   };
 
   #adopt(handle: TcpHandle | null, bytes: Buffer): void {
-    const { shard, http, tls, webSockets } = this.#parts;
+    const { shard, http, webSockets } = this.#parts;
+    const kind = bytes[0];
     const route = bytes.readUInt16LE(1);
     const address = bytes.readInt32LE(3);
     if (handle === null) {
@@ -213,12 +217,12 @@ class ShardThread {
       return;
     }
     shard.count(Counter.ADOPTED);
-    if (bytes[0] === HandoffKind.TLS) {
-      this.#adopted(tls!.start(handle, address));
+    if (kind === HandoffKind.UNREAD || kind === HandoffKind.UNREAD_IN_PLACE) {
+      this.#adoptUnread(handle, address, kind === HandoffKind.UNREAD_IN_PLACE);
       return;
     }
     const transport = shard.adopt(handle, http, address);
-    if (bytes[0] === HandoffKind.HTTP) {
+    if (kind === HandoffKind.HTTP) {
       http.start(transport);
       transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
     } else {
@@ -227,18 +231,20 @@ class ShardThread {
     this.#adopted(transport);
   }
 
-  #adoptTransfer(message: unknown): void {
-    const transfer = receiveTransfer(message);
-    if (transfer === undefined) return;
+  #adoptUnread(handle: TcpHandle, address: number, isInPlace: boolean): void {
     const { shard, http, tls } = this.#parts;
-    shard.count(Counter.ADOPTED);
-    if (tls !== null) {
-      this.#adopted(tls.start(transfer.handle, transfer.address));
-      return;
+    // Whoever was to give way may have been served meanwhile, or be as new.
+    if (isInPlace && !makeRoom(this.#parts)) {
+      shard.count(Counter.OVER_LIMIT);
+      shard.discarded(address);
+      handle.close();
+    } else if (tls !== null) {
+      this.#adopted(tls.start(handle, address));
+    } else {
+      const transport = shard.adopt(handle, http, address);
+      http.start(transport);
+      this.#adopted(transport);
     }
-    const transport = shard.adopt(transfer.handle, http, transfer.address);
-    http.start(transport);
-    this.#adopted(transport);
   }
 
   /** A socket that was on its way when the drain began is told like those before it. */

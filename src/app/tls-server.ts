@@ -3,6 +3,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import type { ServerNames } from '../net/server-names.ts';
 import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
 import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
+import { WaitingRoom } from '../net/waiting-room.ts';
 import type { Drainable, Shard } from '../shard/shard.ts';
 import type { HttpServer } from './http-server.ts';
 
@@ -38,8 +39,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
   readonly #shard: Shard;
   readonly #http: HttpServer;
   readonly #limits: TlsLimits;
-  /** Oldest first. */
-  readonly #handshakes = new Set<Handshake>();
+  readonly #handshakes = new WaitingRoom();
 
   constructor(shard: Shard, http: HttpServer, limits: TlsLimits, names: ServerNames) {
     this.names = names;
@@ -55,9 +55,8 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
   start(handle: TcpHandle, address: number): Transport {
     const { size } = this.#handshakes;
     if (size >= this.#limits.maxHandshakes) {
-      const [oldest] = this.#handshakes;
       this.#shard.count(Counter.TLS_EVICTED);
-      oldest!.transport.destroy();
+      this.#handshakes.oldest()!.destroy();
     }
     const { names } = this;
     const stream = new TlsStream(handle, names.default, names.isUsed, this);
@@ -66,7 +65,8 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const deadline = timer.now + this.#limits.handshakeTimeout + 1;
     const handshake = new Handshake(transport, deadline, names.default.requestsCertificate);
     transport.owner = handshake;
-    this.#handshakes.add(handshake);
+    this.#handshakes.add(transport);
+    this.#shard.addWaiting(1);
     timer.schedule(transport, deadline);
     transport.startReading();
     return transport;
@@ -85,7 +85,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
 
   onClosed(transport: Transport, _error: number): void {
     this.#shard.count(Counter.TLS_FAILED);
-    this.#handshakes.delete(transport.owner as Handshake);
+    this.#done(transport);
     this.#shard.release(transport);
   }
 
@@ -128,7 +128,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     }
     this.#shard.count(Counter.TLS_HANDSHAKES);
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
-    this.#handshakes.delete(handshake);
+    this.#done(transport);
     transport.context = this.#http;
     this.#http.start(transport);
   }
@@ -140,6 +140,15 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     if (handshake !== null) handshake.isFailed = true;
     else this.#shard.count(Counter.PROTOCOL_ERRORS);
     this.#shard.io.destroyLater(transport);
+  }
+
+  /** Closes the oldest handshake under way for another connection. Returns false when there is none. */
+  evictOldest(): boolean {
+    return this.#handshakes.evict();
+  }
+
+  #done(transport: Transport): void {
+    if (this.#handshakes.delete(transport)) this.#shard.addWaiting(-1);
   }
 
   #find(name: string): ReturnType<ServerNames['find']> {

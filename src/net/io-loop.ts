@@ -6,6 +6,7 @@ import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';
 import { ReadPace } from './read-pace.ts';
 import type { Transport } from './transport.ts';
+import { TurnClock } from './turn-clock.ts';
 import { ViewTable } from './view-table.ts';
 import { WriteBatch } from './write-batch.ts';
 import { allocateTarget, BacklogPool, BlockPool, Cork, SlabPool } from './write-memory.ts';
@@ -56,6 +57,7 @@ export class IoLoop {
   readonly pace: ReadPace;
   /** What was read of sockets that had to stop. */
   readonly held = new HeldInput();
+  readonly turns = new TurnClock();
   /** Indexed by Counter; shared memory where the thread belongs to a server. */
   readonly counters: Float64Array;
   /** The socket whose bytes are being handled; its frames go through the cork. */

@@ -109,6 +109,13 @@ function isNotSupported(error: unknown): boolean {
 }
 
 function bindWith(host: string, port: number, flags: number): TcpHandle {
+  const bound = tryBind(host, port, flags);
+  if (typeof bound === 'string') throw listenError(host, port, bound);
+  return bound;
+}
+
+/** A handle bound to an address, as {@link bindAddress}; or the system's name of the error, such as EADDRINUSE. */
+export function tryBind(host: string, port: number, flags = 0): TcpHandle | string {
   const address = host === 'localhost' ? '127.0.0.1' : host;
   const version = isIP(address);
   const handle = new TCP(TCP_SERVER);
@@ -122,7 +129,7 @@ function bindWith(host: string, port: number, flags: number): TcpHandle {
   if (error === 0) error = handle.getsockname({});
   if (error !== 0) {
     handle.close();
-    throw listenError(host, port, errorName(error));
+    return errorName(error);
   }
   return handle;
 }

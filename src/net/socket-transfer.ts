@@ -1,4 +1,4 @@
-import { createServer, type Server, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { MessagePort, Transferable } from 'node:worker_threads';
 import { detachHandle, type TcpHandle } from './node-internals.ts';
 
@@ -13,57 +13,53 @@ export function canTransferSockets(version: string = process.versions.node): boo
   return (major === 24 && minor >= 20) || (major === 26 && minor >= 6) || major > 26;
 }
 
-export interface TransferListenerEvents {
-  onListening(port: number): void;
-  /** A connection, unread. */
-  onConnection(socket: Socket): void;
-  onError(error: NodeJS.ErrnoException): void;
-}
-
-/** Listens with the public API and leaves its connections unread. */
-export function listenForTransfer(
-  host: string,
-  port: number,
-  backlog: number,
-  events: TransferListenerEvents,
-): Server {
-  const server = createServer({ pauseOnConnect: true, noDelay: true });
-  server.on('connection', (socket) => {
-    // Every socket has an error handler from birth.
-    socket.on('error', ignore);
-    events.onConnection(socket);
-  });
-  server.on('error', (error) => {
-    events.onError(error);
-  });
-  server.listen({ host, port, backlog }, () => {
-    const address = server.address();
-    events.onListening(typeof address === 'object' && address !== null ? address.port : -1);
-  });
-  return server;
-}
-
 interface TransferMessage {
   readonly socket: Socket;
-  readonly address: number;
+  readonly message: string;
 }
 
-/** Sends a socket with its row of the address table. Returns false when it cannot be transferred. */
-export function transferSocket(port: MessagePort, socket: Socket, address: number): boolean {
-  try {
-    port.postMessage({ socket, address }, [socket as unknown as Transferable]);
-    return true;
-  } catch {
-    return false;
+/** PortSender: the sending end of a port that sockets go by; the counterpart of HandoffSender. */
+export class PortSender {
+  readonly #port: MessagePort;
+  /** A port never says that its receiver does not keep up. */
+  readonly isFull = false;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** Sends a socket with a message. On failure it stays open, and the caller's. */
+  send(message: string, handle: TcpHandle): boolean {
+    // Nobody reads from it: what was read of a socket could not go with it.
+    const socket = new Socket({ handle, pauseOnCreate: true } as object);
+    socket.on('error', ignore);
+    try {
+      this.#port.postMessage({ socket, message } satisfies TransferMessage, [
+        socket as unknown as Transferable,
+      ]);
+      return true;
+    } catch {
+      detachHandle(socket);
+      return false;
+    }
+  }
+
+  /** What was sent arrives; nothing more is sent. */
+  finish(): void {
+    this.#port.close();
+  }
+
+  close(): void {
+    this.#port.close();
   }
 }
 
-/** The socket's handle out of a message of `transferSocket`. */
-export function receiveTransfer(message: unknown): { handle: TcpHandle; address: number } | undefined {
-  const { socket, address } = message as TransferMessage;
+/** The socket's handle, and the message that came with it, out of what a PortSender posted. */
+export function receiveTransfer(posted: unknown): { handle: TcpHandle; message: Buffer } | undefined {
+  const { socket, message } = posted as TransferMessage;
   if (!(socket instanceof Socket)) return undefined;
   const handle = detachHandle(socket);
-  return handle === undefined ? undefined : { handle, address };
+  return handle === undefined ? undefined : { handle, message: Buffer.from(message, 'latin1') };
 }
 
 function ignore(): void {}

@@ -2,7 +2,7 @@
  * Control block: the counters of a server in shared memory, so that any thread can read them at any time,
  * also while the thread they belong to hangs or is gone.
  *
- *     ┌ shard 0: counters (64 × float64) ┬ gauges (16 × int32) ┐ ┌ shard 1 … ┐ … ┌ acceptor ┐  ┌ address table ┐
+ *     ┌ shard 0: counters (64 × float64) ┬ gauges (16 × int32) ┐ ┌ shard 1 … ┐ … ┌ acceptor ┐
  *
  * A counter has one writer and is only ever added to, with plain stores: 64-bit engines write an aligned
  * float64 whole, and a reader may see it a moment late. Gauges have several writers and use Atomics.
@@ -17,15 +17,14 @@ export const Gauge = {
   LIVE: 0,
   /** A ShardState. */
   STATE: 1,
+  /** Those of LIVE whose first request is not whole, or whose TLS handshake is not done. */
+  WAITING: 2,
 } as const;
 export type Gauge = (typeof Gauge)[keyof typeof Gauge];
 
 const GAUGE_SLOTS = 16;
 /** Two cache lines between the gauges of two threads: neighbours are fetched in pairs. */
 const THREAD_BYTES = COUNTER_SLOTS * 8 + Math.max(GAUGE_SLOTS * 4, 128);
-
-/** Peer addresses that can be counted at the same time. */
-export const ADDRESS_SLOTS = 65_536;
 
 export const ShardState = { DOWN: 0, STARTING: 1, READY: 2, DRAINING: 3 } as const;
 export type ShardState = (typeof ShardState)[keyof typeof ShardState];
@@ -34,15 +33,13 @@ export class ControlBlock {
   readonly memory: SharedArrayBuffer;
   readonly shards: number;
   readonly #gauges: Int32Array;
-  readonly #addresses: Int32Array;
 
   /** @param memory another thread's control block; without it a new one is made */
   constructor(shards: number, memory?: SharedArrayBuffer) {
     this.shards = shards;
     const threads = (shards + 1) * THREAD_BYTES;
-    this.memory = memory ?? new SharedArrayBuffer(threads + ADDRESS_SLOTS * shards * 4);
+    this.memory = memory ?? new SharedArrayBuffer(threads);
     this.#gauges = new Int32Array(this.memory, 0, threads >> 2);
-    this.#addresses = new Int32Array(this.memory, threads);
   }
 
   /** The counters of a shard, or of the acceptor when `thread` is the number of shards. */
@@ -64,32 +61,11 @@ export class ControlBlock {
     Atomics.add(this.#gauges, gaugeIndex(thread, gauge), by);
   }
 
-  // The address table: a row per peer address, a column per shard, the number of its sockets there. The
-  // acceptor chooses the rows and adds; a shard subtracts; the supervisor clears the column of a dead shard.
-
-  addAddress(slot: number, shard: number, by: number): void {
-    Atomics.add(this.#addresses, slot * this.shards + shard, by);
-  }
-
-  /** Sockets of one address over all shards. */
-  addressTotal(slot: number): number {
-    let total = 0;
-    for (let i = slot * this.shards, end = i + this.shards; i < end; i++) {
-      total += Atomics.load(this.#addresses, i);
-    }
-    return total;
-  }
-
   /** A shard is dead: its sockets are closed and count no more. */
   clearShard(shard: number): void {
     this.setGauge(shard, Gauge.STATE, ShardState.DOWN);
-    this.clearSockets(shard);
-  }
-
-  /** Forgets the sockets of a shard, which counts them anew if it is alive. */
-  clearSockets(shard: number): void {
     this.setGauge(shard, Gauge.LIVE, 0);
-    for (let i = shard; i < this.#addresses.length; i += this.shards) Atomics.store(this.#addresses, i, 0);
+    this.setGauge(shard, Gauge.WAITING, 0);
   }
 }
 

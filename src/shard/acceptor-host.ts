@@ -7,6 +7,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import type { ControlBlock } from '../ring/control-block.ts';
 import { workerOptions } from '../worker-options.ts';
+import type { AddressTable } from './address-table.ts';
 import {
   type AcceptorData,
   type AcceptorLimits,
@@ -15,6 +16,7 @@ import {
   HandoffMode,
   type ToAcceptor,
 } from './control-message.ts';
+import { newHashKey } from './keyed-hash.ts';
 import { deadline, FORCE, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { settleCounters } from './stats.ts';
@@ -57,6 +59,9 @@ export interface AcceptorHostEvents {
 export class AcceptorHost {
   readonly #options: AcceptorHostOptions;
   readonly #control: ControlBlock;
+  readonly #addresses: AddressTable | null;
+  /** The same for all acceptors of the server: sticky connections find their shard again. */
+  readonly #hashKey = newHashKey();
   readonly #events: AcceptorHostEvents;
   readonly #delay = new RestartDelay(LAST_DELAY);
   #mode: HandoffMode = HandoffMode.CHANNEL;
@@ -74,9 +79,15 @@ export class AcceptorHost {
   #onStopped: (() => void) | null = null;
   #isClosing = false;
 
-  constructor(options: AcceptorHostOptions, control: ControlBlock, events: AcceptorHostEvents) {
+  constructor(
+    options: AcceptorHostOptions,
+    control: ControlBlock,
+    addresses: AddressTable | null,
+    events: AcceptorHostEvents,
+  ) {
     this.#options = options;
     this.#control = control;
+    this.#addresses = addresses;
     this.#events = events;
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -211,9 +222,11 @@ export class AcceptorHost {
     const data: AcceptorData = {
       mode,
       control: this.#control.memory,
+      addresses: this.#addresses?.memory ?? null,
       shards: this.#control.shards,
       limits,
       balance,
+      hashKey: this.#hashKey,
       isTls: tls !== null,
       listenFd: channel === null ? -1 : channel.receiverFd,
     };
@@ -242,6 +255,7 @@ export class AcceptorHost {
       this.#worker = null;
       // What it had accepted and not handed over died with it.
       settleCounters(this.#control.counters(this.#control.shards));
+      this.#addresses?.clear(this.#control.shards);
       this.#events.onEnded();
       if (!this.#hasListened) this.#fail(startFailed(cause));
       else if (!this.#isClosing) void this.#restart(cause);

@@ -1,24 +1,18 @@
 import type { MessagePort } from 'node:worker_threads';
 import { Counter } from '../net/counter.ts';
-import { boundPort, Listener } from '../net/listener.ts';
-import { errorName } from '../net/node-internals.ts';
-import { HandoffReceiver } from '../net/socket-handoff.ts';
+import { boundPort, Listener, tryBind } from '../net/listener.ts';
+import { errorName, type TcpHandle } from '../net/node-internals.ts';
+import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
+import { PortSender } from '../net/socket-transfer.ts';
 import { ControlBlock } from '../ring/control-block.ts';
 import { Acceptor } from './acceptor.ts';
 import { type AcceptorData, type FromAcceptor, HandoffMode, type ToAcceptor } from './control-message.ts';
 import { recordThread } from './thread-profiler.ts';
-import { TransferAcceptor } from './transfer-acceptor.ts';
 
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
 export function runAcceptor(data: AcceptorData, port: MessagePort): void {
   const control = new ControlBlock(data.shards, data.control);
-  if (data.mode === HandoffMode.CHANNEL) runChannelAcceptor(data, control, port);
-  else runTransferAcceptor(data, control, port);
-  port.postMessage({ type: 'started' } satisfies FromAcceptor);
-}
-
-function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: MessagePort): void {
-  const acceptor = new Acceptor(control, data.limits, data.balance, data.isTls);
+  const acceptor = new Acceptor(data, control);
   const tell = (message: FromAcceptor): void => {
     port.postMessage(message);
   };
@@ -31,56 +25,72 @@ function runChannelAcceptor(data: AcceptorData, control: ControlBlock, port: Mes
       tell({ type: 'listener-lost' });
     },
   });
-  // The main thread keeps the listening socket; this thread gets a duplicate, and another when it loses it.
-  const sockets = new HandoffReceiver(data.listenFd, (handle) => {
-    if (handle === null) {
-      tell({ type: 'listener-lost' });
-      return;
-    }
+  const listen = (handle: TcpHandle): void => {
     const error = listener.start(handle);
     if (error === 0) tell({ type: 'listening', port: boundPort(handle) });
     else tell({ type: 'listen-failed', error: errorName(error) });
-  });
+  };
+  const sockets = data.mode === HandoffMode.CHANNEL ? receiveListeners(data.listenFd, listen, tell) : null;
   port.on('message', (message: ToAcceptor) => {
-    if (message.type === 'shard-up') {
-      const { index, fd, routes } = message;
-      acceptor.shardUp(index, fd, routes, () => {
-        tell({ type: 'shard-lost', index });
-      });
-      tell({ type: 'shard-known', index });
-    } else if (message.type === 'shard-down') {
-      acceptor.shardDown(message.index);
-    } else if (message.type === 'shard-retires') {
-      acceptor.shardRetires(message.index);
-    } else if (message.type === 'stop') {
-      listener.close();
-      sockets.close();
-      acceptor.stop();
-      tell({ type: 'stopped' });
-    } else if (message.type === 'profile') {
-      recordThread(message);
+    switch (message.type) {
+      case 'shard-up': {
+        const { index, fd, routes } = message;
+        const onLost = (): void => {
+          tell({ type: 'shard-lost', index });
+        };
+        acceptor.shardUp(index, routes, (lost) => new HandoffSender(fd, lost), onLost);
+        tell({ type: 'shard-known', index });
+        break;
+      }
+      case 'shard-port':
+        acceptor.shardUp(message.index, message.routes, () => new PortSender(message.port), ignore);
+        tell({ type: 'shard-known', index: message.index });
+        break;
+      case 'shard-down':
+        acceptor.shardDown(message.index);
+        break;
+      case 'shard-retires':
+        acceptor.shardRetires(message.index);
+        break;
+      case 'listen':
+        listenOn(message.host, message.port, listen, tell);
+        break;
+      case 'stop':
+        listener.close();
+        sockets?.close();
+        acceptor.stop();
+        tell({ type: 'stopped' });
+        break;
+      case 'profile':
+        recordThread(message);
+        break;
     }
+  });
+  tell({ type: 'started' });
+}
+
+/** The main thread keeps the listening socket; this thread gets a duplicate, and another when it loses it. */
+function receiveListeners(
+  fd: number,
+  listen: (handle: TcpHandle) => void,
+  tell: (message: FromAcceptor) => void,
+): HandoffReceiver {
+  return new HandoffReceiver(fd, (handle) => {
+    if (handle === null) tell({ type: 'listener-lost' });
+    else listen(handle);
   });
 }
 
-function runTransferAcceptor(data: AcceptorData, control: ControlBlock, port: MessagePort): void {
-  const tell = (message: FromAcceptor): void => {
-    port.postMessage(message);
-  };
-  const acceptor = new TransferAcceptor(data, control, tell);
-  port.on('message', (message: ToAcceptor) => {
-    if (message.type === 'shard-port') {
-      acceptor.shardUp(message.index, message.port);
-      tell({ type: 'shard-known', index: message.index });
-    } else if (message.type === 'shard-down' || message.type === 'shard-retires') {
-      acceptor.shardDown(message.index);
-    } else if (message.type === 'listen') {
-      acceptor.listen(message.host, message.port);
-    } else if (message.type === 'stop') {
-      acceptor.stop();
-      tell({ type: 'stopped' });
-    } else if (message.type === 'profile') {
-      recordThread(message);
-    }
-  });
+/** Where no descriptor can be sent, this thread alone has the listening socket. */
+function listenOn(
+  host: string,
+  port: number,
+  listen: (handle: TcpHandle) => void,
+  tell: (message: FromAcceptor) => void,
+): void {
+  const handle = tryBind(host, port);
+  if (typeof handle === 'string') tell({ type: 'listen-failed', error: handle });
+  else listen(handle);
 }
+
+function ignore(): void {}

@@ -6,23 +6,33 @@ import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { httpDate, latin1Port, writeLatin1 } from '../net/native-ports.ts';
-import type { SocketAddress, SocketHandle, TcpHandle } from '../net/node-internals.ts';
-import { HandoffSender } from '../net/socket-handoff.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { peerAddress } from '../net/peer-name.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
+import { WaitingRoom } from '../net/waiting-room.ts';
 import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { ControlBlock } from '../ring/control-block.ts';
-import { Admission } from './admission.ts';
+import { NO_ADDRESS } from './address-table.ts';
+import { Admission, OVER_LIMIT } from './admission.ts';
 import { Balancer } from './balancer.ts';
-import type { AcceptorLimits, Balance, RouteEntry } from './control-message.ts';
+import { type AcceptorData, HandoffMode, type RouteEntry } from './control-message.ts';
 import { HandoffKind, handoffPrefix } from './handoff-message.ts';
-import { NO_ADDRESS } from './shard.ts';
+import { REFUSING, Refusing } from './refusing.ts';
 import { refuseUpgrade } from './upgrade.ts';
 
 /** Seconds a peer that was refused has to follow our FIN. */
 const LINGER = 5;
 
-/** Connections beyond `maxConnections` that are still told why; more are cut off. */
-export const REFUSING = 64;
+/** The way of sockets to a shard. */
+export interface SocketSender {
+  /** The shard does not keep up; send elsewhere. */
+  readonly isFull: boolean;
+  /** Sends a socket with a message, one byte a character. On failure it stays open, and the caller's. */
+  send(message: string, handle: TcpHandle): boolean;
+  /** What was sent arrives; nothing more is sent. */
+  finish(): void;
+  close(): void;
+}
 
 /** WebSocket routes, which have the number of their place between threads. */
 interface RouteTable {
@@ -38,27 +48,42 @@ class Pending {
   parser: RequestParser | null = null;
   deadline: number;
   isLingering = false;
-  /** Row of the address table; counted once the socket is handed over. */
-  address = NO_ADDRESS;
+  /** Row of the address table. */
+  readonly address: number;
+  /** Status of the answer when it is one too many, and is not counted; else 0. */
+  readonly refusal: number;
 
-  constructor(deadline: number) {
+  constructor(deadline: number, address: number, refusal: number) {
     this.deadline = deadline;
+    this.address = address;
+    this.refusal = refusal;
   }
 }
 
 /**
- * Acceptor: reads request heads, refuses bad WebSocket handshakes and passes each socket, with the head and whatever
- * bytes followed, to a shard.
+ * Acceptor: counts each connection from its first moment, reads request heads, refuses bad WebSocket handshakes and passes
+ * each socket, with the head and whatever bytes followed, to a shard. Where the shards must read them (TLS, or sockets that
+ * go by postMessage), it passes connections on unread.
+ *
+ *     accept ─▶ too many of its address ─▶ 429 behind its head, or cut off
+ *            ├▶ unread ─▶ shard
+ *            └▶ head ─▶ refused, 408, lingering
+ *                    └▶ shard
  */
 export class Acceptor implements TransportContext {
   readonly #io: IoLoop;
-  readonly #limits: AcceptorLimits;
+  readonly #limits: AcceptorData['limits'];
   readonly #isTls: boolean;
+  /** Shards read requests themselves. */
+  readonly #isUnread: boolean;
   readonly #balancer: Balancer;
   readonly #admission: Admission;
   readonly #counters: Float64Array;
-  readonly #senders: (HandoffSender | null)[];
+  readonly #senders: (SocketSender | null)[];
   readonly #sockets = new Set<Transport>();
+  /** Those of them whose head is not complete. */
+  readonly #heads = new WaitingRoom();
+  readonly #refusing = new Refusing();
   readonly #parsers: RequestParser[] = [];
   readonly #strings = new StringCache(latin1Port);
   /** The routes of each shard. */
@@ -68,21 +93,31 @@ export class Acceptor implements TransportContext {
     return sender !== null && sender !== undefined && !sender.isFull;
   };
 
-  constructor(control: ControlBlock, limits: AcceptorLimits, balance: Balance, isTls = false) {
-    this.#limits = limits;
-    this.#isTls = isTls;
+  constructor(data: AcceptorData, control: ControlBlock) {
+    this.#limits = data.limits;
+    this.#isTls = data.isTls;
+    this.#isUnread = data.isTls || data.mode === HandoffMode.TRANSFER;
     this.#counters = control.counters(control.shards);
     this.#io = new IoLoop(this.#counters);
-    this.#balancer = new Balancer(balance, control);
-    this.#admission = new Admission(control, limits);
-    this.#senders = new Array<HandoffSender | null>(control.shards).fill(null);
+    this.#balancer = new Balancer(data.balance, control, data.hashKey);
+    this.#admission = new Admission(control, data.limits, data.addresses);
+    this.#senders = new Array<SocketSender | null>(control.shards).fill(null);
     this.#tables = new Array<RouteTable | null>(control.shards).fill(null);
   }
 
-  /** The shard takes connections through the channel with this end. `onLost`: it broke. */
-  shardUp(index: number, fd: number, routes: readonly RouteEntry[], onLost: () => void): void {
+  /**
+   * The shard takes connections.
+   *
+   * @param open makes the way to it; `onLost` is to be called when it breaks
+   */
+  shardUp(
+    index: number,
+    routes: readonly RouteEntry[],
+    open: (onLost: () => void) => SocketSender,
+    onLost: () => void,
+  ): void {
     this.shardDown(index);
-    this.#senders[index] = new HandoffSender(fd, () => {
+    this.#senders[index] = open(() => {
       this.#senders[index] = null;
       onLost();
     });
@@ -107,35 +142,58 @@ export class Acceptor implements TransportContext {
   }
 
   accept(client: TcpHandle): void {
-    if (this.#isTls) {
-      this.#passOn(client);
-      return;
-    }
-    const { maxConnections } = this.#limits;
-    const total = this.#sockets.size + this.#admission.total;
-    if (maxConnections !== 0 && total >= maxConnections + REFUSING) {
+    const row = this.#admission.enter(client);
+    if (row === OVER_LIMIT) {
       this.#counters[Counter.OVER_LIMIT]!++;
+      this.#tellExcess(client, 429, this.#admission.rowOf(client));
+    } else if (this.#isUnread) {
+      this.#passOn(client, row);
+    } else if (this.#hasPlace || this.#heads.evict()) {
+      this.#read(client, row, 0);
+    } else {
+      this.#counters[Counter.OVER_LIMIT]!++;
+      this.#admission.leave(row);
       client.close();
-      return;
     }
+  }
+
+  /** Another connection may be open here. */
+  get #hasPlace(): boolean {
+    const { maxConnections } = this.#limits;
+    return maxConnections === 0 || this.#sockets.size + this.#admission.total < maxConnections + REFUSING;
+  }
+
+  #read(client: TcpHandle, row: number, refusal: number): void {
     const { timer } = this.#io;
     const transport = new Transport(this.#io, client, this, null);
-    const pending = new Pending(timer.now + this.#limits.handshakeTimeout + 1);
+    const pending = new Pending(timer.now + this.#limits.handshakeTimeout + 1, row, refusal);
     transport.owner = pending;
     this.#sockets.add(transport);
+    this.#heads.add(transport);
     timer.schedule(transport, pending.deadline);
     transport.startReading();
   }
 
-  /** Passes a connection on unread: TLS cannot change threads. Who cannot be taken cannot be told why. */
-  #passOn(client: TcpHandle): void {
-    const address = this.#admission.countsAddresses ? this.#rowOf(client) : NO_ADDRESS;
-    const refusal = this.#admission.refusal(address);
-    const shard =
-      refusal === 0 ? this.#balancer.choose(this.#isAvailable, null, () => addressOf(client)) : -1;
-    if (refusal !== 0) this.#counters[Counter.OVER_LIMIT]!++;
-    if (shard < 0) client.close();
-    else this.#send(client, shard, handoffPrefix(HandoffKind.TLS, 0, address), address);
+  /** One too many, which is not counted: it is told so behind its request. Who speaks TLS would not understand it. */
+  #tellExcess(client: TcpHandle, status: number, row: number): void {
+    if (!this.#isTls && this.#hasPlace && this.#refusing.take(row)) this.#read(client, row, status);
+    else client.close();
+  }
+
+  /** Passes a connection on unread: what was read of it could not go with it, and TLS cannot change threads. */
+  #passOn(client: TcpHandle, row: number): void {
+    const { isFull } = this.#admission;
+    const shard = isFull
+      ? this.#balancer.mostWaiting(this.#isAvailable)
+      : this.#balancer.choose(this.#isAvailable, null, () => peerAddress(client));
+    if (shard >= 0) {
+      const kind = isFull ? HandoffKind.UNREAD_IN_PLACE : HandoffKind.UNREAD;
+      this.#send(client, shard, handoffPrefix(kind, 0, row), row);
+      return;
+    }
+    if (isFull) this.#counters[Counter.OVER_LIMIT]!++;
+    this.#admission.leave(row);
+    this.#tellExcess(client, 503, NO_ADDRESS);
   }
 
   // Events of the transport.
@@ -158,8 +216,10 @@ export class Acceptor implements TransportContext {
   }
 
   onClosed(transport: Transport, _error: number): void {
-    this.#returnParser(transport.owner as Pending);
-    this.#sockets.delete(transport);
+    const pending = transport.owner as Pending;
+    this.#forget(transport);
+    if (pending.refusal === 0) this.#admission.leave(pending.address);
+    else this.#refusing.giveBack(pending.refusal === 429 ? pending.address : NO_ADDRESS);
   }
 
   onTimer(transport: Transport, now: number): number {
@@ -178,24 +238,25 @@ export class Acceptor implements TransportContext {
 
   #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
     this.#counters[Counter.REQUESTS]!++;
-    const pending = transport.owner as Pending;
-    if (this.#admission.countsAddresses) pending.address = this.#rowOf(transport.handle);
-    const refusal = this.#admission.refusal(pending.address);
+    const { address, refusal } = transport.owner as Pending;
     if (refusal !== 0) {
+      this.#refuse(transport, refusalOf(refusal));
+      return;
+    }
+    if (this.#admission.isFull) {
       this.#counters[Counter.OVER_LIMIT]!++;
-      this.#refuse(transport, errorResponse(refusal));
+      this.#refuse(transport, errorResponse(503));
       return;
     }
     const shard = this.#balancer.choose(this.#isAvailable, head, () => transport.peerName().address);
     if (shard < 0) {
-      this.#refuse(transport, errorResponse(503, [['Retry-After', '1']]));
+      this.#refuse(transport, refusalOf(503));
       return;
     }
     const table = this.#tables[shard]!;
     const route = isUpgradeRequest(head) && isHandshake(head) ? this.#routeOf(table, head) : -1;
     if (route < 0 || table.routes[route]!.hasUpgrade) {
-      const message =
-        handoffPrefix(HandoffKind.HTTP, 0, pending.address) + requestText(head, bytes, rest, end);
+      const message = handoffPrefix(HandoffKind.HTTP, 0, address) + requestText(head, bytes, rest, end);
       this.#handOff(transport, shard, message);
       return;
     }
@@ -217,8 +278,7 @@ export class Acceptor implements TransportContext {
   #handOff(transport: Transport, shard: number, message: string): void {
     const { address } = transport.owner as Pending;
     const handle = transport.detach();
-    this.#returnParser(transport.owner as Pending);
-    this.#sockets.delete(transport);
+    this.#forget(transport);
     this.#send(handle, shard, message, address);
   }
 
@@ -232,12 +292,15 @@ export class Acceptor implements TransportContext {
       this.#counters[Counter.HANDOFF_FAILED]!++;
       this.#admission.takeBack(at, address);
     }
+    this.#admission.leave(address);
     handle.close();
   }
 
-  /** The row that the peer's connections are counted in. */
-  #rowOf(handle: SocketHandle): number {
-    return this.#admission.rowOf(addressOf(handle));
+  /** It is open here no more. */
+  #forget(transport: Transport): void {
+    this.#returnParser(transport.owner as Pending);
+    this.#sockets.delete(transport);
+    this.#heads.delete(transport);
   }
 
   /** Shards of one app module have one table; while a server is reloaded there are two. */
@@ -265,6 +328,7 @@ export class Acceptor implements TransportContext {
     this.#counters[Counter.REFUSED]!++;
     const pending = transport.owner as Pending;
     const { timer } = this.#io;
+    this.#heads.delete(transport);
     pending.isLingering = true;
     pending.deadline = timer.now + LINGER + 1;
     timer.schedule(transport, pending.deadline);
@@ -286,9 +350,9 @@ export class Acceptor implements TransportContext {
   }
 }
 
-function addressOf(handle: SocketHandle): string {
-  const name: SocketAddress = {};
-  return handle.getpeername(name) === 0 ? (name.address ?? '') : '';
+/** The answer to a connection too many, or one that no shard can take now. */
+function refusalOf(status: number): string {
+  return status === 503 ? errorResponse(503, [['Retry-After', '1']]) : errorResponse(status);
 }
 
 /** The request as it came and all bytes behind it, a character each. */

@@ -1,35 +1,130 @@
-import { ADDRESS_SLOTS, type ControlBlock } from '../ring/control-block.ts';
-import { NO_ADDRESS } from './shard.ts';
+import { KeyedHash, newHashKey } from './keyed-hash.ts';
+import { parseAddress } from './peer-address.ts';
 
-/** Rows looked at for a free one before the address goes uncounted. */
-const SWEEP = 1024;
+/** No row of the address table. */
+export const NO_ADDRESS = -1;
 
-/** Gives each peer address its row in the control block, where the shards count its sockets. */
+/** The header: rows, columns, and the two words of the hash's key. */
+const HEADER_WORDS = 16;
+const Header = { ROWS: 0, COLUMNS: 1, KEY: 2 } as const;
+
+/** Words of a row before its counts. */
+const KEY_WORDS = 2;
+
+/** Rows at least and at most. */
+const MIN_ROWS = 1024;
+export const MAX_ROWS = 2 ** 18;
+
+/** Neighbouring rows that an address may have one of. */
+const WINDOW = 32;
+
+/**
+ * Address table: the connections of each peer address, in shared memory of the server, so that they are counted whichever
+ * thread has them, and stay counted when a thread dies.
+ *
+ *     ┌ rows, columns, key of the hash ┐ ┌ row: address (2 words) │ count of column 0 │ count of column 1 … ┐ ┌ row …
+ *
+ * An address is an IPv4 address or the /64 of an IPv6 one (what one customer gets). Each column is that of a thread: of a
+ * shard, and the last one of the acceptor, for connections it has not given to a shard yet. The acceptor alone chooses
+ * rows; whoever has a connection counts it down.
+ *
+ * The table has two rows for each connection that there may be, up to 262,144. When more addresses than that are connected,
+ * an address may find the 32 rows that it may have all taken: it then shares one of them, always the same. So no address
+ * ever has more than its limit, and to lock out others somebody must hold as many connections as all rows allow.
+ */
 export class AddressTable {
-  readonly #control: ControlBlock;
-  readonly #rows = new Map<string, number>();
-  readonly #names = new Array<string | undefined>(ADDRESS_SLOTS);
-  #next = 0;
+  readonly memory: SharedArrayBuffer;
+  readonly columns: number;
+  readonly #words: Int32Array;
+  readonly #mask: number;
+  readonly #stride: number;
+  readonly #hash: KeyedHash;
 
-  constructor(control: ControlBlock) {
-    this.#control = control;
+  constructor(memory: SharedArrayBuffer) {
+    const words = new Int32Array(memory);
+    this.memory = memory;
+    this.#words = words;
+    this.columns = words[Header.COLUMNS]!;
+    this.#mask = words[Header.ROWS]! - 1;
+    this.#stride = KEY_WORDS + this.columns;
+    this.#hash = new KeyedHash([words[Header.KEY]!, words[Header.KEY + 1]!]);
   }
 
-  /** The row of an address, or NO_ADDRESS when all rows are in use: such an address is not limited. */
+  /** @param connections how many there may be, of all addresses together */
+  static create(columns: number, connections: number): AddressTable {
+    const wanted = Math.min(Math.max(2 * connections, MIN_ROWS), MAX_ROWS);
+    const rows = 2 ** Math.ceil(Math.log2(wanted));
+    const memory = new SharedArrayBuffer((HEADER_WORDS + rows * (KEY_WORDS + columns)) * 4);
+    const words = new Int32Array(memory);
+    words[Header.ROWS] = rows;
+    words[Header.COLUMNS] = columns;
+    words.set(newHashKey(), Header.KEY);
+    return new AddressTable(memory);
+  }
+
+  /** Tells it from other tables, in whichever thread. */
+  get name(): string {
+    return `${this.#words[Header.KEY]} ${this.#words[Header.KEY + 1]}`;
+  }
+
+  get rows(): number {
+    return this.#mask + 1;
+  }
+
+  /** The row that an address is counted in from now on; NO_ADDRESS when the text is none. In the acceptor only. */
   rowOf(address: string): number {
-    const known = this.#rows.get(address);
-    if (known !== undefined) return known;
-    for (let i = 0; i < SWEEP; i++) {
-      const row = this.#next;
-      this.#next = (row + 1) % ADDRESS_SLOTS;
-      const owner = this.#names[row];
-      // A row in use without a name is that of an acceptor before this one.
-      if (this.#control.addressTotal(row) > 0) continue;
-      if (owner !== undefined) this.#rows.delete(owner);
-      this.#names[row] = address;
-      this.#rows.set(address, row);
-      return row;
+    const key = parseAddress(address);
+    return key === undefined ? NO_ADDRESS : this.rowOfKey(key[0], key[1]);
+  }
+
+  rowOfKey(high: number, low: number): number {
+    const words = this.#words;
+    const hash = this.#hash.words(high, low);
+    let free = NO_ADDRESS;
+    for (let i = 0; i < WINDOW; i++) {
+      const row = (hash + i) & this.#mask;
+      const at = this.#at(row);
+      if (words[at] === high && words[at + 1] === low && this.total(row) > 0) return row;
+      // A thread that is asked for its counts may be about to write them: a row is taken from nobody who has one.
+      if (free === NO_ADDRESS && this.total(row) <= 0) free = row;
     }
-    return NO_ADDRESS;
+    if (free === NO_ADDRESS) return (hash + (hash >>> 27)) & this.#mask;
+    const at = this.#at(free);
+    words[at] = high;
+    words[at + 1] = low;
+    return free;
+  }
+
+  /** Connections of a row, of all threads. */
+  total(row: number): number {
+    let total = 0;
+    const start = this.#at(row) + KEY_WORDS;
+    for (let i = start, end = start + this.columns; i < end; i++) total += Atomics.load(this.#words, i);
+    return total;
+  }
+
+  // Counts order nothing but themselves: the acceptor acts on a sum that may be a moment old.
+
+  add(row: number, column: number, by: number): void {
+    Atomics.add(this.#words, this.#at(row) + KEY_WORDS + column, by);
+  }
+
+  /** The connections of a column are gone: its thread is. */
+  clear(column: number): void {
+    this.recount(column, new Map());
+  }
+
+  /** The connections of a column are these, by row. Whoever else counts in it must have stopped. */
+  recount(column: number, counts: ReadonlyMap<number, number>): void {
+    const words = this.#words;
+    // Rows without a change are not written to: most of the memory was never touched, and takes no room until it is.
+    for (let row = 0, at = HEADER_WORDS + KEY_WORDS + column; row <= this.#mask; row++, at += this.#stride) {
+      const count = counts.get(row) ?? 0;
+      if (Atomics.load(words, at) !== count) Atomics.store(words, at, count);
+    }
+  }
+
+  #at(row: number): number {
+    return HEADER_WORDS + row * this.#stride;
   }
 }

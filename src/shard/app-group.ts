@@ -4,9 +4,10 @@ import { closeEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
+import type { AddressTable } from './address-table.ts';
 import type { AppDescriptor } from './app-descriptor.ts';
 import { type Offer, offerChannel } from './channel-offer.ts';
-import type { ChildChannel } from './child-channel.ts';
+import type { Accepted, ChildChannel } from './child-channel.ts';
 import { ChildDispatcher, type Dispatch, type ServeHere } from './child-dispatcher.ts';
 import { ControlChannel } from './control-channel.ts';
 import { type GroupMessage, type Invite, mailboxOf } from './group-message.ts';
@@ -61,6 +62,7 @@ const ACCEPTOR = 0;
 export class AppGroup {
   readonly memory: LinkMemory;
   readonly #shard: Shard;
+  readonly #addresses: AddressTable | null;
   readonly #dispatcher: ChildDispatcher;
   readonly #name = `millrace group ${randomBytes(16).toString('hex')}`;
   readonly #channel: ControlChannel<GroupMessage>;
@@ -72,9 +74,11 @@ export class AppGroup {
   #obstacle = '';
   #isClosing = false;
 
-  constructor(shard: Shard, options: GroupOptions, serve: ServeHere) {
+  /** @param addresses counts connections by address; null: they are not limited */
+  constructor(shard: Shard, options: GroupOptions, addresses: AddressTable | null, serve: ServeHere) {
     this.#shard = shard;
-    this.#dispatcher = new ChildDispatcher(serve, () => this.#awaitedUntil());
+    this.#addresses = addresses;
+    this.#dispatcher = new ChildDispatcher(addresses, serve, () => this.#awaitedUntil());
     // Random: who names topics must not be able to choose where they land in the tables.
     this.memory = createGroupMemory(randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
     this.memory.inboxes[ACCEPTOR] = createInbox(this.memory);
@@ -123,8 +127,8 @@ export class AppGroup {
   }
 
   /** Gives a connection, unread, to the child whose turn it is. */
-  dispatch(socket: TcpHandle): Dispatch {
-    return this.#dispatcher.dispatch(socket);
+  dispatch(socket: TcpHandle, row: number): Dispatch {
+    return this.#dispatcher.dispatch({ socket, row });
   }
 
   /** No more connections come. The topics of the children are looked after as long as there are any. */
@@ -212,6 +216,7 @@ export class AppGroup {
       links: memory,
       acks: this.#dispatcher.ackMemory,
       ackDoorbell: this.#dispatcher.ackDoorbell,
+      addresses: this.#addresses?.memory ?? null,
     });
     offer.accepted.then(
       (fd) => {
@@ -261,6 +266,7 @@ export class AppGroup {
     child.index = -1;
     this.#members[index] = null;
     this.#links.clearShard(index);
+    this.#addresses?.clear(index);
     this.#channel.post({ type: 'member-down', index });
   }
 
@@ -276,11 +282,11 @@ export class AppGroup {
   }
 
   /** The child closed, or its thread ended, or the channel to it broke. */
-  #lost(child: Child, left: readonly TcpHandle[]): void {
+  #lost(child: Child, left: readonly Accepted[]): void {
     child.channel = null;
     child.awaitedUntil = 0;
     this.#unnumber(child);
-    for (const socket of left) this.#dispatcher.serve(socket);
+    this.#dispatcher.serveLeft(left);
     if (child.isRemoved || this.#isClosing) this.#forget(child);
     // If only the channel broke, the child says hello again.
     else this.#invite(child);

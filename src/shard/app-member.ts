@@ -6,12 +6,13 @@ import type { PipeHandle, TcpHandle } from '../net/node-internals.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { AckTable } from '../ring/ack-table.ts';
 import { Doorbell } from '../ring/doorbell.ts';
+import { AddressTable, NO_ADDRESS } from './address-table.ts';
 import { type AppDescriptor, createDescriptor } from './app-descriptor.ts';
 import { ControlChannel } from './control-channel.ts';
-import { type GroupMessage, type Invite, mailboxOf, type Welcome } from './group-message.ts';
+import { GREETING, type GroupMessage, type Invite, mailboxOf, type Welcome } from './group-message.ts';
 import type { LinkMemory } from './link-memory.ts';
 import { Links } from './links.ts';
-import { NO_ADDRESS, type Shard } from './shard.ts';
+import { GROUP_ROW, type Shard } from './shard.ts';
 
 /**
  * AppMember: an App that gave a descriptor, and may be joined to the acceptor App of another thread. It keeps its
@@ -20,7 +21,7 @@ import { NO_ADDRESS, type Shard } from './shard.ts';
 export class AppMember {
   readonly descriptor: AppDescriptor = createDescriptor();
   readonly #shard: Shard;
-  readonly #serve: (socket: TcpHandle) => void;
+  readonly #serve: (socket: TcpHandle, row: number) => void;
   /** Why this App cannot be a child now; '' when it can. */
   readonly #obstacle: () => string;
   readonly #mailbox: ControlChannel<Invite>;
@@ -33,7 +34,7 @@ export class AppMember {
   #isInvitedAgain = false;
   #isClosed = false;
 
-  constructor(shard: Shard, serve: (socket: TcpHandle) => void, obstacle: () => string) {
+  constructor(shard: Shard, serve: (socket: TcpHandle, row: number) => void, obstacle: () => string) {
     this.#shard = shard;
     this.#serve = serve;
     this.#obstacle = obstacle;
@@ -132,13 +133,13 @@ export class AppMember {
     this.#receiver = new HandoffReceiver(
       pipe,
       (socket, bytes) => {
-        const isGreeting = bytes.length > 0;
+        const isGreeting = bytes.length === GREETING.length;
         // Only now is the number this App's own.
         if (isGreeting) this.#join(welcome);
         // Before the socket is read from: one that was acknowledged is not sent to another App.
         acks.add(welcome.index);
         doorbell.ring();
-        if (!isGreeting) this.#take(socket);
+        if (!isGreeting) this.#take(socket, bytes.readInt32LE(0));
       },
       () => {
         this.#ended();
@@ -146,16 +147,17 @@ export class AppMember {
     );
   }
 
-  #take(socket: TcpHandle | null): void {
+  #take(socket: TcpHandle | null, groupRow: number): void {
+    const row = groupRow === NO_ADDRESS ? NO_ADDRESS : groupRow + GROUP_ROW;
     if (socket === null) {
-      this.#shard.lost(NO_ADDRESS);
+      this.#shard.lost(row);
       return;
     }
     this.#shard.count(Counter.ADOPTED);
-    this.#serve(socket);
+    this.#serve(socket, row);
   }
 
-  #join({ links: memory, index }: Welcome): void {
+  #join({ links: memory, index, addresses }: Welcome): void {
     if (this.#links !== null) return;
     const links = new Links(memory, index, () => {});
     // In the middle of a publish; all that can come now is who joined and who left.
@@ -164,6 +166,7 @@ export class AppMember {
     };
     this.#links = links;
     this.#shard.link(links);
+    if (addresses !== null) this.#shard.joinAddresses(new AddressTable(addresses), index);
   }
 
   /** The acceptor is gone, or has given this channel up. */
@@ -178,6 +181,7 @@ export class AppMember {
   /** First the rings, then the channel: who gets the number next must be the only one to read them. */
   #leave(): void {
     if (this.#links !== null) this.#shard.unlink();
+    this.#shard.leaveAddresses();
     this.#links = null;
     this.#welcome = null;
     this.#receiver?.close();

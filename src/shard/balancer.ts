@@ -1,17 +1,20 @@
 import type { RequestHead } from '../http/request-head.ts';
 import { type ControlBlock, Gauge } from '../ring/control-block.ts';
-import { fnv1a } from '../ring/fnv.ts';
 import type { Balance } from './control-message.ts';
+import { type HashKey, KeyedHash } from './keyed-hash.ts';
 
 /** Chooses the shard for a connection among those that take connections. */
 export class Balancer {
   readonly #balance: Balance;
   readonly #control: ControlBlock;
+  readonly #hash: KeyedHash;
   #turn = 0;
 
-  constructor(balance: Balance, control: ControlBlock) {
+  /** @param hashKey random for each server: who names a path or a cookie must not be able to choose the shard */
+  constructor(balance: Balance, control: ControlBlock, hashKey: HashKey) {
     this.#balance = balance;
     this.#control = control;
+    this.#hash = new KeyedHash(hashKey);
   }
 
   /**
@@ -25,7 +28,20 @@ export class Balancer {
     const key = stickyKey(this.#balance.sticky, head, address);
     return key === ''
       ? this.#leastConnections(isAvailable)
-      : this.#nextAvailable(isAvailable, fnv1a(key) >>> 0);
+      : this.#nextAvailable(isAvailable, this.#hash.text(key));
+  }
+
+  /** The available shard with the most connections that have not said yet what they want, or -1. */
+  mostWaiting(isAvailable: (shard: number) => boolean): number {
+    let best = -1;
+    let most = 0;
+    for (let shard = 0; shard < this.#control.shards; shard++) {
+      const waiting = this.#control.gauge(shard, Gauge.WAITING);
+      if (waiting <= most || !isAvailable(shard)) continue;
+      most = waiting;
+      best = shard;
+    }
+    return best;
   }
 
   #leastConnections(isAvailable: (shard: number) => boolean): number {

@@ -1,10 +1,16 @@
 import type { TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import type { AckTable } from '../ring/ack-table.ts';
-import { GREETING } from './group-message.ts';
+import { GREETING, rowText } from './group-message.ts';
 
 /** Sockets that may wait for a child that does not take them. */
 const MAX_WAITING = 1024;
+
+/** A socket that was accepted, and the row of the address table that it is counted in. */
+export interface Accepted {
+  readonly socket: TcpHandle;
+  readonly row: number;
+}
 
 /**
  * ChildChannel: the way of sockets to one child. Each is kept here until the child says that it has taken it, so that
@@ -14,10 +20,11 @@ export class ChildChannel {
   /** Sockets sent so far. */
   sent = 0;
   readonly #sender: HandoffSender;
-  readonly #index: number;
+  /** The child's number. */
+  readonly index: number;
   readonly #acks: AckTable;
   /** Sent and not taken, oldest first, from `#first` on. */
-  #waiting: TcpHandle[] = [];
+  #waiting: Accepted[] = [];
   #first = 0;
   /** Taken, as far as was looked. */
   #taken = 0;
@@ -33,9 +40,9 @@ export class ChildChannel {
     index: number,
     acks: AckTable,
     onSent: () => void,
-    onLost: (left: readonly TcpHandle[]) => void,
+    onLost: (left: readonly Accepted[]) => void,
   ) {
-    this.#index = index;
+    this.index = index;
     this.#acks = acks;
     acks.clear(index);
     this.#sender = new HandoffSender(fd, () => {
@@ -56,7 +63,7 @@ export class ChildChannel {
 
   /** Whether the child has got the greeting, and shares topics. */
   get isGreeted(): boolean {
-    return this.#acks.get(this.#index) !== 0;
+    return this.#acks.get(this.index) !== 0;
   }
 
   /** Whether `settle` would let go of some. */
@@ -65,11 +72,11 @@ export class ChildChannel {
   }
 
   /** Returns false when the child takes no more for now. The socket is the channel's from here on, if it does. */
-  send(socket: TcpHandle): boolean {
+  send(accepted: Accepted): boolean {
     if (this.#isLost || this.waiting >= MAX_WAITING) return false;
     // A failure loses the channel, and this socket must not be among those that are left.
-    if (!this.#sender.sendDuplicate('', socket)) return false;
-    this.#waiting.push(socket);
+    if (!this.#sender.sendDuplicate(rowText(accepted.row), accepted.socket)) return false;
+    this.#waiting.push(accepted);
     this.sent++;
     return true;
   }
@@ -86,11 +93,11 @@ export class ChildChannel {
 
   /** Sockets that the child has taken since this was looked at; the first acknowledgement was of the greeting. */
   get #acknowledged(): number {
-    return this.isGreeted ? (this.#acks.get(this.#index) - 1 - this.#taken) | 0 : 0;
+    return this.isGreeted ? (this.#acks.get(this.index) - 1 - this.#taken) | 0 : 0;
   }
 
   /** The child is gone and no write is under way: what it said is the truth. */
-  #takeLeft(): readonly TcpHandle[] {
+  #takeLeft(): readonly Accepted[] {
     this.#close(this.#acknowledged);
     const left = this.#waiting.slice(this.#first);
     this.#waiting = [];
@@ -99,7 +106,7 @@ export class ChildChannel {
   }
 
   #close(count: number): void {
-    for (let i = 0; i < count && this.waiting > 0; i++) this.#waiting[this.#first++]!.close();
+    for (let i = 0; i < count && this.waiting > 0; i++) this.#waiting[this.#first++]!.socket.close();
     this.#taken += count;
     if (this.#first === this.#waiting.length) {
       this.#waiting.length = 0;

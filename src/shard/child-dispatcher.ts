@@ -2,7 +2,8 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { AckTable } from '../ring/ack-table.ts';
 import { createDoorbells, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
-import { ChildChannel } from './child-channel.ts';
+import { type AddressTable, NO_ADDRESS } from './address-table.ts';
+import { type Accepted, ChildChannel } from './child-channel.ts';
 
 /** What happened to a connection that was to go to a child. */
 export const Dispatch = {
@@ -16,7 +17,10 @@ export const Dispatch = {
 export type Dispatch = (typeof Dispatch)[keyof typeof Dispatch];
 
 /** Serves a connection in this thread; `isExcess`: only tells it that there are too many. */
-export type ServeHere = (socket: TcpHandle, isExcess: boolean) => void;
+export type ServeHere = (socket: TcpHandle, row: number, isExcess: boolean) => void;
+
+/** The acceptor's own number, and column of the address table. */
+const HERE = 0;
 
 /** Connections that wait for the first child to join. */
 const MAX_HELD = 1024;
@@ -29,6 +33,8 @@ export class ChildDispatcher implements Sleeper {
   readonly ackMemory: SharedArrayBuffer = AckTable.create(MAX_THREADS);
   readonly ackDoorbell: SharedArrayBuffer = createDoorbells(1);
   readonly #serve: ServeHere;
+  /** Counts connections by address, in this thread's column and those of the children; null: they are not counted. */
+  readonly #addresses: AddressTable | null;
   /** Until when a child is awaited that has not joined yet, in ms of `performance.now()`. */
   readonly #awaitedUntil: () => number;
   readonly #acks = new AckTable(this.ackMemory);
@@ -38,12 +44,13 @@ export class ChildDispatcher implements Sleeper {
   /** Those that connections go to. */
   readonly #takers: ChildChannel[] = [];
   #turn = 0;
-  #held: TcpHandle[] = [];
+  #held: Accepted[] = [];
   /** Runs while any are held. */
   #holdTimer: NodeJS.Timeout | undefined;
   #isClosing = false;
 
-  constructor(serve: ServeHere, awaitedUntil: () => number) {
+  constructor(addresses: AddressTable | null, serve: ServeHere, awaitedUntil: () => number) {
+    this.#addresses = addresses;
     this.#serve = serve;
     this.#awaitedUntil = awaitedUntil;
   }
@@ -54,7 +61,7 @@ export class ChildDispatcher implements Sleeper {
    * @param fd the accepted end of the channel
    * @param onLost it is gone; the connections it had not taken are to be served, by `serve`
    */
-  open(fd: number, index: number, onLost: (left: readonly TcpHandle[]) => void): ChildChannel {
+  open(fd: number, index: number, onLost: (left: readonly Accepted[]) => void): ChildChannel {
     const channel = new ChildChannel(
       fd,
       index,
@@ -84,38 +91,62 @@ export class ChildDispatcher implements Sleeper {
   }
 
   /** Gives a connection, unread, to the child whose turn it is. */
-  dispatch(socket: TcpHandle): Dispatch {
+  dispatch(accepted: Accepted): Dispatch {
     // A child that is found dead leaves the list.
     for (let tries = this.#takers.length; tries > 0 && this.#takers.length > 0; tries--) {
       const taker = this.#takers[this.#turn++ % this.#takers.length]!;
-      if (!taker.send(socket)) continue;
+      // Before it is sent: the child may close it, and count down, at once.
+      this.#count(accepted, taker, 1);
+      if (!taker.send(accepted)) {
+        this.#count(accepted, taker, -1);
+        continue;
+      }
       this.#awaitAcks();
       return Dispatch.TAKEN;
     }
     if (this.#takers.length > 0) return Dispatch.FULL;
-    return this.#hold(socket) ? Dispatch.TAKEN : Dispatch.NONE;
+    return this.#hold(accepted) ? Dispatch.TAKEN : Dispatch.NONE;
   }
 
   /** Gives it to a child, or has it served in this thread. */
-  serve(socket: TcpHandle): void {
+  serve(accepted: Accepted): void {
     if (this.#isClosing) {
-      socket.close();
+      this.#close(accepted);
       return;
     }
-    const result = this.dispatch(socket);
-    if (result !== Dispatch.TAKEN) this.#serve(socket, result === Dispatch.FULL);
+    const result = this.dispatch(accepted);
+    if (result !== Dispatch.TAKEN) this.#serve(accepted.socket, accepted.row, result === Dispatch.FULL);
+  }
+
+  /** A child is gone, and its column cleared: what it had not taken is this thread's again. */
+  serveLeft(left: readonly Accepted[]): void {
+    for (const { row } of left) if (row !== NO_ADDRESS) this.#addresses?.add(row, HERE, 1);
+    for (const accepted of left) this.serve(accepted);
   }
 
   /** Who is awaited has changed: connections that were held go on. */
   releaseHeld(): void {
     clearTimeout(this.#holdTimer);
-    for (const socket of this.#held.splice(0)) this.serve(socket);
+    for (const accepted of this.#held.splice(0)) this.serve(accepted);
   }
 
   /** No more connections come. What children have yet to take stays theirs. */
   close(): void {
     this.#isClosing = true;
-    for (const socket of this.#held.splice(0)) socket.close();
+    for (const accepted of this.#held.splice(0)) this.#close(accepted);
+  }
+
+  #close({ socket, row }: Accepted): void {
+    if (row !== NO_ADDRESS) this.#addresses?.add(row, HERE, -1);
+    socket.close();
+  }
+
+  /** Moves a connection from this thread's column to that of the child; -1: and back. */
+  #count({ row }: Accepted, { index }: ChildChannel, change: 1 | -1): void {
+    if (row === NO_ADDRESS || this.#addresses === null) return;
+    // In this order the sum is never too low.
+    this.#addresses.add(row, change > 0 ? index : HERE, 1);
+    this.#addresses.add(row, change > 0 ? HERE : index, -1);
   }
 
   /** No child is left, after `close`. */
@@ -145,10 +176,10 @@ export class ChildDispatcher implements Sleeper {
     } while (!this.#waiter.wait());
   }
 
-  #hold(socket: TcpHandle): boolean {
+  #hold(accepted: Accepted): boolean {
     const rest = this.#awaitedUntil() - performance.now();
     if (rest <= 0 || this.#held.length >= MAX_HELD) return false;
-    this.#held.push(socket);
+    this.#held.push(accepted);
     if (this.#held.length === 1) {
       this.#holdTimer = setTimeout(() => {
         this.releaseHeld();

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TlsCredentials } from '../net/tls-context.ts';
+import type { HashKey } from './keyed-hash.ts';
 import type { LinkMemory } from './link-memory.ts';
 import type { ProfileMessage } from './thread-profiler.ts';
 import type { UpgradeRules } from './upgrade.ts';
@@ -54,9 +55,13 @@ export interface TlsSetup {
 export interface AcceptorData {
   readonly mode: HandoffMode;
   readonly control: SharedArrayBuffer;
+  /** Memory of the address table; null: addresses are not limited. */
+  readonly addresses: SharedArrayBuffer | null;
   readonly shards: number;
   readonly limits: AcceptorLimits;
   readonly balance: Balance;
+  /** What connections are spread by where it is by a hash: the same for all acceptors of a server. */
+  readonly hashKey: HashKey;
   /** Connections go to the shards unread. */
   readonly isTls: boolean;
   /** Descriptor of the channel its listening sockets come through; -1 in transfer mode. */
@@ -105,6 +110,8 @@ export interface ShardData {
   readonly index: number;
   readonly count: number;
   readonly control: SharedArrayBuffer;
+  /** Memory of the address table; null: addresses are not limited. */
+  readonly addresses: SharedArrayBuffer | null;
   /** URL of the user's module. */
   readonly module: string;
   /** `data` of `serve()`. */

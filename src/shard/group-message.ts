@@ -47,6 +47,8 @@ export interface Welcome {
   /** An AckTable, and the doorbell to ring behind each acknowledgement. */
   readonly acks: SharedArrayBuffer;
   readonly ackDoorbell: SharedArrayBuffer;
+  /** Memory of the acceptor's address table; null: it does not limit addresses. */
+  readonly addresses: SharedArrayBuffer | null;
 }
 
 /** The channel of one App. */
@@ -54,5 +56,10 @@ export function mailboxOf(app: AppDescriptor): string {
   return `millrace app ${app}`;
 }
 
-/** The first message of a handoff channel between Apps; each that follows is a socket, unread. */
+/** The first message of a handoff channel between Apps; each that follows is a socket, unread, with {@link rowText}. */
 export const GREETING = 'millrace';
+
+/** A row of the address table, or none, as four characters of a byte each. */
+export function rowText(row: number): string {
+  return String.fromCharCode(row & 255, (row >>> 8) & 255, (row >>> 16) & 255, row >>> 24);
+}

@@ -1,8 +1,8 @@
 /**
  * What travels with a socket from the acceptor to a shard:
  *
- *     kind(1) route(2) address(4) protocol length(1) protocol   head   rest
- *                                                               └ the request as it came ┘
+ *     kind(1) route(2) address(4)   head   rest
+ *                                   └ the request as it came ┘
  *
  * In latin1 text, one byte a character, because only text can be written together with a handle.
  */
@@ -11,8 +11,10 @@ export const HandoffKind = {
   WEBSOCKET: 0,
   /** The shard answers: the request and all bytes behind it follow. */
   HTTP: 1,
-  /** Unread, as it was accepted; a TLS handshake comes first. */
-  TLS: 2,
+  /** Unread, as it was accepted: a request, or where the server does TLS its handshake, comes first. */
+  UNREAD: 2,
+  /** The same; there are as many connections as there may be, so the oldest that has not said what it wants gives way. */
+  UNREAD_IN_PLACE: 3,
 } as const;
 export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
 

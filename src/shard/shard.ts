@@ -6,17 +6,24 @@ import { allocate } from '../net/write-memory.ts';
 import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
+import { type AddressTable, NO_ADDRESS } from './address-table.ts';
 import { Bus } from './bus.ts';
 import type { BusSubscriber } from './bus-subscriber.ts';
 import type { Links } from './links.ts';
-
-/** No row of the address table. */
-export const NO_ADDRESS = -1;
 
 /** A socket that a shard is asked to say goodbye to. */
 export interface Drainable {
   /** Ends politely: a Close frame, or `Connection: close` once the response under way is done. */
   drain(transport: Transport, code: number): void;
+}
+
+/** Added to the rows of the table of joined Apps, to tell them from those of a shard's own. */
+export const GROUP_ROW = 2 ** 24;
+
+/** A shard's column of an address table. */
+interface AddressColumn {
+  readonly table: AddressTable;
+  readonly column: number;
 }
 
 /** Sockets asked to leave at a time, and ms between two such waves, so that they do not all return at once. */
@@ -38,6 +45,12 @@ export class Shard {
   readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
+  /** Where its sockets are counted by address; null: they are not. */
+  #addresses: AddressColumn | null = null;
+  /** The same for sockets that came from the App it is joined to, and the table's name, also when it left. */
+  #groupAddresses: AddressColumn | null = null;
+  #groupTable = '';
+  #waiting = 0;
   #links: Links | null = null;
   /** Told of each socket that is gone. */
   onRelease: ((transport: Transport) => void) | null = null;
@@ -47,7 +60,7 @@ export class Shard {
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
     this.#control = control;
-    this.counters = (control ?? new ControlBlock(1)).counters(index);
+    this.counters = control === null ? new ControlBlock(1).counters(0) : control.counters(index);
     this.io = new IoLoop(this.counters);
     this.deflate = new ZlibDeflatePort(this.counters);
     this.bus = new Bus(this.io, null, this.deflate);
@@ -83,7 +96,37 @@ export class Shard {
     return this.#drainCode;
   }
 
-  /** Takes a socket over. `address` is its row of the control block's address table. */
+  /** Has sockets counted by address in this column of the table. */
+  countAddresses(table: AddressTable, column: number): void {
+    this.#addresses = { table, column };
+  }
+
+  /** Joins Apps that count addresses together, in `column` of their table; the sockets it has from before count again. */
+  joinAddresses(table: AddressTable, column: number): void {
+    if (table.name === this.#groupTable) {
+      table.recount(column, this.#countRows(GROUP_ROW));
+    } else {
+      for (const transport of this.sockets) {
+        if (transport.tag >= GROUP_ROW) transport.tag = NO_ADDRESS;
+      }
+      table.clear(column);
+    }
+    this.#groupTable = table.name;
+    this.#groupAddresses = { table, column };
+  }
+
+  /** The column is another thread's from here on. */
+  leaveAddresses(): void {
+    this.#groupAddresses = null;
+  }
+
+  /** One more, or one less, has not said yet what it wants. */
+  addWaiting(change: 1 | -1): void {
+    this.#waiting += change;
+    this.#control?.setGauge(this.index, Gauge.WAITING, this.#waiting);
+  }
+
+  /** Takes a socket over. `address` is the row it is counted in. */
   adopt(handle: SocketHandle, context: TransportContext, address: number = NO_ADDRESS): Transport {
     const transport = new Transport(this.io, handle, context, null);
     transport.tag = address;
@@ -95,10 +138,7 @@ export class Shard {
   release(transport: Transport): void {
     if (!this.sockets.delete(transport)) return;
     this.onRelease?.(transport);
-    if (this.#control !== null) {
-      this.#control.addGauge(this.index, Gauge.LIVE, -1);
-      if (transport.tag !== NO_ADDRESS) this.#control.addAddress(transport.tag, this.index, -1);
-    }
+    this.discarded(transport.tag);
     if (this.sockets.size === 0) this.#onEmpty?.();
   }
 
@@ -174,21 +214,35 @@ export class Shard {
     this.destroyAll();
   }
 
+  /** A socket of the row, which was given to this shard, is gone. */
+  discarded(row: number): void {
+    this.#control?.addGauge(this.index, Gauge.LIVE, -1);
+    if (row === NO_ADDRESS) return;
+    const isGroup = row >= GROUP_ROW;
+    const counted = isGroup ? this.#groupAddresses : this.#addresses;
+    counted?.table.add(isGroup ? row - GROUP_ROW : row, counted.column, -1);
+  }
+
   /** A socket that the acceptor sent did not arrive. */
   lost(address: number): void {
     this.count(Counter.HANDOFF_FAILED);
-    this.#control?.addGauge(this.index, Gauge.LIVE, -1);
-    if (address !== NO_ADDRESS) this.#control?.addAddress(address, this.index, -1);
+    this.discarded(address);
   }
 
   /** Counts its sockets anew, when none is on its way from the acceptor, which died with some counted. */
   recount(): void {
-    if (this.#control === null) return;
-    this.#control.clearSockets(this.index);
-    this.#control.addGauge(this.index, Gauge.LIVE, this.sockets.size);
+    this.#control?.setGauge(this.index, Gauge.LIVE, this.sockets.size);
+    this.#addresses?.table.recount(this.#addresses.column, this.#countRows(0));
+  }
+
+  /** How many sockets it has of each row from `first` on, which is 0 or GROUP_ROW. */
+  #countRows(first: number): ReadonlyMap<number, number> {
+    const counts = new Map<number, number>();
     for (const { tag } of this.sockets) {
-      if (tag !== NO_ADDRESS) this.#control.addAddress(tag, this.index, 1);
+      if (tag === NO_ADDRESS || tag >= GROUP_ROW !== (first !== 0)) continue;
+      counts.set(tag - first, (counts.get(tag - first) ?? 0) + 1);
     }
+    return counts;
   }
 
   /** Adds to one of this thread's counters. */

@@ -16,6 +16,8 @@ export interface ThreadStats {
   readonly refused: number;
   /** Connections closed because a deadline passed. */
   readonly timeouts: number;
+  /** Connections closed before their first request was whole, because `maxConnections` was reached and others came. */
+  readonly evicted: number;
 }
 
 export interface ShardStats extends ThreadStats {
@@ -107,9 +109,9 @@ export function serverStats(control: ControlBlock, links: LinkMemory): ServerSta
   return {
     acceptor: {
       ...threadStats(counters),
-      overLimit: counters[Counter.OVER_LIMIT]!,
+      overLimit: sumOf(control, Counter.OVER_LIMIT),
       acceptErrors: counters[Counter.ACCEPT_ERRORS]!,
-      handoffFailed: handoffsFailed(control),
+      handoffFailed: sumOf(control, Counter.HANDOFF_FAILED),
     },
     shards,
     total: totalOf(shards),
@@ -144,11 +146,11 @@ export function ringStats(links: LinkMemory): RingStats[] {
   return rings;
 }
 
-/** Sockets lost on their way: the acceptor could not send them, or a shard not receive them. */
-function handoffsFailed(control: ControlBlock): number {
-  let failed = 0;
-  for (let i = 0; i <= control.shards; i++) failed += control.counters(i)[Counter.HANDOFF_FAILED]!;
-  return failed;
+/** What the acceptor and the shards count together: the one could not send a socket, or another not take it. */
+function sumOf(control: ControlBlock, counter: Counter): number {
+  let sum = 0;
+  for (let i = 0; i <= control.shards; i++) sum += control.counters(i)[counter]!;
+  return sum;
 }
 
 /** A shard's thread is dead, and its sockets with it: what it could not count any more is counted here. */
@@ -200,6 +202,7 @@ function threadStats(counters: Float64Array): ThreadStats {
     requests: counters[Counter.REQUESTS]!,
     refused: counters[Counter.REFUSED]!,
     timeouts: counters[Counter.TIMEOUTS]!,
+    evicted: counters[Counter.EVICTED]!,
   };
 }
 

@@ -4,6 +4,7 @@ import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
 import { AcceptorHost } from './acceptor-host.ts';
+import { AddressTable } from './address-table.ts';
 import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from './control-message.ts';
 import { chooseHandoffMode } from './handoff-mode.ts';
 import { createLinkMemory, type LinkMemory } from './link-memory.ts';
@@ -54,6 +55,8 @@ const LISTEN_PATIENCE = 10_000;
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly control: ControlBlock;
+  /** Null: addresses are not limited. */
+  readonly #addresses: AddressTable | null;
   readonly linkMemory: LinkMemory;
   /** The main thread's side of the rings. */
   readonly links: Links;
@@ -68,6 +71,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const { shards } = options;
     this.#handoff = options.handoff;
     this.control = new ControlBlock(shards);
+    const { maxConnections, maxConnectionsPerAddress } = options.limits;
+    this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
     // Random: who names topics must not be able to choose where they land in the tables.
     this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
     this.links = new Links(this.linkMemory, shards, (to, dropped) =>
@@ -155,7 +160,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #hostAcceptor(options: SupervisorOptions): AcceptorHost {
-    return new AcceptorHost(options, this.control, {
+    return new AcceptorHost(options, this.control, this.#addresses, {
       onShardKnown: (index) => {
         this.#shards[index]!.acceptorKnows();
       },
@@ -180,6 +185,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       index,
       count: shards,
       control: this.control.memory,
+      addresses: this.#addresses?.memory ?? null,
       module,
       data,
       limits,
@@ -210,6 +216,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Clears what the shard had in shared memory, and tells the others. */
   #shardGone(index: number): void {
     this.control.clearShard(index);
+    this.#addresses?.clear(index);
     settleCounters(this.control.counters(index));
     this.links.clearShard(index);
     if (this.#isClosing) return;

@@ -32,6 +32,7 @@ class DrivenShard {
       index: 0,
       count: 1,
       control: new ControlBlock(1).memory,
+      addresses: null,
       module: new URL('../../examples/echo.js', import.meta.url).href,
       data: null,
       limits: checkServerLimits('serve', {}),

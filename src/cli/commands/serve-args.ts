@@ -18,7 +18,7 @@ const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
   maxConnections: { value: 'N', help: 'Connections at a time; more are answered 503.' },
   maxConnectionsPerAddress: {
     value: 'N',
-    help: 'Connections at a time from one address; more are answered 429.',
+    help: 'Connections at a time from one address (IPv6: one /64); more are answered 429, or cut off.',
   },
   handshakeTimeout: { value: 'S', help: 'Seconds a request head may take.' },
   bodyTimeout: { value: 'S', help: 'Seconds in which the next 16 KiB of a request body must arrive.' },

@@ -4,6 +4,7 @@ import type { RequestHead } from '../../../src/http/request-head.ts';
 import { ControlBlock, Gauge } from '../../../src/ring/control-block.ts';
 import { Balancer, cookieValue } from '../../../src/shard/balancer.ts';
 import type { Balance } from '../../../src/shard/control-message.ts';
+import { type HashKey, newHashKey } from '../../../src/shard/keyed-hash.ts';
 
 const all = (): boolean => true;
 const noAddress = (): string => {
@@ -14,9 +15,13 @@ function head(path: string, headers: Record<string, string> = {}): RequestHead {
   return { path, header: (name: string) => headers[name] ?? '' } as unknown as RequestHead;
 }
 
-function balancer(balance: Balance, shards: number): { balancer: Balancer; control: ControlBlock } {
+function balancer(
+  balance: Balance,
+  shards: number,
+  key: HashKey = [1, 2],
+): { balancer: Balancer; control: ControlBlock } {
   const control = new ControlBlock(shards);
-  return { balancer: new Balancer(balance, control), control };
+  return { balancer: new Balancer(balance, control, key), control };
 }
 
 describe('round-robin', () => {
@@ -104,6 +109,20 @@ describe('sticky', () => {
     expect(it.choose(all, head('/', { cookie: 'other=1' }), noAddress)).toBe(1);
     control.setGauge(1, Gauge.LIVE, 9);
     expect(it.choose(all, head('/'), noAddress)).toBe(0);
+  });
+
+  test('chooses other shards with another key, so that nobody can aim at one', () => {
+    // All these paths end in the same shard of two by a plain hash: the parity of their bytes is one.
+    const paths = Array.from({ length: 100 }, (_, i) => `/${String.fromCharCode(0x41 + (i % 50))}`.repeat(2));
+    const choices = (key: HashKey): string => {
+      const { balancer: it } = balancer({ sticky: 'url' }, 2, key);
+      return paths.map((path) => it.choose(all, head(path), noAddress)).join('');
+    };
+    expect(choices([1, 2])).toBe(choices([1, 2]));
+    expect(choices([1, 3])).not.toBe(choices([1, 2]));
+    for (const key of [newHashKey(), newHashKey(), newHashKey()]) {
+      expect(new Set(choices(key)).size).toBe(2);
+    }
   });
 
   test('takes the address where no request is read', () => {
