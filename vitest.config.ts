@@ -1,16 +1,36 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, timeout: number) => ({
+/** Tests that want a machine of their own: they measure memory, use up descriptors, or wear all cores for long. */
+const LONG = [
+  'test/integration/deflate-memory.test.ts',
+  'test/integration/memory.test.ts',
+  'test/threads/crash.test.ts',
+  'test/threads/descriptors-lifecycle.test.ts',
+  'test/threads/descriptors-topics.test.ts',
+  'test/threads/profile.test.ts',
+  'test/threads/resources.test.ts',
+  'test/threads/topics-checker.test.ts',
+];
+
+/** Ms. They stop what hangs; on a machine that does other work nothing that goes on may meet them. */
+const TIMEOUT = 180_000;
+
+const project = (name: string, settings: Record<string, unknown> = {}) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: timeout,
-    hookTimeout: timeout,
+    exclude: LONG,
+    testTimeout: TIMEOUT,
+    hookTimeout: TIMEOUT,
     pool: 'forks' as const,
     // The engine under test comes from dist, as users load it: native ESM, not the test runner's transform.
     server: { deps: { external: [/\/dist\//] } },
+    ...settings,
   },
 });
+
+/** Of pure functions and objects: a process of its own for each file would take longer than the tests. */
+const shared = { isolate: false };
 
 export default defineConfig({
   resolve: {
@@ -23,16 +43,20 @@ export default defineConfig({
     ],
   },
   test: {
+    globalSetup: ['test/support/require-build.ts'],
+    // Most tests with sockets wait more than they work: one more than the two cores of a small machine.
+    maxWorkers: 3,
     projects: [
-      project('unit', 20_000),
-      project('conformance', 60_000),
-      project('threads', 90_000),
-      project('integration', 90_000),
-      project('arch', 60_000),
-      project('fuzz', 3_600_000),
-      project('contract', 90_000),
-      project('services', 90_000),
-      project('browser', 120_000),
+      project('unit', shared),
+      project('conformance', shared),
+      project('arch', shared),
+      project('fuzz', { ...shared, testTimeout: 3_600_000 }),
+      project('threads'),
+      project('integration'),
+      project('contract'),
+      project('services'),
+      project('browser'),
+      project('long', { include: LONG, exclude: [] }),
     ].map((p) => ({ extends: true as const, ...p })),
   },
 });

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { budgetOf } from './lib/compare-plan.js';
 import { allRows, measureRow, stopCurrent } from './lib/compare-programs.js';
 import { formatComparison, includeComparison } from './lib/compare-report.js';
+import { requireFreshBuild } from './lib/fresh-build.js';
 import { machineInfo } from './lib/machine-info.js';
 import { atLeast } from './lib/macro-options.js';
 import { root } from './lib/server-process.js';
@@ -50,6 +51,7 @@ async function main() {
     process.stdout.write(HELP);
     return;
   }
+  requireFreshBuild();
   const wanted = {
     seconds: atLeast(0.1, 'seconds', values.seconds),
     warmup: atLeast(0, 'warmup', values.warmup),

@@ -2,6 +2,7 @@
 // @ts-check
 import { readdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { requireFreshBuild } from './lib/fresh-build.js';
 import { machineInfo } from './lib/machine-info.js';
 import { atLeast } from './lib/macro-options.js';
 import { formatMicroReport, suiteReport } from './lib/micro-report.js';
@@ -92,6 +93,7 @@ async function main() {
     }
     return;
   }
+  if (values.build === root) requireFreshBuild();
   const options = {
     seconds: atLeast(0.01, 'seconds', values.seconds),
     repetitions: atLeast(1, 'reps', values.reps ?? (values.against === undefined ? '5' : '6')),

@@ -1,5 +1,6 @@
 // @ts-check
 import { parseArgs } from 'node:util';
+import { requireFreshBuild } from './fresh-build.js';
 
 /** What all programs in macro/ take, for their help. */
 export const MACRO_HELP = `  --build FOLDER        another build of millrace (package.json and dist/) to measure instead of this one
@@ -41,6 +42,7 @@ export function macroOptions(allRows) {
       help: { type: 'boolean', default: false },
     },
   });
+  if (values.build === undefined && !values.list && !values.help) requireFreshBuild();
   const ids = values.rows?.split(',');
   const unknown = ids?.find((id) => !allRows.some((row) => row.id === id));
   if (unknown !== undefined) throw new Error(`there is no row ${unknown}`);

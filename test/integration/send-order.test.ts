@@ -12,8 +12,6 @@ import { type Pair, Route } from '../support/route.ts';
  */
 
 const SOCKETS = 4;
-/** Ms after which no further run starts: machines differ. */
-const MAX_TIME = 5000;
 const TOPIC = 'all';
 
 /** Around every limit there is: headers, the cork, the queue's blocks, the publish batch, a read. */
@@ -207,7 +205,6 @@ interface Seen {
 }
 
 async function property(maxBackpressure: number, hows: (how: How) => boolean): Promise<Seen> {
-  const end = performance.now() + MAX_TIME;
   let run: Run;
   const seen = { drops: 0, backpressures: 0 };
   using route = new Route({
@@ -225,7 +222,6 @@ async function property(maxBackpressure: number, hows: (how: How) => boolean): P
   );
   await fc.assert(
     fc.asyncProperty(steps, async (played) => {
-      if (performance.now() > end) return;
       const pairs = await route.pairs(SOCKETS);
       for (const { ws } of pairs) ws.subscribe(TOPIC);
       run = new Run(route, pairs);
@@ -250,7 +246,8 @@ test('in a rush, when what sockets cork waits for one another, every message of 
   let reads = 0;
   vi.spyOn(WriteBatch.prototype, 'noteRead').mockImplementation(() => ++reads % 8 !== 0);
   const seen = await property(0, () => true);
-  expect(reads).toBeGreaterThan(100);
+  // Every eighth read ended a rush.
+  expect(reads).toBeGreaterThan(8);
   expect(seen.backpressures).toBeGreaterThan(0);
   expect(seen.drops).toBe(0);
 });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { serve } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { Client } from '../support/clients.ts';
-import { sleep, until, within } from '../support/deadline.ts';
+import { DEADLINE, sleep, until, within } from '../support/deadline.ts';
 import { close, text } from '../support/frame-bytes.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { HOST, startModule } from '../support/server.ts';
@@ -187,7 +187,7 @@ describe.concurrent('a process exits by itself', () => {
     ['a failed start', 'MILLRACE_BAD_MODULE\nended'],
   ])('after %s', async (way, printed) => {
     const output = await new Promise<string>((resolve, reject) => {
-      execFile(process.execPath, [script, way], { timeout: 30_000 }, (error, stdout, stderr) => {
+      execFile(process.execPath, [script, way], { timeout: DEADLINE }, (error, stdout, stderr) => {
         if (error === null) resolve(stdout + stderr);
         else reject(new Error(`${error.message} ${stdout} ${stderr}`));
       });

@@ -3,12 +3,15 @@ import { sleep, until } from '../support/deadline.ts';
 import { JoinedApps } from './joined-apps.ts';
 import { settled, Traffic } from './topics-traffic.ts';
 
-/** Seconds that the checker runs; TOPICS_SOAK_SECONDS makes it longer. */
-const SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 8);
+/** TOPICS_SOAK_SECONDS: the checker goes on for so long, too. */
+const SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 0);
+/** Threads that are replaced at least, in each of the six ways there are, and messages that are received at least. */
+const CHANGES = 9;
+const RECEIVED = 16_000;
 const CHILDREN = 3;
 
 test('200 clients on joined Apps that block, die, leave and join miss nothing, and get nothing twice or out of order', {
-  timeout: (SECONDS + 60) * 1000,
+  timeout: (SECONDS + 120) * 1000,
 }, async () => {
   const apps = await JoinedApps.start(CHILDREN, 'topics-app.js');
   const traffic = new Traffic(apps.port);
@@ -16,7 +19,8 @@ test('200 clients on joined Apps that block, die, leave and join miss nothing, a
   await traffic.start();
   const running = traffic.run();
   let changes = 0;
-  for (const end = performance.now() + SECONDS * 1000; performance.now() < end; changes++) {
+  const end = performance.now() + SECONDS * 1000;
+  for (; changes < CHANGES || model.received < RECEIVED || performance.now() < end; changes++) {
     await sleep(300);
     traffic.any().client.tell({ ask: 'block', ms: 100 + Math.random() * 200, quietly: true });
     await sleep(300);
@@ -42,6 +46,4 @@ test('200 clients on joined Apps that block, die, leave and join miss nothing, a
   expect(model.faults).toEqual([]);
   expect(model.missing).toEqual(new Map());
   expect(rings.map(({ resets }) => resets)).toEqual(rings.map(() => 0));
-  expect(changes).toBeGreaterThan(SECONDS / 4);
-  expect(model.received).toBeGreaterThan(SECONDS * 2000);
 });

@@ -104,7 +104,7 @@ describe('the key-value store', () => {
           new Worker(${JSON.stringify(fileURLToPath(WORKER))}).once('message', (message) => console.log([message]));
         });
       });`;
-    const output = execFileSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 30_000 });
+    const output = execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' });
     expect(output).toBe(
       'MILLRACE_APP_STATE: The key-value store is not shared with this thread: import millrace in the main ' +
         "thread before this thread is started\n[ '' ]\n",

@@ -94,7 +94,7 @@ describe('an app module that is never loaded', () => {
     delete process.env['LOADS'];
     await until(() => running.stats().shards[0]!.state === 'ready', 'it is loaded');
     expect(await generation(running)).toBe('second');
-  }, 40_000);
+  });
 
   it('is waited for without end when loadTimeout is 0, and close() ends it', async () => {
     const running = await start({ loadTimeout: 0 });
@@ -125,7 +125,7 @@ describe('close() ends all threads', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect([pause, threads.size]).toEqual([pause, 0]);
     }
-  }, 60_000);
+  });
 
   it('when a shard that crashed is being started anew, or waits for that', async () => {
     for (const crashes of [1, 6]) {

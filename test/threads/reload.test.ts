@@ -201,7 +201,7 @@ describe('server.reload()', () => {
     expect(server.publish('all', 'from main')).toBe(true);
     for (const client of clients) expect(await client.next()).toBe('from main');
     for (const { socket } of clients) socket.terminate();
-  }, 80_000);
+  });
 
   it('replaces a shard, too, that is being started anew while it begins', async () => {
     const slow = `import { setTimeout as sleep } from 'node:timers/promises';

@@ -148,5 +148,5 @@ describe('serve out of descriptors', () => {
     for (const talker of kept) await talker.stop();
     expect(kept.filter(({ problem }) => problem !== '')).toEqual([]);
     expect(child?.exitCode).toBe(null);
-  }, 60_000);
+  });
 });

@@ -5,7 +5,7 @@ import { Control } from './fixtures/ring-pattern.js';
 import { createControl, exitOf, SOAK_SECONDS, sleep, startWorker } from './ring-threads.ts';
 
 const MILLISECONDS = (SOAK_SECONDS / 3) * 1000;
-const timeout = (SOAK_SECONDS + 30) * 1000;
+const timeout = (SOAK_SECONDS + 90) * 1000;
 
 test('a publish after the end of a subscribe finds the interest, in a storm of others', {
   timeout,
@@ -19,7 +19,7 @@ test('a publish after the end of a subscribe finds the interest, in a storm of o
   ];
   let missed = 0;
   let rounds = 0;
-  for (const end = performance.now() + MILLISECONDS + 200; performance.now() < end; ) {
+  for (const end = performance.now() + MILLISECONDS; rounds < 5000 || performance.now() < end; ) {
     const round = Atomics.load(control, Control.COUNT);
     if (round === rounds) {
       if (round === 0) await sleep(1);
@@ -33,7 +33,6 @@ test('a publish after the end of a subscribe finds the interest, in a storm of o
   Atomics.store(control, Control.STOP, 1);
   await Promise.all(workers.map(exitOf));
   expect(missed).toBe(0);
-  expect(rounds).toBeGreaterThan(20);
   // And what was unsubscribed is gone: no bit was lost or revived by the neighbours.
   for (let slot = 0; slot < 4; slot++)
     expect([view.targetsLow(slot), view.targetsHigh(slot)]).toEqual([0, 0]);
@@ -47,7 +46,7 @@ test("a count is the topic's own, while entries go from topic to topic", { timeo
   const worker = startWorker('ring-counts.js', { counts, control: control.buffer, topics });
   let wrong = 0;
   let found = 0;
-  for (const end = performance.now() + MILLISECONDS + 200; performance.now() < end; ) {
+  for (const end = performance.now() + MILLISECONDS; found < 20_000 || performance.now() < end; ) {
     for (let number = 0; number < topics; number++) {
       const count = view.count(`t${number}`);
       if (count === 1000 + number) found++;
@@ -58,5 +57,4 @@ test("a count is the topic's own, while entries go from topic to topic", { timeo
   Atomics.store(control, Control.STOP, 1);
   await exitOf(worker);
   expect(wrong).toBe(0);
-  expect(found).toBeGreaterThan(100);
 });
