@@ -1,17 +1,19 @@
-/** What the HTTP benchmark uses of autocannon, which has no types of its own. */
+/** What the HTTP benchmark and tests use of autocannon, which has no types of its own. */
 declare module 'autocannon' {
   interface Options {
     url: string;
     connections: number;
-    /** Requests on their way on each connection. */
-    pipelining: number;
+    /** Requests on their way on each connection. Default 1. */
+    pipelining?: number;
     /** Seconds. */
     duration: number;
     /** Every other body is a mismatch. */
-    expectBody: string;
+    expectBody?: string;
   }
   interface Result {
     errors: number;
+    timeouts: number;
+    requests: { total: number };
     mismatches: number;
     non2xx: number;
   }

@@ -16,7 +16,8 @@ import { type AppDescriptor, checkDescriptor } from '../shard/app-descriptor.ts'
 import { AppGroup, type ChildStats } from '../shard/app-group.ts';
 import { AppMember } from '../shard/app-member.ts';
 import { Dispatch } from '../shard/child-dispatcher.ts';
-import { type Drainable, Shard } from '../shard/shard.ts';
+import type { Drainable } from '../shard/drain.ts';
+import { Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../shard/stats.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { HttpServer } from './http-server.ts';
@@ -274,6 +275,10 @@ export class TemplatedApp extends AppRoutes implements Drainable {
 
   drain(transport: Transport, code: number): void {
     (transport.context as unknown as Drainable).drain(transport, code);
+  }
+
+  dismiss(transport: Transport): void {
+    (transport.context as unknown as Drainable).dismiss(transport);
   }
 
   /**

@@ -123,6 +123,10 @@ export class HttpConnection implements ResponseOwner {
 
   // The rest.
 
+  get hasRest(): boolean {
+    return this.restAt < this.restEnd;
+  }
+
   /** More of it would be too much. */
   get isRestFull(): boolean {
     return this.restEnd - this.restAt > MAX_REST;

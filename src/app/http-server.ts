@@ -8,9 +8,10 @@ import type { Transport, TransportContext } from '../net/transport.ts';
 import { WaitingRoom } from '../net/waiting-room.ts';
 import { NO_ADDRESS } from '../shard/address-table.ts';
 import { type AddressLimit, OVER_LIMIT } from '../shard/admission.ts';
+import type { Drainable } from '../shard/drain.ts';
 import { keyOfBytes } from '../shard/peer-address.ts';
 import { Refusing } from '../shard/refusing.ts';
-import type { Drainable, Shard } from '../shard/shard.ts';
+import type { Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { HandlerErrors } from './handler-errors.ts';
@@ -18,7 +19,7 @@ import { type ConnectionServer, HttpConnection } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
 import { type HttpRequest, settle } from './http-request.ts';
-import { abort, type HttpResponse, type UpgradeFields, writable } from './http-response.ts';
+import { abort, type HttpResponse, hasBegun, type UpgradeFields, writable } from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
 import { refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
@@ -158,7 +159,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     connection.goneOn = 0;
     const from =
       connection.proxyHeader === null ? start : this.#readProxyHeader(connection, bytes, start, end);
-    if (connection.restAt < connection.restEnd) this.#keepRest(connection, bytes, from, end);
+    if (connection.hasRest) this.#keepRest(connection, bytes, from, end);
     else if (from < end) this.#feed(connection, bytes, from, end, false);
   }
 
@@ -225,21 +226,27 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.refuse(connection, errorResponse(408));
       return connection.deadline;
     }
-    transport.destroy();
-    return 0;
+    if (connection.isLingering) {
+      transport.destroy();
+      return 0;
+    }
+    // Not at once: a request that comes now would be answered with a reset.
+    this.linger(connection);
+    return connection.deadline;
   }
 
   drain(transport: Transport, _code: number): void {
     const connection = transport.owner as HttpConnection;
-    if (connection.response !== null) {
-      connection.isPersistent = false;
-      return;
-    }
-    // What was answered in this turn waits for its end.
-    transport.flushQueue();
-    // The last response is still on its way; TLS holds some back until the write before it is complete.
-    if (transport.blocked || transport.handle.writeQueueSize > 0) this.linger(connection);
-    else transport.destroy();
+    const { response } = connection;
+    // What has begun has said already that the connection stays, and what is behind is to be answered first.
+    if (response !== null && !hasBegun(response) && !connection.hasRest) connection.isPersistent = false;
+  }
+
+  dismiss(transport: Transport): void {
+    const connection = transport.owner as HttpConnection;
+    // A head that has begun is that of a request, which is answered, or late.
+    const isIdle = connection.response === null && connection.parser === null && !connection.hasRest;
+    if (isIdle && !connection.isLingering) this.linger(connection);
   }
 
   // Events of a response.
@@ -253,7 +260,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       connection.isPaused = false;
       connection.transport.resume();
     }
-    if (close || this.#shard.isDraining) {
+    const isLast = this.#shard.isDismissing && !connection.isParsing && !connection.hasRest;
+    if (close || isLast) {
       this.linger(connection);
       return;
     }
@@ -397,7 +405,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const position = parser.consumed;
     if (status === ParseStatus.INCOMPLETE) return end;
     if (status === ParseStatus.COMPLETE) {
-      this.#dispatch(connection, parser.head);
+      this.#dispatch(connection, parser.head, position < end);
     } else {
       this.#shard.count(Counter.REFUSED);
       this.#tellParsingError(status);
@@ -421,7 +429,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     });
   }
 
-  #dispatch(connection: HttpConnection, head: RequestHead): void {
+  /** @param isFollowed more has come behind the head */
+  #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean): void {
     this.#shard.count(Counter.REQUESTS);
     if (connection.isNew) this.#notNew(connection);
     if (connection.excess !== 0) {
@@ -429,7 +438,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.refuse(connection, refusalOf(connection.excess, head.method === 'HEAD'));
       return;
     }
-    connection.isPersistent = head.keepAlive && !this.#shard.isDraining;
+    // The last of the requests that came together says that it is the last; with a body it is.
+    connection.isPersistent =
+      head.keepAlive && (!this.#shard.isDraining || (isFollowed && !head.hasBody) || connection.hasRest);
     connection.isHttp10 = head.minorVersion === 0;
     if (head.hasBody && !this.#bodies.start(connection, head)) return;
     this.dispatcher.dispatch(connection, head);
@@ -446,7 +457,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   #goOn(connection: HttpConnection): void {
     if (connection.isParsing || connection.isYielding || !connection.isHttp) return;
     const { transport, rest, restAt, restEnd } = connection;
-    if (restAt < restEnd) {
+    if (connection.hasRest) {
       if (++connection.goneOn > MAX_GONE_ON) {
         this.#yield(connection);
         return;

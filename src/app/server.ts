@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
+import type { DrainTerms } from '../shard/drain.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
 import type { Supervisor } from '../shard/supervisor.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
@@ -19,11 +20,18 @@ export interface ProfileOptions {
 }
 
 export interface CloseOptions {
-  /** Ms that connections get to end politely; what is left then is cut off. Default 10,000. */
+  /** Ms that connections get to end politely; what is left then is cut off. 0 to 3,600,000, default 10,000. */
   drain?: number;
+  /**
+   * Ms in which an HTTP connection that waits for a request may still send one, which is answered with
+   * `Connection: close`; then it gets a FIN. 0 to 3,600,000, default 1000, and at most half of `drain`.
+   */
+  grace?: number;
 }
 
 const DEFAULT_DRAIN = 10_000;
+const DEFAULT_GRACE = 1000;
+const MAX_DRAIN = 3_600_000;
 
 /** A running server: an acceptor thread and its shards. */
 export class Server {
@@ -145,12 +153,12 @@ export class Server {
    *   and so do those behind it; MILLRACE_APP_STATE when the server is closed, or reloading
    */
   async reload(options: CloseOptions = {}): Promise<void> {
-    const deadline = checkDrain(options.drain, 'reload');
+    const terms = drainTerms('reload', options);
     if (this.#closing !== null) throw new MillraceError('MILLRACE_APP_STATE', 'reload: the server is closed');
     if (this.#isReloading) throw new MillraceError('MILLRACE_APP_STATE', 'reload: one is under way');
     this.#isReloading = true;
     try {
-      await this.#supervisor.reload(CloseCode.GOING_AWAY, deadline);
+      await this.#supervisor.reload(terms);
     } finally {
       this.#isReloading = false;
     }
@@ -161,7 +169,7 @@ export class Server {
    * threads. Calling it again gives the same promise.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#supervisor.close(CloseCode.GOING_AWAY, checkDrain(options.drain));
+    this.#closing ??= this.#supervisor.close(drainTerms('close', options));
     return this.#closing;
   }
 
@@ -170,13 +178,19 @@ export class Server {
   }
 }
 
-function checkDrain(drain: unknown, where = 'close'): number {
-  if (drain === undefined || drain === null) return DEFAULT_DRAIN;
-  const given = readNumber(drain);
-  if (given >= 0 && given <= 3_600_000) return given;
+function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {
+  const deadline = checkTime(where, 'drain', drain, DEFAULT_DRAIN);
+  const time = Math.min(checkTime(where, 'grace', grace, DEFAULT_GRACE), deadline / 2);
+  return { code: CloseCode.GOING_AWAY, deadline, grace: time };
+}
+
+function checkTime(where: string, name: string, ms: unknown, byDefault: number): number {
+  if (ms === undefined || ms === null) return byDefault;
+  const given = readNumber(ms);
+  if (given >= 0 && given <= MAX_DRAIN) return given;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: 'drain' must be a number from 0 to 3,600,000 (milliseconds); got ${described(drain)}`,
+    `${where}: '${name}' must be a number from 0 to 3,600,000 (milliseconds); got ${described(ms)}`,
   );
 }
 

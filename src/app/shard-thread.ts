@@ -1,13 +1,14 @@
+import type { MessagePort } from 'node:worker_threads';
 import { Counter } from '../net/counter.ts';
 import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
-import type { Transport } from '../net/transport.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import { AddressTable } from '../shard/address-table.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
+import type { DrainTerms } from '../shard/drain.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { Links } from '../shard/links.ts';
 import { within } from '../shard/patience.ts';
@@ -122,9 +123,9 @@ class ShardThread {
   #receiver: HandoffReceiver | null = null;
   /** Descriptor of the channel to take sockets from next; -1: there is none. */
   #nextChannel = -1;
+  /** Where transferred sockets come from. */
+  #transferPort: MessagePort | null = null;
   #onArrived: (() => void) | null = null;
-  /** The close code of the drain under way; 0: there is none. */
-  #drainCode = 0;
 
   constructor(
     data: ShardData,
@@ -153,9 +154,15 @@ class ShardThread {
         else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
         break;
       case 'transfer-port':
+        this.#transferPort = message.port;
         message.port.on('message', (posted: unknown) => {
           const transfer = receiveTransfer(posted);
           if (transfer !== undefined) this.#adopt(transfer.handle, transfer.message);
+        });
+        message.port.on('close', () => {
+          if (this.#transferPort !== message.port) return;
+          this.#transferPort = null;
+          this.#onArrived?.();
         });
         this.#tell({ type: 'connected', fd: -1 });
         break;
@@ -168,7 +175,7 @@ class ShardThread {
         break;
       }
       case 'drain':
-        void this.#drain(message.code, message.deadline);
+        void this.#drain(message.terms);
         break;
       case 'profile':
         recordThread(message);
@@ -228,7 +235,7 @@ class ShardThread {
     } else {
       http.startWebSocket(transport, webSockets[route], bytes, HANDOFF_PREFIX, bytes.length);
     }
-    this.#adopted(transport);
+    shard.greet(transport);
   }
 
   #adoptUnread(handle: TcpHandle, address: number, isInPlace: boolean): void {
@@ -239,31 +246,26 @@ class ShardThread {
       shard.discarded(address);
       handle.close();
     } else if (tls !== null) {
-      this.#adopted(tls.start(handle, address));
+      shard.greet(tls.start(handle, address));
     } else {
       const transport = shard.adopt(handle, http, address);
       http.start(transport);
-      this.#adopted(transport);
+      shard.greet(transport);
     }
-  }
-
-  /** A socket that was on its way when the drain began is told like those before it. */
-  #adopted(transport: Transport): void {
-    if (this.#drainCode !== 0 && !transport.isClosed) this.#app.drain(transport, this.#drainCode);
   }
 
   /** Resolves when all that the acceptor has sent is here. It is told to send no more before a drain. */
   #arrived(): Promise<void> {
     return new Promise((resolve) => {
       this.#onArrived = resolve;
-      if (this.#receiver === null) resolve();
+      if (this.#receiver === null && this.#transferPort === null) resolve();
     });
   }
 
-  async #drain(code: number, deadline: number): Promise<void> {
+  async #drain(terms: DrainTerms): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
-    this.#drainCode = code;
-    await this.#parts.shard.drain(code, deadline, () => this.#app, within(this.#arrived(), CHANNEL_PATIENCE));
+    const arrived = within(this.#arrived(), terms.grace + CHANNEL_PATIENCE);
+    await this.#parts.shard.drain(terms, this.#app, arrived);
     this.#receiver?.close();
     this.#onDrained();
   }

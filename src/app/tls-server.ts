@@ -4,7 +4,8 @@ import type { ServerNames } from '../net/server-names.ts';
 import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
 import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
 import { WaitingRoom } from '../net/waiting-room.ts';
-import type { Drainable, Shard } from '../shard/shard.ts';
+import type { Drainable } from '../shard/drain.ts';
+import type { Shard } from '../shard/shard.ts';
 import type { HttpServer } from './http-server.ts';
 
 export interface TlsLimits {
@@ -97,7 +98,10 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     return 0;
   }
 
-  drain(transport: Transport, _code: number): void {
+  /** A handshake that is done in time is followed by a request, which is answered. */
+  drain(_transport: Transport, _code: number): void {}
+
+  dismiss(transport: Transport): void {
     transport.destroy();
   }
 

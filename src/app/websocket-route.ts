@@ -13,7 +13,8 @@ import {
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
-import type { Drainable, Shard } from '../shard/shard.ts';
+import type { Drainable } from '../shard/drain.ts';
+import type { Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
 import type { CheckedBehavior } from './behavior.ts';
 import type { HttpRequest } from './http-request.ts';
@@ -128,7 +129,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   onEnd(transport: Transport): void {
     const session = transport.owner as Session;
-    this.#close(session, CloseCode.ABNORMAL, EARLY_FIN);
+    this.#close(session, this.#lossCode(session), EARLY_FIN);
     session.end();
     this.#startCutOff(session);
     transport.end();
@@ -136,9 +137,10 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   onClosed(transport: Transport, _error: number): void {
     const session = transport.owner as Session;
+    const code = this.#lossCode(session);
     // First: what the `close` handler sends has nowhere to go.
     session.end();
-    this.#close(session, CloseCode.ABNORMAL, '');
+    this.#close(session, code, '');
     this.shard.release(transport);
   }
 
@@ -231,6 +233,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   /** RFC 6455 §7.1.1: the server ends the TCP connection first, and the peer has some time to follow. */
   onDone(session: Session): void {
+    // The peer has answered the Close of a drain.
+    if (!session.isClosed) this.#close(session, this.shard.drainCode, '');
     this.#startCutOff(session);
     session.transport.end();
   }
@@ -282,15 +286,22 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.#close(session, code, ownCopy(reason));
   }
 
+  /** What the peer sends until it has read the Close frame is still delivered; `close` is called behind it. */
   drain(transport: Transport, code: number): void {
-    this.endSession(transport.owner as Session, code, NO_BYTES);
+    const session = transport.owner as Session;
+    if (session.isClosed) return;
+    this.shard.bus.settle(session);
+    session.leave(code, NO_BYTES);
+    this.#startCutOff(session);
   }
+
+  dismiss(_transport: Transport): void {}
 
   subscribe(session: Session, topic: string): boolean {
     if (session.isClosed) return false;
     const count = this.shard.subscribe(session, topic);
     if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
-    return !session.isClosed;
+    return session.isOpen;
   }
 
   unsubscribe(session: Session, topic: string): boolean {
@@ -330,6 +341,11 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     } catch (second) {
       console.error(`millrace: onError of ws('${this.pattern}') threw:`, second);
     }
+  }
+
+  /** What the `close` handler is told when the connection is lost: after a Close frame of ours, its code. */
+  #lossCode({ state }: Session): number {
+    return state === ConnectionState.LEAVING ? this.shard.drainCode : CloseCode.ABNORMAL;
   }
 
   #close(session: Session, code: number, message: ArrayBuffer | string): void {

@@ -7,7 +7,7 @@ import type { Style } from './terminal.ts';
 /** What `millrace serve` says when it accepts connections. */
 export function banner(
   server: Pick<Server, 'port' | 'shards' | 'handoff' | 'limits'>,
-  { module, options, drain }: ServeArgs,
+  { module, options, close }: ServeArgs,
   style: Style,
 ): string {
   const { port, shards, handoff, limits } = server;
@@ -21,7 +21,7 @@ export function banner(
   const lines = rows.map(([name, text]) => `  ${style.dim(name.padEnd(9))}${text}\n`);
   return (
     `millrace serves ${style.bold(module)}, ready in ${process.uptime().toFixed(2)} s\n\n${lines.join('')}\n` +
-    `${style.dim(`Ctrl+C or SIGTERM drains for at most ${drain / 1000} s; a second time ends at once.`)}\n`
+    `${style.dim(`Ctrl+C or SIGTERM drains for at most ${close.drain / 1000} s; a second time ends at once.`)}\n`
   );
 }
 

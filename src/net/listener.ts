@@ -10,6 +10,7 @@ import {
   type TcpHandle,
   UV_TCP_REUSEPORT,
 } from './node-internals.ts';
+import { untilQuiet } from './turns.ts';
 
 /** How long no connection is accepted after `accept` failed, in ms (out of descriptors, mostly). */
 export const ACCEPT_BACKOFF = 100;
@@ -43,6 +44,7 @@ export class Listener {
   readonly #events: ListenerEvents;
   #handle: TcpHandle | null = null;
   #probe: NodeJS.Timeout | undefined;
+  #accepted = 0;
 
   constructor(backlog: number, events: ListenerEvents) {
     this.#backlog = backlog;
@@ -53,8 +55,12 @@ export class Listener {
   start(handle: TcpHandle): number {
     this.close();
     handle.onconnection = (status, client): void => {
-      if (client !== undefined && status === 0) this.#events.onConnection(client);
-      else this.#fail(status);
+      if (client === undefined || status !== 0) {
+        this.#fail(status);
+        return;
+      }
+      this.#accepted++;
+      this.#events.onConnection(client);
     };
     const error = hasDescriptors(MIN_DESCRIPTORS) ? handle.listen(this.#backlog) : EMFILE;
     if (error !== 0) {
@@ -80,6 +86,12 @@ export class Listener {
     clearInterval(this.#probe);
     this.#handle?.close();
     this.#handle = null;
+  }
+
+  /** Accepts whom the kernel has connected, for `patience` ms at most, and closes: who is left then is reset by it. */
+  async finish(patience: number): Promise<void> {
+    await untilQuiet(() => this.#accepted, patience);
+    this.close();
   }
 
   #fail(error: number): void {

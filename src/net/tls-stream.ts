@@ -101,6 +101,11 @@ export class TlsStream implements SocketHandle {
     return this.#isClosed ? 0 : this.#tcp.writeQueueSize + this.#heldBytes;
   }
 
+  /** It reads on when the write in flight is complete. */
+  get isResting(): boolean {
+    return this.#isResting;
+  }
+
   /** The client came back with a session from before. */
   get isResumed(): boolean {
     return !this.#isClosed && this.#tls.isSessionReused();

@@ -131,6 +131,12 @@ export class Transport implements Output, TimerNode {
     return this.handle instanceof TlsStream ? this.handle : null;
   }
 
+  /** It has had its share of this turn, and reads on in the next: the kernel holds more. */
+  get hasMore(): boolean {
+    if (this.#phase !== Phase.OPEN) return false;
+    return (this.#flags & MUST_WAIT) !== 0 || this.tls?.isResting === true;
+  }
+
   /** Bytes that wait in user space because the kernel does not take them. */
   get bufferedAmount(): number {
     return this.blocked ? this.handle.writeQueueSize + (this.#backlog?.bytes ?? 0) : 0;

@@ -13,17 +13,20 @@ import type { Utf8Port } from './utf8.ts';
  * Connection: one WebSocket after its opening handshake, sans-I/O: bytes in by `receive`, bytes out through
  * an Output, events through a handler that all connections of a route share.
  *
- *            close()                      peer's Close
- *     OPEN ───────────▶ CLOSE_SENT ──────────────────────▶ DONE
- *       │ peer's Close (answered), or a broken rule (answered with its code)  ▲
- *       └─────────────────────────────────────────────────────────────────────┘
+ *            leave()           close()                  peer's Close
+ *     OPEN ───────────▶ LEAVING ───────▶ CLOSE_SENT ───────────────────▶ DONE
+ *       ├─────────────────────────────────▲  close()                      ▲
+ *       └─────────────────────────────────────────────────────────────────┘
+ *         peer's Close (answered), or a broken rule (answered with its code)
  *
- * In DONE nothing more is sent and everything received is ignored; the TCP connection is to be closed.
+ * In LEAVING and CLOSE_SENT a Close frame was sent, and nothing is sent behind it. What the peer sent before it read
+ * that frame is delivered in LEAVING, and ignored in CLOSE_SENT (RFC 6455 §1.4 and §5.5.1 allow both). In DONE
+ * everything received is ignored; the TCP connection is to be closed.
  */
-export const ConnectionState = { OPEN: 0, CLOSE_SENT: 1, DONE: 2 } as const;
+export const ConnectionState = { OPEN: 0, LEAVING: 1, CLOSE_SENT: 2, DONE: 3 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
-const { OPEN, DONE } = ConnectionState;
+const { LEAVING, DONE } = ConnectionState;
 const { BINARY } = Opcode;
 
 /** The pings of a peer. */
@@ -66,16 +69,26 @@ export class Connection extends ReceiverState {
   }
 
   /**
-   * Sends a Close frame and waits for the peer's. A no-op when one was sent before.
+   * Sends a Close frame, unless one was sent before, and waits for the peer's.
    *
    * @param code 0, 1005 and 1006 send an empty payload
    * @param reason UTF-8, cut to 123 bytes
    */
   close(code: number, reason: Uint8Array): void {
-    if (this.state !== ConnectionState.OPEN) return;
+    this.#sendClose(ConnectionState.CLOSE_SENT, code, reason);
+  }
+
+  /** As `close`, and messages are delivered until the peer's Close, as it may have sent some before it reads ours. */
+  leave(code: number, reason: Uint8Array): void {
+    if (this.state === ConnectionState.OPEN) this.#sendClose(ConnectionState.LEAVING, code, reason);
+  }
+
+  #sendClose(next: ConnectionState, code: number, reason: Uint8Array): void {
+    const { state } = this;
+    if (state >= ConnectionState.CLOSE_SENT) return;
     // First, so that an output which fails while it takes the frame, and ends the connection, has the last word.
-    this.state = ConnectionState.CLOSE_SENT;
-    this.context.sendClose(this, code, reason);
+    this.state = next;
+    if (state === ConnectionState.OPEN) this.context.sendClose(this, code, reason);
   }
 
   /** Fails the connection (RFC 6455 §7.1.7): a Close frame with `code` when none was sent, then DONE. */
@@ -129,7 +142,7 @@ export interface ConnectionHandler {
   /** A ping, already answered, or to be answered when the output takes bytes again. */
   onPing(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
   onPong(connection: Connection, bytes: Uint8Array, offset: number, length: number): void;
-  /** The peer's Close frame is there, and not answered yet: the last occasion to send something. */
+  /** The peer's Close frame is there, behind its last message: without a Close of ours, the last occasion to send. */
   onPeerClosing?(connection: Connection): void;
   /**
    * The peer's Close frame, already answered: `code` is 1005 when it had none; the rest of the payload is the
@@ -217,8 +230,7 @@ export class ConnectionContext implements MessageHandler<Connection> {
     length: number,
     opcode: number,
   ): boolean {
-    // RFC 6455 §1.4: after our Close, data that is still on its way has no meaning.
-    if (connection.state === OPEN) {
+    if (connection.state <= LEAVING) {
       this.#handler.onMessage(connection, bytes, offset, length, opcode === BINARY);
     }
     return connection.state !== DONE;
@@ -245,9 +257,9 @@ export class ConnectionContext implements MessageHandler<Connection> {
   }
 
   #fail(connection: Connection, closeCode: number, cause: FailureCause): void {
-    const wasOpen = connection.state === ConnectionState.OPEN;
+    const wasRead = connection.state <= LEAVING;
     connection.fail(closeCode);
-    if (wasOpen) this.#handler.onFailure(connection, closeCode, cause);
+    if (wasRead) this.#handler.onFailure(connection, closeCode, cause);
     this.#handler.onDone(connection);
   }
 
@@ -289,7 +301,7 @@ export class ConnectionContext implements MessageHandler<Connection> {
       this.#fail(connection, error, FailureCause.CLOSE_PAYLOAD);
       return false;
     }
-    if (connection.state === ConnectionState.OPEN) this.#handler.onPeerClosing?.(connection);
+    if (connection.state <= LEAVING) this.#handler.onPeerClosing?.(connection);
     if (connection.state === ConnectionState.DONE) return false;
     if (connection.state === ConnectionState.OPEN) {
       const code = closePayloadCode(bytes, offset, end);

@@ -16,6 +16,7 @@ import {
   HandoffMode,
   type ToAcceptor,
 } from './control-message.ts';
+import type { DrainTerms } from './drain.ts';
 import { newHashKey } from './keyed-hash.ts';
 import { deadline, FORCE, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
@@ -159,9 +160,14 @@ export class AcceptorHost {
     };
   }
 
-  /** Resolves when no connection is accepted any more, or the acceptor does not answer. */
-  async stop(): Promise<void> {
+  /** Resolves when no connection is accepted any more and none is left there, or the acceptor does not answer. */
+  async stop(terms: DrainTerms): Promise<void> {
     this.#isClosing = true;
+    // Before the acceptor's: what the kernel connects behind its back nobody would accept.
+    const listening = this.#listening;
+    this.#listening = null;
+    if (this.#sender === null) listening?.close();
+    else this.#sender.close(() => listening?.close());
     const worker = this.#worker;
     if (worker !== null) {
       const stopped = new Promise<void>((resolve) => {
@@ -170,11 +176,9 @@ export class AcceptorHost {
           resolve();
         });
       });
-      this.tell({ type: 'stop' });
-      await within(stopped, GRACE);
+      this.tell({ type: 'stop', terms });
+      await within(stopped, terms.deadline + GRACE);
     }
-    this.#listening?.close();
-    this.#listening = null;
   }
 
   /** Ends the thread, after `stop`. */

@@ -7,6 +7,7 @@ import { PortSender } from '../net/socket-transfer.ts';
 import { ControlBlock } from '../ring/control-block.ts';
 import { Acceptor } from './acceptor.ts';
 import { type AcceptorData, type FromAcceptor, HandoffMode, type ToAcceptor } from './control-message.ts';
+import type { DrainTerms } from './drain.ts';
 import { recordThread } from './thread-profiler.ts';
 
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
@@ -31,6 +32,11 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
     else tell({ type: 'listen-failed', error: errorName(error) });
   };
   const sockets = data.mode === HandoffMode.CHANNEL ? receiveListeners(data.listenFd, listen, tell) : null;
+  const stop = async (terms: DrainTerms): Promise<void> => {
+    await listener.finish(terms.grace);
+    await acceptor.stop(terms);
+    tell({ type: 'stopped' });
+  };
   port.on('message', (message: ToAcceptor) => {
     switch (message.type) {
       case 'shard-up': {
@@ -56,10 +62,8 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
         listenOn(message.host, message.port, listen, tell);
         break;
       case 'stop':
-        listener.close();
         sockets?.close();
-        acceptor.stop();
-        tell({ type: 'stopped' });
+        void stop(message.terms);
         break;
       case 'profile':
         recordThread(message);

@@ -9,6 +9,7 @@ import { httpDate, latin1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { peerAddress } from '../net/peer-name.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
+import { readWaiting } from '../net/turns.ts';
 import { WaitingRoom } from '../net/waiting-room.ts';
 import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { ControlBlock } from '../ring/control-block.ts';
@@ -16,7 +17,9 @@ import { NO_ADDRESS } from './address-table.ts';
 import { Admission, OVER_LIMIT } from './admission.ts';
 import { Balancer } from './balancer.ts';
 import { type AcceptorData, HandoffMode, type RouteEntry } from './control-message.ts';
+import type { DrainTerms } from './drain.ts';
 import { HandoffKind, handoffPrefix } from './handoff-message.ts';
+import { within } from './patience.ts';
 import { REFUSING, Refusing } from './refusing.ts';
 import { refuseUpgrade } from './upgrade.ts';
 
@@ -84,6 +87,10 @@ export class Acceptor implements TransportContext {
   /** Those of them whose head is not complete. */
   readonly #heads = new WaitingRoom();
   readonly #refusing = new Refusing();
+  /** How many of them were refused, or said nothing, and are to follow our FIN. */
+  #lingering = 0;
+  /** Told when one of them is gone, or lingers. */
+  #onFewer: () => void = ignore;
   readonly #parsers: RequestParser[] = [];
   readonly #strings = new StringCache(latin1Port);
   /** The routes of each shard. */
@@ -136,9 +143,40 @@ export class Acceptor implements TransportContext {
     this.#senders[index] = null;
   }
 
-  /** All shards are to end. */
-  stop(): void {
+  /**
+   * All shards are to end, and nobody is accepted any more. Who is here gets the grace to send its head, and is passed
+   * on. Resolves when nobody is here any more, or the deadline has passed.
+   */
+  async stop({ grace, deadline }: DrainTerms): Promise<void> {
+    await readWaiting();
+    await within(
+      this.#untilFew(() => this.#lingering),
+      grace,
+    );
+    for (const transport of this.#sockets) this.#turnAway(transport);
     for (let i = 0; i < this.#senders.length; i++) this.shardRetires(i);
+    await within(
+      this.#untilFew(() => 0),
+      deadline - grace,
+    );
+  }
+
+  /** Resolves when no more sockets are here than that. */
+  #untilFew(enough: () => number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onFewer = (): void => {
+        if (this.#sockets.size <= enough()) resolve();
+      };
+      this.#onFewer();
+    });
+  }
+
+  /** There was time to send a head. Whoever has begun one is told why it is not answered. */
+  #turnAway(transport: Transport): void {
+    const pending = transport.owner as Pending;
+    if (pending.isLingering) return;
+    if (pending.parser !== null) this.#refuse(transport, refusalOf(503));
+    else this.#linger(transport);
   }
 
   accept(client: TcpHandle): void {
@@ -230,6 +268,11 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, errorResponse(408));
       return pending.deadline;
     }
+    if (!pending.isLingering) {
+      // Not at once: a head that comes now would be answered with a reset.
+      this.#linger(transport);
+      return pending.deadline;
+    }
     transport.destroy();
     return 0;
   }
@@ -298,9 +341,12 @@ export class Acceptor implements TransportContext {
 
   /** It is open here no more. */
   #forget(transport: Transport): void {
-    this.#returnParser(transport.owner as Pending);
+    const pending = transport.owner as Pending;
+    this.#returnParser(pending);
+    if (pending.isLingering) this.#lingering--;
     this.#sockets.delete(transport);
     this.#heads.delete(transport);
+    this.#onFewer();
   }
 
   /** Shards of one app module have one table; while a server is reloaded there are two. */
@@ -326,14 +372,21 @@ export class Acceptor implements TransportContext {
 
   #refuse(transport: Transport, response: string): void {
     this.#counters[Counter.REFUSED]!++;
+    writeLatin1(transport, dated(response, httpDate()));
+    this.#linger(transport);
+  }
+
+  /** Sends FIN, and reads on until the peer's. */
+  #linger(transport: Transport): void {
     const pending = transport.owner as Pending;
     const { timer } = this.#io;
     this.#heads.delete(transport);
     pending.isLingering = true;
     pending.deadline = timer.now + LINGER + 1;
     timer.schedule(transport, pending.deadline);
-    writeLatin1(transport, dated(response, httpDate()));
+    this.#lingering++;
     transport.end();
+    this.#onFewer();
   }
 
   #newParser(): RequestParser {
@@ -349,6 +402,8 @@ export class Acceptor implements TransportContext {
     if (this.#parsers.length < 1024) this.#parsers.push(parser);
   }
 }
+
+function ignore(): void {}
 
 /** The answer to a connection too many, or one that no shard can take now. */
 function refusalOf(status: number): string {

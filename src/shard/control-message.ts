@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TlsCredentials } from '../net/tls-context.ts';
+import type { DrainTerms } from './drain.ts';
 import type { HashKey } from './keyed-hash.ts';
 import type { LinkMemory } from './link-memory.ts';
 import type { ProfileMessage } from './thread-profiler.ts';
@@ -88,8 +89,8 @@ export type ToAcceptor =
   | { readonly type: 'shard-retires'; readonly index: number }
   /** Transfer mode: listen. In channel mode the listening socket itself says so. */
   | { readonly type: 'listen'; readonly host: string; readonly port: number }
-  /** Accept no more. */
-  | { readonly type: 'stop' };
+  /** Accept no more, and pass on who sends its head within the grace. */
+  | { readonly type: 'stop'; readonly terms: DrainTerms };
 
 export type FromAcceptor =
   /** The thread is there; it accepts nothing yet. */
@@ -100,7 +101,7 @@ export type FromAcceptor =
   | { readonly type: 'shard-known'; readonly index: number }
   /** The channel to the shard broke: it is dead, or needs another one. */
   | { readonly type: 'shard-lost'; readonly index: number }
-  /** No connection is accepted any more. */
+  /** No connection is accepted any more, and none is left. */
   | { readonly type: 'stopped' }
   /** `accept` failed and the listening socket was closed; send it again. */
   | { readonly type: 'listener-lost' };
@@ -136,8 +137,8 @@ export type ToShard =
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   /** The thread that was this shard is gone. */
   | { readonly type: 'take-over' }
-  /** End all connections with this close code, then the shard. `deadline` in ms. */
-  | { readonly type: 'drain'; readonly code: number; readonly deadline: number };
+  /** End all connections, then the shard. */
+  | { readonly type: 'drain'; readonly terms: DrainTerms };
 
 export type FromShard =
   /** The thread is there, and loads the module. */

@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import type { FromShard, ShardData, TlsSetup } from './control-message.ts';
+import type { DrainTerms } from './drain.ts';
 import { deadline, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { ShardJoin } from './shard-join.ts';
@@ -137,12 +138,12 @@ export class ShardHost {
     if (this.#restart !== null) clearTimeout(this.#restart);
   }
 
-  /** After `stop`: ends its connections with `code`, and by force after `deadline` ms. Settles when its thread has ended. */
-  async drain(code: number, deadline: number): Promise<void> {
+  /** After `stop`: ends its connections. Settles when its thread has ended. */
+  async drain(terms: DrainTerms): Promise<void> {
     const life = this.#life;
     if (life === null) return;
     // One that is being replaced is drained already.
-    if (this.#retiring !== life) life.post({ type: 'drain', code, deadline });
+    if (this.#retiring !== life) life.post({ type: 'drain', terms });
     // One that has not loaded its module has no connections, and may never load it.
     if (this.isReady || this.#retiring === life) await life.ended;
     else await within(life.ended, GRACE);
@@ -247,7 +248,7 @@ export class ShardHost {
    *
    * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays
    */
-  async replace(code: number, deadline: number): Promise<void> {
+  async replace(terms: DrainTerms): Promise<void> {
     // One that is being started may have loaded the old module.
     if (this.#life !== null && !this.isReady) await this.#known();
     const old = this.#life;
@@ -269,7 +270,7 @@ export class ShardHost {
       await this.#dismiss(pool);
       return;
     }
-    await this.#retire(old, code, deadline);
+    await this.#retire(old, terms);
     if (this.#isClosing) return;
     this.#pool = pool;
     this.#nextPool = null;
@@ -305,13 +306,13 @@ export class ShardHost {
     await pool.destroy();
   }
 
-  /** Ends the shard politely: what was sent to it arrives, and its connections get `deadline` ms to leave. */
-  async #retire(life: ShardLife, code: number, deadline: number): Promise<void> {
+  /** Ends the shard politely: what was sent to it arrives, and its connections get time to leave. */
+  async #retire(life: ShardLife, terms: DrainTerms): Promise<void> {
     this.#retiring = life;
     this.#join.retire();
     this.#acceptor.tell({ type: 'shard-retires', index: this.#options.index });
-    life.post({ type: 'drain', code, deadline });
-    await within(Promise.allSettled([life.ended]), deadline + GRACE);
+    life.post({ type: 'drain', terms });
+    await within(Promise.allSettled([life.ended]), terms.deadline + GRACE);
     // Its thread may hang, and must not live beside its successor.
     await this.#pool.destroy();
     this.#retiring = null;

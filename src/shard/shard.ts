@@ -9,13 +9,8 @@ import { ControlBlock, Gauge } from '../ring/control-block.ts';
 import { type AddressTable, NO_ADDRESS } from './address-table.ts';
 import { Bus } from './bus.ts';
 import type { BusSubscriber } from './bus-subscriber.ts';
+import { Drain, type Drainable, type DrainTerms } from './drain.ts';
 import type { Links } from './links.ts';
-
-/** A socket that a shard is asked to say goodbye to. */
-export interface Drainable {
-  /** Ends politely: a Close frame, or `Connection: close` once the response under way is done. */
-  drain(transport: Transport, code: number): void;
-}
 
 /** Added to the rows of the table of joined Apps, to tell them from those of a shard's own. */
 export const GROUP_ROW = 2 ** 24;
@@ -25,10 +20,6 @@ interface AddressColumn {
   readonly table: AddressTable;
   readonly column: number;
 }
-
-/** Sockets asked to leave at a time, and ms between two such waves, so that they do not all return at once. */
-const DRAIN_WAVE = 1000;
-const DRAIN_INTERVAL = 100;
 
 /**
  * Shard: one thread's sockets, timer, memory, topics and counters. In one-thread use an App has one to itself;
@@ -55,7 +46,8 @@ export class Shard {
   /** Told of each socket that is gone. */
   onRelease: ((transport: Transport) => void) | null = null;
   #onEmpty: (() => void) | null = null;
-  #drainCode = 0;
+  /** How its connections end; null: it is not to end. */
+  #drain: Drain | null = null;
 
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
@@ -88,12 +80,17 @@ export class Shard {
 
   /** True from the moment the shard is to end; new connections are told so. */
   get isDraining(): boolean {
-    return this.#drainCode !== 0;
+    return this.#drain !== null;
   }
 
   /** What its WebSockets are closed with since then; 0: it is not to end. */
   get drainCode(): number {
-    return this.#drainCode;
+    return this.#drain?.code ?? 0;
+  }
+
+  /** Connections have had their time for another request. */
+  get isDismissing(): boolean {
+    return this.#drain?.isDismissing ?? false;
   }
 
   /** Has sockets counted by address in this column of the table. */
@@ -176,30 +173,18 @@ export class Shard {
   }
 
   /**
-   * Ends every connection politely, in waves, and resolves when all are gone or `deadline` ms have passed;
-   * what is left then is closed at once.
+   * Ends every connection politely, and resolves when all are gone or `deadline` ms have passed; what is left then is
+   * closed at once.
    *
    * @param arrived resolves when no more connections come
    */
-  async drain(
-    code: number,
-    deadline: number,
-    contextOf: (transport: Transport) => Drainable,
-    arrived: Promise<void>,
-  ): Promise<void> {
-    this.#drainCode = code;
-    const wave = Array.from(this.sockets);
-    const sendWave = (): void => {
-      for (const transport of wave.splice(0, DRAIN_WAVE)) {
-        if (!transport.isClosed) contextOf(transport).drain(transport, code);
-      }
-      if (wave.length > 0) timer = setTimeout(sendWave, DRAIN_INTERVAL);
-    };
-    let timer: NodeJS.Timeout | undefined;
-    sendWave();
+  async drain(terms: DrainTerms, talk: Drainable, arrived: Promise<void>): Promise<void> {
+    const drain = new Drain(this.sockets, terms, talk);
+    this.#drain = drain;
+    void drain.run();
     let limit: NodeJS.Timeout | undefined;
     const timeout = new Promise<void>((resolve) => {
-      limit = setTimeout(resolve, deadline);
+      limit = setTimeout(resolve, terms.deadline);
     });
     const empty = async (): Promise<void> => {
       await arrived;
@@ -209,9 +194,14 @@ export class Shard {
       });
     };
     await Promise.race([empty(), timeout]);
-    clearTimeout(timer);
     clearTimeout(limit);
+    drain.stop();
     this.destroyAll();
+  }
+
+  /** A socket that was on its way when the drain began is told like those before it. */
+  greet(transport: Transport): void {
+    if (this.#drain !== null && !transport.isClosed) void this.#drain.arrived(transport);
   }
 
   /** A socket of the row, which was given to this shard, is gone. */

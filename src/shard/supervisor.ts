@@ -6,6 +6,7 @@ import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
 import { AcceptorHost } from './acceptor-host.ts';
 import { AddressTable } from './address-table.ts';
 import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from './control-message.ts';
+import type { DrainTerms } from './drain.ts';
 import { chooseHandoffMode } from './handoff-mode.ts';
 import { createLinkMemory, type LinkMemory } from './link-memory.ts';
 import { Links } from './links.ts';
@@ -105,7 +106,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       await this.#acceptor.listen();
     } catch (error) {
       // Not by force: a thread that is cut off between two steps can leave a descriptor behind.
-      await this.close(CloseCode.GOING_AWAY, 0);
+      await this.close({ code: CloseCode.GOING_AWAY, deadline: 0, grace: 0 });
       throw error;
     }
   }
@@ -140,22 +141,21 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *
    * @throws MillraceError MILLRACE_BAD_MODULE when it cannot be loaded; that shard and those behind it stay
    */
-  async reload(code: number, deadline: number): Promise<void> {
+  async reload(terms: DrainTerms): Promise<void> {
     for (const shard of this.#shards) {
       if (this.#isClosing) return;
-      await shard.replace(code, deadline);
+      await shard.replace(terms);
     }
   }
 
-  /** Accepts no more, ends all connections with `code`, and ends the threads; after `deadline` ms by force. */
-  async close(code: number, deadline: number): Promise<void> {
+  /** Accepts no more, ends all connections, and ends the threads; after the deadline by force. */
+  async close(terms: DrainTerms): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
     for (const shard of this.#shards) shard.stop();
-    await this.#acceptor.stop();
-    const ends = this.#shards.map((shard) => shard.drain(code, deadline));
+    const ends = [this.#acceptor.stop(terms), ...this.#shards.map((shard) => shard.drain(terms))];
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
-    await within(Promise.allSettled(ends), deadline + GRACE);
+    await within(Promise.allSettled(ends), terms.deadline + GRACE);
     await Promise.all([this.#acceptor, ...this.#shards].map((host) => host.terminate()));
   }
 

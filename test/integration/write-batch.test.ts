@@ -2,7 +2,7 @@ import { SendStatus, type WebSocket } from 'millrace';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Transport } from '../../dist/src/net/transport.js';
 import { WriteBatch } from '../../dist/src/net/write-batch.js';
-import type { Drainable } from '../../dist/src/shard/shard.js';
+import type { Drainable } from '../../dist/src/shard/drain.js';
 import { until, within } from '../support/deadline.ts';
 import { text } from '../support/frame-bytes.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -215,29 +215,29 @@ function startServing(onRequest: (requests: number) => void): Running {
   });
 }
 
-/** Has the connection that was accepted last drained when the read under way is done. */
-function drainSoon(reading: { mock: { contexts: unknown[] } }): void {
+/** Has the connection that was accepted last dismissed when the read under way is done. */
+function dismissSoon(reading: { mock: { contexts: unknown[] } }): void {
   const transport = reading.mock.contexts.at(-1) as Transport;
-  queueMicrotask(() => (transport.context as unknown as Drainable).drain(transport, 1001));
+  queueMicrotask(() => (transport.context as unknown as Drainable).dismiss(transport));
 }
 
-test('a connection is drained behind its last response, even if the kernel does not take that at once', async () => {
+test('a connection is dismissed behind its last response, even if the kernel does not take that at once', async () => {
   alwaysRush();
   const reading = vi.spyOn(Transport.prototype, 'startReading');
   let requests = 0;
-  let drainAt = -1;
+  let dismissAt = -1;
   let onHandled = (): void => {};
   const server = startServing(() => {
-    if (++requests === drainAt) drainSoon(reading);
+    if (++requests === dismissAt) dismissSoon(reading);
     // When this turn is over.
     setImmediate(() => setImmediate(onHandled));
   });
-  /** Asks, and does not read, until the connection is blocked or drained. */
+  /** Asks, and does not read, until the connection is blocked or dismissed. */
   const askOften = async (): Promise<RawClient> => {
     requests = 0;
     const client = await RawClient.connect(server.port);
     client.pause();
-    for (let isBlocked = false; !isBlocked && requests !== drainAt; ) {
+    for (let isBlocked = false; !isBlocked && requests !== dismissAt; ) {
       const handled = new Promise<void>((resolve) => (onHandled = resolve));
       client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
       await within(handled, 'the next request');
@@ -247,13 +247,13 @@ test('a connection is drained behind its last response, even if the kernel does 
   };
   (await askOften()).reset();
   const last = requests;
-  for (drainAt of [last, last - 1]) {
+  for (dismissAt of [last, last - 1]) {
     const client = await askOften();
     const asked = requests;
     client.resume();
     // The kernel may have taken less than before.
-    if (asked !== drainAt) client.reset();
-    else expect(responsesIn(await client.readToEnd()), `drained at ${drainAt} of ${last}`).toBe(asked);
+    if (asked !== dismissAt) client.reset();
+    else expect(responsesIn(await client.readToEnd()), `dismissed at ${dismissAt} of ${last}`).toBe(asked);
   }
   await server.stop();
 });
@@ -261,7 +261,7 @@ test('a connection is drained behind its last response, even if the kernel does 
 test('a response that waits for the one before it to be written arrives, though its connection is drained', async () => {
   const reading = vi.spyOn(Transport.prototype, 'startReading');
   const server = startServing((requests) => {
-    if (requests === 2) drainSoon(reading);
+    if (requests === 2) dismissSoon(reading);
   });
   const client = await RawClient.connect(server.port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

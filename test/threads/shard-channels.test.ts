@@ -48,7 +48,7 @@ class DrivenShard {
   }
 
   async end(): Promise<void> {
-    this.tell({ type: 'drain', code: 1001, deadline: 0 });
+    this.tell({ type: 'drain', terms: { code: 1001, deadline: 0, grace: 0 } });
     await this.ended;
     this.#port.close();
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ServeOptions } from '../../app/serve-options.ts';
+import type { CloseOptions } from '../../app/server.ts';
 import { type Limit, SERVER_LIMITS, type ServerLimits } from '../../app/server-limits.ts';
 import { type Flag, type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
 import { columns, flagLines } from '../help.ts';
@@ -11,6 +12,7 @@ export const SERVE_NUMBERS = {
   port: { default: 9001, min: 1, max: 65_535, zero: 'any free port', unit: 'port' },
   shards: { min: 1, max: 63, unit: 'threads' },
   drain: { default: 10_000, min: 1, max: 3_600_000, zero: 'no time at all', unit: 'ms' },
+  grace: { default: 1000, min: 1, max: 3_600_000, zero: 'no time at all', unit: 'ms' },
 } as const;
 
 /** A flag for each limit of the server: its name there, and the rest of the flag's row. */
@@ -73,6 +75,12 @@ const FLAGS: Flags = {
     value: 'MS',
     help: `Milliseconds that clients get to leave when the server ends. ${defaultOf(SERVE_NUMBERS.drain)}`,
   },
+  grace: {
+    value: 'MS',
+    help:
+      'Milliseconds of these in which an idle HTTP connection may still send a request; at most half of them. ' +
+      defaultOf(SERVE_NUMBERS.grace),
+  },
   help: { short: 'h', help: 'Print this.' },
 };
 
@@ -120,8 +128,8 @@ export interface ServeArgs {
   readonly options: Omit<ServeOptions, 'app' | 'data' | 'onCrash'>;
   /** The app module as it was written. */
   readonly module: string;
-  /** Ms. */
-  readonly drain: number;
+  /** How the server ends. */
+  readonly close: Required<CloseOptions>;
 }
 
 /**
@@ -162,7 +170,11 @@ export function parseServeArgs(argv: readonly string[]): ServeArgs | null {
     const value = number(flagOf(name), SERVER_LIMITS[name]);
     if (value !== undefined) options[name] = value;
   }
-  return { options, module, drain: number('drain', SERVE_NUMBERS.drain) ?? SERVE_NUMBERS.drain.default };
+  const close = {
+    drain: number('drain', SERVE_NUMBERS.drain) ?? SERVE_NUMBERS.drain.default,
+    grace: number('grace', SERVE_NUMBERS.grace) ?? SERVE_NUMBERS.grace.default,
+  };
+  return { options, module, close };
 }
 
 function parseTls(values: ReadonlyMap<string, string>): ServeOptions['tls'] {

@@ -51,9 +51,9 @@ async function run(server: Server, args: ServeArgs, signals: Signals): Promise<n
   const signal = await signals.first;
   const startedAt = performance.now();
   const left = (): string => plural(server.stats().total.sockets, 'connection');
-  process.stdout.write(`${signal}: draining ${left()}, for at most ${args.drain / 1000} s\n`);
+  process.stdout.write(`${signal}: draining ${left()}, for at most ${args.close.drain / 1000} s\n`);
   void signals.second.then((second) => exitNow(`${second} again: ends at once, ${left()} cut off`, 1));
-  await server.close({ drain: args.drain });
+  await server.close(args.close);
   process.stdout.write(`Drained in ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
   return 0;
 }

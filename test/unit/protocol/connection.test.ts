@@ -25,7 +25,7 @@ import {
 import { MemoryOutput } from '../../support/memory-output.ts';
 
 const NO_REASON = new Uint8Array(0);
-const { OPEN, CLOSE_SENT, DONE } = ConnectionState;
+const { OPEN, LEAVING, CLOSE_SENT, DONE } = ConnectionState;
 
 function server(options = {}, settings = {}): Endpoint {
   return new Endpoint(options, { echo: false, ...settings });
@@ -446,6 +446,47 @@ describe('Connection.close', () => {
     const connection: Connection = new Connection(endpoint.context, output, null);
     connection.close(1000, NO_REASON);
     expect(connection.state).toBe(DONE);
+  });
+});
+
+describe('Connection.leave', () => {
+  it('sends one Close, and delivers messages until the one of the peer', () => {
+    const endpoint = server();
+    endpoint.connection.leave(1001, NO_REASON);
+    expect(endpoint.connection.state).toBe(LEAVING);
+    endpoint.connection.leave(1001, NO_REASON);
+    endpoint.receiveFrames(text('a'), ping('b'), pong('c'), textStart('d'), last('e'));
+    expect(endpoint.events).toEqual(['text a', 'text de']);
+    endpoint.receiveFrames(close(1001), text('never'));
+    expect(endpoint.events).toEqual(['text a', 'text de', 'done']);
+    expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1001)));
+    expect(endpoint.connection.state).toBe(DONE);
+  });
+
+  it('ignores messages once it is closed, and sends no other Close', () => {
+    const endpoint = server();
+    endpoint.connection.leave(1001, NO_REASON);
+    endpoint.connection.close(1000, NO_REASON);
+    expect(endpoint.connection.state).toBe(CLOSE_SENT);
+    endpoint.receiveFrames(text('a'));
+    expect(endpoint.events).toEqual([]);
+    expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1001)));
+  });
+
+  it('tells of a broken rule, and sends nothing more', () => {
+    const endpoint = server();
+    endpoint.connection.leave(1001, NO_REASON);
+    endpoint.receive(hex('8300'));
+    expect(endpoint.events).toEqual(['failure 1002', 'done']);
+    expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1001)));
+  });
+
+  it('is no way back from a Close that was sent', () => {
+    const endpoint = server();
+    endpoint.connection.close(1000, NO_REASON);
+    endpoint.connection.leave(1001, NO_REASON);
+    expect(endpoint.connection.state).toBe(CLOSE_SENT);
+    expect(endpoint.output.sent()).toEqual(endpoint.toPeer(close(1000)));
   });
 });
 

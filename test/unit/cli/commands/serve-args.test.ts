@@ -9,17 +9,21 @@ const optionsOf = (...argv: string[]): unknown => parseServeArgs(['app.js', ...a
 
 describe('parseServeArgs', () => {
   test('leaves to the server what is not given', () => {
-    expect(parseServeArgs(['app.js'])).toEqual({ module: 'app.js', options: { port: 9001 }, drain: 10_000 });
+    expect(parseServeArgs(['app.js'])).toEqual({
+      module: 'app.js',
+      options: { port: 9001 },
+      close: { drain: 10_000, grace: 1000 },
+    });
   });
 
   test('reads every flag', () => {
     const argv =
-      'app.js --port 0 --host 127.0.0.1 --shards 3 --balance round-robin --handoff channel --drain 0 ' +
+      'app.js --port 0 --host 127.0.0.1 --shards 3 --balance round-robin --handoff channel --drain 0 --grace 7 ' +
       '--max-connections 5 --max-connections-per-address 6 --max-handshakes 64 --handshake-timeout 7 --max-head-size 800 ' +
       '--max-headers 9 --backlog 10 --ring-size 8192 --max-overflow 4096';
     expect(parseServeArgs(argv.split(' '))).toEqual({
       module: 'app.js',
-      drain: 0,
+      close: { drain: 0, grace: 7 },
       options: {
         port: 0,
         host: '127.0.0.1',
@@ -62,6 +66,7 @@ describe('parseServeArgs', () => {
     ['--shards', '0'],
     ['--port', '65536'],
     ['--drain', '3600001'],
+    ['--grace', '3600001'],
     ['--handshake-timeout', '0'],
     ['--max-head-size', '255'],
     ['--handoff', 'teleport'],
