@@ -1,9 +1,12 @@
+import type { Worker } from 'node:worker_threads';
 import { type Server, serve } from 'millrace';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { canTransferSockets } from '../../dist/src/net/socket-transfer.js';
+import { openDescriptors } from '../support/alive.ts';
 import { Client } from '../support/clients.ts';
 import { until } from '../support/deadline.ts';
-import { pattern } from '../support/frame-bytes.ts';
+import { frameBytes, pattern, SAMPLE_KEY, text } from '../support/frame-bytes.ts';
+import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
 import { startServe } from '../support/hostile-server.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { HOST } from '../support/server.ts';
@@ -66,10 +69,11 @@ const withTransfer = (): void => {
     };
     const connections = await Promise.all(Array.from({ length: 10 }, connect));
     const [first, ...rest] = connections;
-    first!.client.send('!exit 1');
+    first!.client.send('!exit:1');
     const others = rest.filter(({ shard }) => shard !== first!.shard);
     expect(others).toHaveLength(5);
     for (const { client } of others) expect(await client.ask('alive?')).toBe('alive?');
+    await until(() => target.crashes.length === 1, 'the shard ended');
     await until(
       () => target.server!.stats().shards.every(({ state }) => state === 'ready'),
       'it is replaced',
@@ -81,5 +85,66 @@ const withTransfer = (): void => {
   });
 };
 
+/** In every way that a connection can end, also one that is on its way. */
+const withoutLeaks = (): void => {
+  afterEach(() => {
+    for (const client of HostileClient.live) client.destroy();
+    vi.restoreAllMocks();
+  });
+
+  const connectMany = async (port: number, count: number): Promise<void> => {
+    await inParallel(Array.from({ length: count }), 10, async () => {
+      const client = await HostileClient.open(port).catch(() => null);
+      client?.write(handshakeHead('/echo'));
+    });
+  };
+  const drop = (): void => {
+    for (const client of HostileClient.live) client.destroy();
+  };
+
+  test('a shard that dies with connections it has not taken leaves none of them', async () => {
+    const target = await startServe({ shards: 2, handoff: 'transfer' });
+    const threads = target.server!;
+    const before = openDescriptors();
+    for (let round = 0; round < 3; round++) {
+      const blocker = await HostileClient.upgrade(target.port, '/control');
+      blocker.write(frameBytes(text('!block:500'), SAMPLE_KEY));
+      blocker.write(frameBytes(text('!exit:1'), SAMPLE_KEY));
+      await connectMany(target.port, 60);
+      await until(() => target.crashes.length === round + 1, 'the shard died');
+      await until(() => threads.stats().shards.every(({ state }) => state === 'ready'), 'it is back');
+      drop();
+      await until(() => threads.stats().total.sockets === 0, 'all are closed');
+    }
+    await until(() => openDescriptors() <= before, `no more than ${before} descriptors are open`);
+    await target.close();
+  });
+
+  test('an acceptor that dies, a reload and a drain leave none', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {});
+    const workers: Worker[] = [];
+    process.on('worker', (worker) => workers.push(worker));
+    const target = await startServe({ shards: 2, handoff: 'transfer' });
+    await connectMany(target.port, 4);
+    drop();
+    await until(() => target.server!.stats().total.sockets === 0, 'all are closed');
+    const before = openDescriptors();
+    const count = workers.length;
+    const storm = connectMany(target.port, 60);
+    await workers.find(({ threadName }) => threadName === 'millrace acceptor')!.terminate();
+    await storm;
+    await until(() => workers.length > count, 'there is another acceptor');
+    await connectMany(target.port, 20);
+    await target.server!.reload({ drain: 50 });
+    drop();
+    await until(() => target.server!.stats().total.sockets === 0, 'all are closed');
+    // The two shards may have been started anew, with descriptors of their own.
+    await until(() => openDescriptors() <= before, `no more than ${before} descriptors are open`);
+    process.removeAllListeners('worker');
+    await target.close();
+  });
+};
+
+if (canTransferSockets()) describe('descriptors', withoutLeaks);
 if (canTransferSockets()) describe('where sockets can be transferred', withTransfer);
 else describe('where sockets cannot be transferred', withoutTransfer);
