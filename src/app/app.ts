@@ -8,7 +8,7 @@ import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listene
 import { loadTlsWrap, TCP, TCP_SOCKET, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import type { Transport } from '../net/transport.ts';
-import { bindPath, removeStaleSocket } from '../net/unix-listener.ts';
+import { bindPath, removeStaleSocket, socketPathProblem } from '../net/unix-listener.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import { AddressTable, NO_ADDRESS } from '../shard/address-table.ts';
 import { AddressLimit, OVER_LIMIT } from '../shard/admission.ts';
@@ -138,7 +138,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
 
   /**
    * Listens on a Unix socket. A file that a program left which was killed is removed; that takes a moment, otherwise the
-   * callback is called before this returns. It gets false when the path cannot be had.
+   * callback is called before this returns. It gets false when the path cannot be had. A path has 1 to 107 bytes (103 where
+   * the system is not Linux), and no NUL but one in front: that makes it an abstract name (Linux, Node.js 22 and later).
    *
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
    */
@@ -151,6 +152,10 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     }
     this.#checkCanListen('listen_unix');
     const name = textOf(path);
+    const problem = socketPathProblem(name);
+    if (problem !== '') {
+      throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `listen_unix: the path ${problem}`);
+    }
     const socket = this.#listenUnix(name);
     if (socket !== null) {
       callback(socket);

@@ -11,6 +11,7 @@ import {
   PipeConnectWrap,
   type PipeHandle,
 } from './node-internals.ts';
+import { MAX_SOCKET_PATH } from './unix-listener.ts';
 
 /**
  * Channels that sockets go from thread to thread by: Unix sockets both of whose ends are IPC pipes of libuv.
@@ -112,9 +113,8 @@ export class ChannelOffer {
 const FOLDER_PREFIX = 'millrace-';
 const SOCKET_NAME = 'handoff';
 
-/** Bytes that the path of a Unix socket may have. libuv cuts a longer one: it would lie where others may write. */
-const MAX_PATH = process.platform === 'linux' ? 107 : 103;
-const MAX_PARENT = MAX_PATH - `/${FOLDER_PREFIX}XXXXXX/${SOCKET_NAME}`.length;
+/** In a folder with a longer path the socket's would be cut, and lie where others may write. */
+const MAX_PARENT = MAX_SOCKET_PATH - `/${FOLDER_PREFIX}XXXXXX/${SOCKET_NAME}`.length;
 
 /** A folder that nobody but this user may look into. */
 function makeFolder(): string {

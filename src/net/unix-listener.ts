@@ -10,6 +10,26 @@ import {
   type PipeHandle,
 } from './node-internals.ts';
 
+/** Bytes that the path of a Unix socket may have. libuv cuts a longer one in silence: it would lie somewhere else. */
+export const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
+
+/**
+ * What is wrong with the path of a Unix socket, in words that follow it; '' when it can be tried. A NUL in front makes it
+ * an abstract name, which no file has (Linux).
+ */
+export function socketPathProblem(path: string): string {
+  if (path === '') return 'is empty';
+  const isAbstract = path.startsWith('\0');
+  if (path.includes('\0', 1)) return 'has a NUL character in it';
+  if (isAbstract && process.platform !== 'linux') return 'is an abstract name, which only Linux has';
+  // Before it binds what is left of the NUL, filled up with more of them: nobody else would find it.
+  if (isAbstract && Number.parseInt(process.versions.node, 10) < 22) {
+    return `is an abstract name, which Node.js can bind from 22 on; this is ${process.version}`;
+  }
+  const size = Buffer.byteLength(path) - (isAbstract ? 1 : 0);
+  return size > MAX_SOCKET_PATH ? `has ${size} bytes; that of a Unix socket may have ${MAX_SOCKET_PATH}` : '';
+}
+
 const EADDRINUSE = -constants.errno.EADDRINUSE;
 const ECONNREFUSED = -constants.errno.ECONNREFUSED;
 
