@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import {
@@ -11,7 +10,7 @@ import {
   PipeConnectWrap,
   type PipeHandle,
 } from './node-internals.ts';
-import { MAX_SOCKET_PATH } from './unix-listener.ts';
+import { makeSocketFolder, SOCKET_NAME } from './socket-folder.ts';
 
 /**
  * Channels that sockets go from thread to thread by: Unix sockets both of whose ends are IPC pipes of libuv.
@@ -70,7 +69,7 @@ export class ChannelOffer {
    *   temporary folder (then with a `cause`)
    */
   constructor(patience: number) {
-    this.#directory = makeFolder();
+    this.#directory = makeSocketFolder();
     this.path = join(this.#directory, SOCKET_NAME);
     this.#server = new Pipe(PIPE_SERVER);
     this.accepted = new Promise((resolve, reject) => {
@@ -107,29 +106,6 @@ export class ChannelOffer {
     this.#server.close();
     rmSync(this.#directory, { recursive: true, force: true });
     this.#reject(handoffError('accept on a Unix socket', undefined));
-  }
-}
-
-const FOLDER_PREFIX = 'millrace-';
-const SOCKET_NAME = 'handoff';
-
-/** In a folder with a longer path the socket's would be cut, and lie where others may write. */
-const MAX_PARENT = MAX_SOCKET_PATH - `/${FOLDER_PREFIX}XXXXXX/${SOCKET_NAME}`.length;
-
-/** A folder that nobody but this user may look into. */
-function makeFolder(): string {
-  const parent = tmpdir();
-  try {
-    if (Buffer.byteLength(parent) > MAX_PARENT) throw new Error('its path is too long for a Unix socket');
-    return mkdtempSync(join(parent, FOLDER_PREFIX));
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    throw new MillraceError(
-      'MILLRACE_UNSUPPORTED_RUNTIME',
-      `Sockets cannot be passed between threads here: could not make a folder in ${parent} (${code ?? message}). ` +
-        `Set TMPDIR to a folder that can be written to, with a path of at most ${MAX_PARENT} bytes`,
-      { cause },
-    );
   }
 }
 

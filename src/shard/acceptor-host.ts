@@ -18,6 +18,7 @@ import {
 } from './control-message.ts';
 import type { DrainTerms } from './drain.ts';
 import { newHashKey } from './keyed-hash.ts';
+import { Obstacle } from './obstacle.ts';
 import { deadline, FORCE, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { settleCounters } from './stats.ts';
@@ -272,11 +273,15 @@ export class AcceptorHost {
     this.#events.onCrash(cause, delay);
     // The shards keep the process alive; a server that is closed meanwhile must not.
     await sleep(delay, undefined, { ref: false });
+    const obstacle = new Obstacle('millrace: the acceptor cannot be started anew:');
     for (let isStarted = false; !isStarted && !this.#isClosing; ) {
       // Without descriptors it cannot be started now.
       isStarted = await this.#startThread().then(
         () => true,
-        () => sleep(ACCEPT_BACKOFF, false),
+        (error: unknown) => {
+          obstacle.tell(error);
+          return sleep(ACCEPT_BACKOFF, false);
+        },
       );
     }
     const worker = this.#worker;

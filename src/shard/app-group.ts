@@ -13,6 +13,7 @@ import { ControlChannel } from './control-channel.ts';
 import { type GroupMessage, type Invite, mailboxOf } from './group-message.ts';
 import { createGroupMemory, createInbox, type LinkMemory } from './link-memory.ts';
 import { Links } from './links.ts';
+import { Obstacle } from './obstacle.ts';
 import type { Shard } from './shard.ts';
 
 export interface GroupOptions {
@@ -70,8 +71,7 @@ export class AppGroup {
   readonly #children = new Map<AppDescriptor, Child>();
   /** Children by number. */
   readonly #members = new Array<Child | null>(MAX_THREADS).fill(null);
-  /** What was told last of why no child can join. */
-  #obstacle = '';
+  readonly #obstacle = new Obstacle('millrace: addChildAppDescriptor:');
   #isClosing = false;
 
   /** @param addresses counts connections by address; null: they are not limited */
@@ -197,14 +197,14 @@ export class AppGroup {
       setTimeout(() => {
         if (this.#isAwaited(child)) this.#invite(child);
       }, ACCEPT_BACKOFF);
-      this.#tellObstacle(error);
+      this.#obstacle.tell(error);
       return;
     }
     if (!this.#isAwaited(child) || child.offer !== null) {
       offer.withdraw();
       return;
     }
-    this.#obstacle = '';
+    this.#obstacle.clear();
     child.offer = offer;
     if (child.index === -1) this.#number(child);
     const { memory } = this;
@@ -229,18 +229,6 @@ export class AppGroup {
         this.#unnumber(child);
         if (this.#isAwaited(child)) this.#invite(child);
       },
-    );
-  }
-
-  /** Tells once why no child can be offered a channel, but for the lack of descriptors, which passes. */
-  #tellObstacle(error: unknown): void {
-    if (error instanceof MillraceError && error.cause === undefined) return;
-    const { message } = error as Error;
-    if (message === this.#obstacle) return;
-    this.#obstacle = message;
-    console.error(
-      'millrace: addChildAppDescriptor:',
-      error instanceof MillraceError ? `${message}; it is tried again` : error,
     );
   }
 

@@ -3,6 +3,7 @@ import { type Channel, createChannel, discardChannel, discardEnd } from '../net/
 import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import { HandoffMode, type RouteEntry, type ToAcceptor } from './control-message.ts';
+import { Obstacle } from './obstacle.ts';
 import type { ShardLife } from './shard-pool.ts';
 
 /** What makes the acceptor send connections to a shard, once the shard has opened its end of the channel. */
@@ -32,11 +33,13 @@ export class ShardJoin {
   #offered: Channel | null = null;
   /** Offers that another has overtaken, and whose end the shard has neither opened nor closed, oldest first. */
   readonly #overtaken: Channel[] = [];
+  readonly #obstacle: Obstacle;
   #isClosing = false;
 
   constructor(index: number, acceptor: AcceptorHost) {
     this.#index = index;
     this.#acceptor = acceptor;
+    this.#obstacle = new Obstacle(`millrace: shard ${index} cannot be joined with the acceptor:`);
   }
 
   /** The shard has loaded its module, and is to have connections. */
@@ -83,11 +86,13 @@ export class ShardJoin {
     let channel: Channel;
     try {
       channel = await createChannel();
-    } catch {
+    } catch (error) {
       // No descriptors, mostly.
+      this.#obstacle.tell(error);
       this.connectSoon();
       return;
     }
+    this.#obstacle.clear();
     if (this.#life !== life || this.#acceptor.current !== acceptor || this.#isClosing) {
       discardChannel(channel);
       return;

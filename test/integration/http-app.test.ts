@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import uWS, {
   App,
   DeclarativeResponse,
@@ -276,6 +276,42 @@ describe('listen_unix', () => {
     expect(results[2]).toBe(false);
     App().listen_unix((fourth) => results.push(fourth), join(folder, 'missing', 'app.sock'));
     expect(results[3]).toBe(false);
+  });
+});
+
+describe('a path that listen_unix cannot have', () => {
+  const size = process.platform === 'linux' ? 107 : 103;
+  test.each([
+    ['', 'the path is empty'],
+    [
+      `/tmp/${'x'.repeat(size - 4)}`,
+      `the path has ${size + 1} bytes; that of a Unix socket may have ${size}`,
+    ],
+    [`/tmp/${'ü'.repeat(size / 2)}`, `may have ${size}`],
+    ['/tmp/a\0b', 'the path has a NUL character in it'],
+    [`\0${'x'.repeat(size + 1)}`, 'the path '],
+  ])('%j is an error that says why', (path, message) => {
+    expect(() => App().listen_unix(() => {}, path)).toThrow(
+      expect.objectContaining({
+        code: 'MILLRACE_INVALID_ARGUMENT',
+        message: expect.stringMatching(/^listen_unix: the path /),
+      }),
+    );
+    expect(() => App().listen_unix(() => {}, path)).toThrow(message);
+  });
+
+  test('but the longest one can be had, and is not cut', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+    const path = join(folder, 'x'.repeat(size - 1 - folder.length));
+    const app = App();
+    const isListening = await new Promise((resolve) => {
+      app.listen_unix((socket) => {
+        resolve(socket !== false);
+      }, path);
+    });
+    expect([isListening, readdirSync(folder)]).toEqual([true, [basename(path)]]);
+    app.close();
+    rmSync(folder, { recursive: true });
   });
 });
 
