@@ -19,9 +19,13 @@ export type StartProxy = (appPort: number, options?: ProxyOptions) => Promise<Pr
 export interface ProxyOptions {
   /** Speak the PROXY protocol, version 2, to the App. */
   readonly proxyProtocol?: boolean;
+  /** The proxy's own defaults alone, which speak HTTP/1.0 to the App. */
+  readonly isPlain?: boolean;
+  /** The path of the App that haproxy checks, with `option httpchk`. */
+  readonly check?: string;
 }
 
-export const startNginx: StartProxy = async (appPort) => {
+export const startNginx: StartProxy = async (appPort, { isPlain = false } = {}) => {
   const folder = temporaryFolder();
   const port = await freePort();
   const log = join(folder, 'access.log');
@@ -29,6 +33,12 @@ export const startNginx: StartProxy = async (appPort) => {
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
+  const settings = `
+    proxy_http_version 1.1;
+    proxy_request_buffering off;
+    proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;`;
   const config = `
     daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
     events { worker_connections 512; }
@@ -42,11 +52,7 @@ export const startNginx: StartProxy = async (appPort) => {
         listen ${HOST}:${port};
         location / {
           proxy_pass http://app;
-          proxy_http_version 1.1;
-          proxy_request_buffering off;
-          proxy_set_header Host $http_host;
-          proxy_set_header Upgrade $http_upgrade;
-          proxy_set_header Connection $connection_upgrade;
+          ${isPlain ? '' : settings}
         }
       }
     }`;
@@ -57,7 +63,7 @@ export const startNginx: StartProxy = async (appPort) => {
   return running(child, port, folder, passedOn);
 };
 
-export const startHaproxy: StartProxy = async (appPort, { proxyProtocol = false } = {}) => {
+export const startHaproxy: StartProxy = async (appPort, { proxyProtocol = false, check } = {}) => {
   const folder = temporaryFolder();
   const port = await freePort();
   // One thread: of several that write a line at the same time, some leave theirs out.
@@ -79,7 +85,8 @@ frontend in
   default_backend app
 backend app
   http-reuse always
-  server app ${HOST}:${appPort}${proxyProtocol ? ' send-proxy-v2' : ''}
+  ${check === undefined ? '' : `option httpchk GET ${check}`}
+  server app ${HOST}:${appPort}${proxyProtocol ? ' send-proxy-v2' : ''}${check === undefined ? '' : ' check inter 50 rise 1 fall 1'}
 `;
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, config);
