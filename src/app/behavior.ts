@@ -21,7 +21,8 @@ export interface WebSocketBehavior<UserData = unknown> {
   maxPayloadLength?: number;
   /**
    * Seconds without a byte from the peer until the connection is closed; 0: never, else 8 to 960. Default 120.
-   * A message that is not complete counts as silence unless 16 KiB of it arrive in that time.
+   * A message that is not complete counts as silence unless 16 KiB of it arrive in that time, and so do bytes that wait
+   * for a peer unless it takes 16 KiB of them, or all.
    */
   idleTimeout?: number;
   /**

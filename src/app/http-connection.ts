@@ -1,6 +1,7 @@
 import type { BodyDecoder } from '../http/body-decoder.ts';
 import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
+import type { WriteHeadway } from '../net/headway.ts';
 import type { Transport } from '../net/transport.ts';
 import { NO_ADDRESS } from '../shard/address-table.ts';
 import type { HttpRequest } from './http-request.ts';
@@ -67,16 +68,17 @@ export class HttpConnection implements ResponseOwner {
   proxyHeader: ProxyHeaderParser | null = null;
   /** The client that the proxy speaks for. */
   proxied: ProxiedAddress | null = null;
-  /** Second at which a head, or the peer's FIN, is late. */
+  /** A response was sent, and no byte came since. */
+  isIdle = false;
+  /** Second at which a head, the next request, or the peer's FIN, is late. */
   deadline: number;
   /** Second at which the last 16 KiB of a body had arrived, and how much of it that was. */
   bodySince = 0;
   bodyReceived = 0;
   /** How much had arrived when the response was sent. */
   forgottenFrom = 0;
-  /** Second since which the peer takes nothing, and how much waits for it; 0: nothing does. */
-  stalledSince = 0;
-  stalledAmount = 0;
+  /** How the peer takes what waits for it; null: nothing did so far. */
+  headway: WriteHeadway | null = null;
   /** `rest[restAt, restEnd)` came behind what is under way. */
   rest: Uint8Array = NO_BYTES;
   restAt = 0;

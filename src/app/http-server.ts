@@ -106,7 +106,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     }
     if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
-    this.#shard.io.timer.schedule(transport, connection.deadline);
+    this.#shard.io.timer.schedule(transport, this.#visitAt(connection.deadline));
     if (!this.#filters.isEmpty) this.#filters.connected(connection);
     transport.startReading();
   }
@@ -166,10 +166,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   onWritable(transport: Transport): void {
     if (transport.blocked) return;
     const connection = transport.owner as HttpConnection;
-    connection.stalledSince = 0;
+    if (connection.headway !== null) connection.headway.since = 0;
     const { response } = connection;
     if (response === null) {
-      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + LINGER + 1);
+      const patience = connection.isLingering ? LINGER : this.#limits.keepAliveTimeout;
+      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + patience + 1);
       if (!connection.isLingering) this.#goOn(connection);
       return;
     }
@@ -219,20 +220,20 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (transport.isClosed) return 0;
     const isWaiting = connection.response !== null || connection.decoder !== null || transport.blocked;
     // The time a handler takes to answer is its own.
-    if (isWaiting && !(connection.isLingering && !transport.blocked)) return now + WATCH;
-    if (now < connection.deadline) return connection.deadline;
-    if (!connection.isLingering && connection.parser !== null) {
-      this.#shard.count(Counter.TIMEOUTS);
-      this.refuse(connection, errorResponse(408));
-      return connection.deadline;
-    }
+    if (isWaiting && !(connection.isLingering && !transport.blocked)) return this.#visitAt(now + WATCH);
+    if (now < connection.deadline) return this.#visitAt(connection.deadline);
     if (connection.isLingering) {
       transport.destroy();
       return 0;
     }
-    // Not at once: a request that comes now would be answered with a reset.
-    this.linger(connection);
-    return connection.deadline;
+    if (connection.parser !== null) {
+      this.#shard.count(Counter.TIMEOUTS);
+      this.refuse(connection, errorResponse(408));
+    } else {
+      // Not at once: a request that comes now would be answered with a reset.
+      this.linger(connection);
+    }
+    return transport.isClosed ? 0 : connection.deadline;
   }
 
   drain(transport: Transport, _code: number): void {
@@ -265,7 +266,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.linger(connection);
       return;
     }
-    connection.deadline = this.#headDeadline();
+    connection.isIdle = true;
+    connection.deadline = this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1;
     if (connection.decoder !== null) {
       connection.bodySince = this.#shard.io.timer.now;
       connection.forgottenFrom = connection.decoder.received;
@@ -403,7 +405,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.heads.newParser());
     const status = parser.feed(bytes, start, end);
     const position = parser.consumed;
-    if (status === ParseStatus.INCOMPLETE) return end;
+    if (status === ParseStatus.INCOMPLETE) {
+      if (connection.isIdle) this.#awaitHead(connection);
+      return end;
+    }
     if (status === ParseStatus.COMPLETE) {
       this.#dispatch(connection, parser.head, position < end);
     } else {
@@ -481,6 +486,18 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       connection.goneOn = 0;
       this.#goOn(connection);
     });
+  }
+
+  /** The first bytes of a request came behind a response. */
+  #awaitHead(connection: HttpConnection): void {
+    connection.isIdle = false;
+    connection.deadline = this.#headDeadline();
+    this.#shard.io.timer.schedule(connection.transport, this.#visitAt(connection.deadline));
+  }
+
+  /** Deadlines are set without a word to the timer, which so must look in time for the earliest that can be set. */
+  #visitAt(second: number): number {
+    return Math.min(second, this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1);
   }
 
   #headDeadline(): number {

@@ -22,8 +22,16 @@ export const SERVER_LIMITS = {
   maxHeadSize: { default: 4096, min: 256, max: 1024 * 1024, unit: 'bytes' },
   /** Header lines; more is answered 431. */
   maxHeaders: { default: 100, min: 1, max: 10_000, unit: 'headers' },
-  /** Time for a whole request head, from the connection or the last response on. Single bytes do not renew it. */
+  /**
+   * Time for a whole request head, from the connection on, or from the first byte of the head of a later request. Single
+   * bytes do not renew it.
+   */
   handshakeTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
+  /**
+   * Time from a response to the first byte of the next request; then the connection is ended. The default is above the
+   * 60 seconds that proxies keep idle connections: one that sends a request while the server closes has to answer 502.
+   */
+  keepAliveTimeout: { default: 65, min: 1, max: 86_400, unit: 'seconds' },
   /** Time in which the next 16 KiB of a request body, or its end, must arrive; else it is answered 408. */
   bodyTimeout: { default: 10, min: 1, max: 960, unit: 'seconds' },
   /** Bytes of a request body. More is answered 413. The server keeps none of them: `onData` gets them as they come. */
@@ -35,7 +43,9 @@ export const SERVER_LIMITS = {
     isClamped: true,
     unit: 'bytes',
   },
-  /** Time a peer may take no byte of a response that waits for it; then the connection is closed. */
+  /**
+   * Time in which a peer must take the next 16 KiB of a response, or all that waits for it; else the connection is closed.
+   */
   writeTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /** TLS handshakes under way at a time, in each shard. More make the oldest one give way. */
   maxHandshakes: { default: 1024, min: 1, max: 2 ** 31, unit: 'handshakes' },

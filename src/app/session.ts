@@ -1,4 +1,5 @@
 import { Counter } from '../net/counter.ts';
+import { WriteHeadway } from '../net/headway.ts';
 import type { Transport } from '../net/transport.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import { copyBytes } from '../protocol/copy-bytes.ts';
@@ -18,12 +19,14 @@ class OutgoingFragments {
   heldBytes = 0;
 }
 
-/** Headway of an incomplete message. */
+/** Headway of an incomplete message, and of what waits for the peer. */
 interface Progress {
   /** Second since which there is none; 0: there is no such message. */
   since: number;
   /** Its length then. */
   length: number;
+  /** How the peer takes what waits for it; null: nothing did so far. */
+  write: WriteHeadway | null;
 }
 
 const { OPEN } = ConnectionState;
@@ -46,7 +49,7 @@ export class Session extends Connection implements BusSubscriber {
   isDropping = false;
   /** Second the unanswered automatic ping was sent; 0: none. */
   pingedAt = 0;
-  /** Headway of the incomplete message; null: none was seen yet. */
+  /** Headway, in both directions; null: there was no need to look at it yet. */
   progress: Progress | null = null;
   /** Second the connection has lived long enough; 0: no limit. */
   expiresAt = 0;
@@ -103,6 +106,23 @@ export class Session extends Connection implements BusSubscriber {
   /** Second since which an incomplete message makes no headway; 0: there is none. */
   get stalledSince(): number {
     return this.progress === null ? 0 : this.progress.since;
+  }
+
+  /** Second since which the peer takes too little of what waits for it; 0: nothing does. */
+  get unreadSince(): number {
+    return this.progress?.write?.since ?? 0;
+  }
+
+  /** The seconds for which the peer has taken too little of what waits for it. */
+  unreadFor(now: number): number {
+    this.progress ??= { since: 0, length: 0, write: null };
+    this.progress.write ??= new WriteHeadway();
+    return this.progress.write.look(this.transport, now);
+  }
+
+  /** Nothing waits for the peer any more. */
+  noteRead(): void {
+    if (this.progress !== null && this.progress.write !== null) this.progress.write.since = 0;
   }
 
   /** There is no incomplete message. */

@@ -1,4 +1,5 @@
 import { Counter } from '../net/counter.ts';
+import { MIN_HEADWAY } from '../net/headway.ts';
 import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
@@ -21,9 +22,6 @@ import type { HttpRequest } from './http-request.ts';
 import { ownCopy } from './recognized-string.ts';
 import { Session } from './session.ts';
 import { detach, type WebSocket } from './web-socket.ts';
-
-/** Progress of an incomplete message that counts as activity, in bytes for each `idleTimeout`. */
-const MIN_PROGRESS = 16 * 1024;
 
 /** Bytes up to which a loop copies a message faster than `slice` (measured: 20 bytes in 197 ns, `slice` 324). */
 const SMALL_MESSAGE = 128;
@@ -121,6 +119,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   onWritable(transport: Transport): void {
     const session = transport.owner as Session;
     const { drain } = this.behavior;
+    if (!transport.blocked) session.noteRead();
     transport.beginCork();
     session.outputWritable();
     if (drain !== undefined && !session.isClosed) this.#call(session, drain, session.socket);
@@ -401,12 +400,12 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     if (!session.transport.isClosed) timer.schedule(session.transport, session.cutOffAt);
   }
 
-  /** An incomplete message is headway only by MIN_PROGRESS at a time: single bytes keep no connection alive. */
+  /** An incomplete message is headway only by MIN_HEADWAY at a time: single bytes keep no connection alive. */
   #noteProgress(session: Session): void {
     const { length } = session.message;
-    session.progress ??= { since: 0, length: 0 };
+    session.progress ??= { since: 0, length: 0, write: null };
     const { progress } = session;
-    if (progress.since !== 0 && length - progress.length < MIN_PROGRESS) return;
+    if (progress.since !== 0 && length - progress.length < MIN_HEADWAY) return;
     progress.since = this.shard.io.timer.now;
     progress.length = length;
   }
@@ -415,6 +414,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     const { idleTimeout, sendPingsAutomatically } = this.behavior;
     if (idleTimeout === 0 || session.state !== ConnectionState.OPEN) return false;
     if (session.stalledSince !== 0 && now - session.stalledSince >= idleTimeout) return true;
+    // A peer that answers pings and does not read would keep its queue for ever.
+    if (session.transport.blocked && session.unreadFor(now) >= idleTimeout) return true;
     if (!sendPingsAutomatically) return now - session.transport.lastActive >= idleTimeout;
     if (session.pingedAt !== 0) return now - session.pingedAt >= this.#pingMargin;
     if (now - session.transport.lastActive >= idleTimeout - this.#pingMargin) {
@@ -432,6 +433,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     if (idleTimeout !== 0) {
       const { lastActive } = session.transport;
       if (session.stalledSince !== 0) limits.push(session.stalledSince + idleTimeout);
+      if (session.unreadSince !== 0) limits.push(session.unreadSince + idleTimeout);
       if (session.pingedAt !== 0) limits.push(session.pingedAt + this.#pingMargin);
       else limits.push(lastActive + idleTimeout - (sendPingsAutomatically ? this.#pingMargin : 0));
     }

@@ -19,6 +19,8 @@ export interface StreamHandle {
   onread: (this: never) => void;
   /** Bytes libuv still holds because the kernel has not taken them. */
   readonly writeQueueSize: number;
+  /** Bytes that were given to libuv. */
+  readonly bytesWritten: number;
   readonly fd: number;
   readStart(): number;
   readStop(): number;
@@ -174,11 +176,14 @@ function missingMethods(found: Bindings): string[] {
     ['TCP', found.TCP.prototype, ['useUserBuffer', 'writeBuffer', 'readStart', 'readStop', 'shutdown']],
     ['Pipe', found.Pipe.prototype, ['open', 'bind', 'listen', 'connect', 'writeLatin1String', 'close']],
   ];
-  return methods.flatMap(([name, prototype, wanted]) =>
-    wanted
-      .filter((method) => typeof (prototype as Record<string, unknown>)[method] !== 'function')
-      .map((method) => `${name}.prototype.${method}`),
-  );
+  const properties = 'bytesWritten' in found.TCP.prototype ? [] : ['TCP.prototype.bytesWritten'];
+  return methods
+    .flatMap(([name, prototype, wanted]) =>
+      wanted
+        .filter((method) => typeof (prototype as Record<string, unknown>)[method] !== 'function')
+        .map((method) => `${name}.prototype.${method}`),
+    )
+    .concat(properties);
 }
 
 const bindings = loadInternals();

@@ -106,6 +106,10 @@ export class TlsStream implements SocketHandle {
     return this.#isResting;
   }
 
+  get bytesWritten(): number {
+    return this.#isClosed ? 0 : this.#tcp.bytesWritten + this.#heldBytes;
+  }
+
   /** The client came back with a session from before. */
   get isResumed(): boolean {
     return !this.#isClosed && this.#tls.isSessionReused();

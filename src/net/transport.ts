@@ -142,6 +142,11 @@ export class Transport implements Output, TimerNode {
     return this.blocked ? this.handle.writeQueueSize + (this.#backlog?.bytes ?? 0) : 0;
   }
 
+  /** Bytes that the kernel took; of TLS as they are encrypted. */
+  get taken(): number {
+    return this.handle.bytesWritten - this.handle.writeQueueSize;
+  }
+
   /** Bytes that fit behind what is corked, to leave in one write with it. */
   get corkRoom(): number {
     return this.io.corked === this && !this.blocked ? this.io.cork.room : SLAB_SIZE;

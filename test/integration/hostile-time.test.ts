@@ -32,6 +32,8 @@ async function trickle(client: HostileClient, bytes: Uint8Array, pause: number):
 type Name = (typeof TARGETS)[number][0];
 const NAMES: readonly Name[] = ['serve', 'App'];
 const targets = new Map<Name, Target>();
+/** Servers that keep idle connections longer than they wait for a head. */
+const keeping = new Map<Name, Target>();
 /** Two servers whose shards the tests put to a halt. */
 let halting: Target;
 let blocking: Target;
@@ -41,15 +43,17 @@ const at = (name: Name): Target => targets.get(name)!;
 
 beforeAll(async () => {
   for (const [name, start] of TARGETS)
-    targets.set(name, await start({ handshakeTimeout: HANDSHAKE_TIMEOUT }));
+    targets.set(name, await start({ handshakeTimeout: HANDSHAKE_TIMEOUT, keepAliveTimeout: 2 }));
+  for (const [name, start] of TARGETS)
+    keeping.set(name, await start({ handshakeTimeout: HANDSHAKE_TIMEOUT, keepAliveTimeout: 600 }));
   halting = await startServe();
   blocking = await startServe({ balance: 'round-robin' });
-  alive = await Alive.watch(...targets.values(), halting, blocking);
+  alive = await Alive.watch(...targets.values(), ...keeping.values(), halting, blocking);
 });
 afterAll(async () => {
   alive.sweep();
   alive.stop();
-  for (const target of [...targets.values(), halting, blocking]) await target.close();
+  for (const target of [...targets.values(), ...keeping.values(), halting, blocking]) await target.close();
 });
 
 vi.setConfig({ maxConcurrency: 64 });
@@ -101,7 +105,30 @@ describe.concurrent('at the same time', () => {
       await client.until(() => client.bytes.includes('Hello'), 'the response');
       await client.untilOver(SOON);
       expect(client.bytes.toString('latin1').split('HTTP/1.1 ')).toHaveLength(2);
+      expect([client.hasFin, client.error]).toEqual([true, '']);
       client.destroy();
+    });
+
+    it('keeps an idle connection for its own time, not for that of a head (T02)', async ({ expect }) => {
+      const { port } = keeping.get(name)!;
+      const request = requestHead('GET /hello HTTP/1.1', ['Host: x']);
+      const answered = async (): Promise<HostileClient> => {
+        const client = await HostileClient.open(port);
+        client.write(request);
+        await client.until(() => client.bytes.includes('Hello'), 'the response');
+        return client;
+      };
+      const idle = await answered();
+      const dripping = await answered();
+      // The one that begins a head later is late before the other one is.
+      dripping.write(request.subarray(0, 20));
+      await dripping.untilOver(SOON);
+      expect(dripping.bytes.toString('latin1').split('HTTP/1.1 408 ')).toHaveLength(2);
+      const unused = await HostileClient.open(port);
+      await unused.untilOver(SOON);
+      idle.write(request);
+      await idle.until(() => idle.bytes.toString('latin1').split('Hello').length === 3, 'another response');
+      for (const client of [idle, dripping, unused]) client.destroy();
     });
 
     it('closes on a message that makes no headway: single bytes do not renew its time (T04)', async ({
@@ -164,6 +191,26 @@ describe.concurrent('at the same time', () => {
           .closesOf('deaf')
           .map(({ code }) => code),
       ).toEqual([1006]);
+      client.destroy();
+    });
+
+    it('gives up a peer that talks on and does not read', async ({ expect }) => {
+      const client = await HostileClient.upgrade(at(name).port, '/time?id=talker');
+      client.socket.pause();
+      for (let i = 0; i < 200; i++) send(client, text('x'.repeat(60_000)));
+      const talk = setInterval(() => send(client, ping('still here')), 300);
+      try {
+        await until(
+          () => at(name).closesOf('talker').length > 0,
+          'the peer is given up',
+          WITHIN_IDLE_TIMEOUT * 2,
+        );
+      } finally {
+        clearInterval(talk);
+      }
+      expect(at(name).closesOf('talker')).toEqual([
+        { id: 'talker', code: 1006, message: 'WebSocket timed out from inactivity' },
+      ]);
       client.destroy();
     });
 

@@ -124,6 +124,7 @@ const SERVER_NUMBERS: [string, unknown[], string][] = [
   ['maxHeadSize', [0, 100, 2 ** 30, '4k'], 'from 256 to'],
   ['maxHeaders', [0, 1e6], 'from 1 to'],
   ['handshakeTimeout', [0, 0.5, 961], 'from 1 to 960 (seconds)'],
+  ['keepAliveTimeout', [0, 0.5, 86_401], 'from 1 to 86400 (seconds)'],
   ['maxConnections', [-1, 'many'], 'or 0 for as many as descriptors allow'],
   ['maxConnectionsPerAddress', [-1], 'or 0 for no limit'],
   ['backlog', [0, 65_536], 'from 1 to 65535'],

@@ -25,6 +25,7 @@ export type Limits = Pick<
   | 'maxHeadSize'
   | 'maxHeaders'
   | 'handshakeTimeout'
+  | 'keepAliveTimeout'
   | 'maxConnections'
   | 'maxConnectionsPerAddress'
   | 'backlog'

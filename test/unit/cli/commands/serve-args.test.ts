@@ -19,8 +19,8 @@ describe('parseServeArgs', () => {
   test('reads every flag', () => {
     const argv =
       'app.js --port 0 --host 127.0.0.1 --shards 3 --balance round-robin --handoff channel --drain 0 --grace 7 ' +
-      '--max-connections 5 --max-connections-per-address 6 --max-handshakes 64 --handshake-timeout 7 --max-head-size 800 ' +
-      '--max-headers 9 --backlog 10 --ring-size 8192 --max-overflow 4096';
+      '--max-connections 5 --max-connections-per-address 6 --max-handshakes 64 --handshake-timeout 7 ' +
+      '--keep-alive-timeout 8 --max-head-size 800 --max-headers 9 --backlog 10 --ring-size 8192 --max-overflow 4096';
     expect(parseServeArgs(argv.split(' '))).toEqual({
       module: 'app.js',
       close: { drain: 0, grace: 7 },
@@ -34,6 +34,7 @@ describe('parseServeArgs', () => {
         maxConnectionsPerAddress: 6,
         maxHandshakes: 64,
         handshakeTimeout: 7,
+        keepAliveTimeout: 8,
         maxHeadSize: 800,
         maxHeaders: 9,
         backlog: 10,
