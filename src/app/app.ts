@@ -100,6 +100,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   constructor(options: AppOptions = {}, shard?: Shard, names: ServerNames | null = null) {
     const limits = checkServerLimits('App', options);
     const ownShard = shard ?? new Shard();
+    ownShard.maxTopics = limits.maxTopics;
+    ownShard.bus.maxTopicLength = Math.min(ownShard.bus.maxTopicLength, limits.maxTopicLength);
     const http = new HttpServer(ownShard, limits);
     super(ownShard, http);
     http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol);

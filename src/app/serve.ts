@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
+import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import { Supervisor } from '../shard/supervisor.ts';
 import {
   checkBalance,
@@ -12,7 +13,7 @@ import {
   type ServeOptions,
 } from './serve-options.ts';
 import { Server } from './server.ts';
-import { checkPort, checkServerLimits, SERVER_LIMITS } from './server-limits.ts';
+import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import { readCredentials, tlsSource } from './tls-source.ts';
 
 /** Descriptors that are left for everything but connections. */
@@ -31,6 +32,7 @@ export async function serve(given: ServeOptions): Promise<Server> {
   const options = checkServeOptions(given);
   const port = checkPort('serve', options.port);
   const limits = checkServerLimits('serve', options);
+  checkTopicLength(options, limits);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
   const tls = tlsSource(options.tls);
   const supervisor = new Supervisor({
@@ -53,6 +55,20 @@ export async function serve(given: ServeOptions): Promise<Server> {
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
   return new Server(supervisor, limits, tls);
+}
+
+/** A topic must fit the rings, or it would have subscribers that other shards cannot reach. */
+function checkTopicLength({ maxTopicLength }: ServeOptions, limits: ServerLimits): void {
+  const most = maxTopicLengthOf(2 ** Math.ceil(Math.log2(limits.ringSize)));
+  if (limits.maxTopicLength <= most) return;
+  if ((maxTopicLength ?? undefined) !== undefined) {
+    throw new MillraceError(
+      'MILLRACE_INVALID_OPTION',
+      `serve: 'maxTopicLength' can be at most ${most} with a 'ringSize' of ${limits.ringSize}; ` +
+        `got ${limits.maxTopicLength}`,
+    );
+  }
+  limits.maxTopicLength = most;
 }
 
 function defaultMaxConnections(): number {

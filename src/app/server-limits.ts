@@ -77,6 +77,13 @@ export const SERVER_LIMITS = {
   ringSize: { default: 256 * 1024, min: 4096, max: 2 ** 29, unit: 'bytes' },
   /** Publishes that wait for a shard whose ring is full, for each pair (serve only); more are dropped for it. */
   maxOverflow: { default: 16 * 1024 * 1024, min: 1024, max: 2 ** 32, unit: 'bytes' },
+  /** Topics that have subscribers in one shard, or in an App. `subscribe` to one more returns false. */
+  maxTopics: { default: 1024 * 1024, min: 1, max: 2 ** 24, unit: 'topics' },
+  /**
+   * A topic's name in UTF-8. `subscribe` to a longer one returns false. With a `ringSize` below 8 KiB names are at most a
+   * quarter of it, less 40 bytes.
+   */
+  maxTopicLength: { default: 1024, min: 1, max: 65_535, unit: 'bytes' },
 } as const satisfies Record<string, Limit>;
 
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>;

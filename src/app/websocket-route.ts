@@ -15,7 +15,7 @@ import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { Drainable } from '../shard/drain.ts';
-import type { Shard } from '../shard/shard.ts';
+import { REFUSED, type Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
 import type { CheckedBehavior } from './behavior.ts';
 import type { HttpRequest } from './http-request.ts';
@@ -298,7 +298,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
 
   subscribe(session: Session, topic: string): boolean {
     if (session.isClosed) return false;
-    const count = this.shard.subscribe(session, topic);
+    const count = this.shard.subscribe(session, topic, this.behavior.maxSubscriptions);
+    if (count === REFUSED) return false;
     if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
     return session.isOpen;
   }

@@ -42,6 +42,8 @@ export const Counter = {
   ACCEPT_ERRORS: 20,
   /** Times that a connection had more to be read or handled than its share of a turn of the event loop. */
   YIELDS: 21,
+  /** Subscriptions refused because a limit was reached. */
+  SUBSCRIPTIONS_REFUSED: 22,
   /** Connections closed before their first request was whole, because their place was needed. */
   EVICTED: 24,
   /** TLS handshakes that were done. */

@@ -9,7 +9,7 @@
  * Long payloads in the one buffer that a thread reads into go eight bytes at a time, at 22 GB/s. V8 does that only
  * for a typed array that it knows when it compiles the loop: one that is a constant of the closure, and of the first
  * closure alone (a second one is as slow as the loop of four). So there is one such buffer for the life of a thread, and
- * what peers send does not choose it: see {@link favorBuffer}.
+ * what peers send does not choose it: see {@link favorBuffer}. Where nobody names one it is learned.
  */
 
 let lastBytes: Uint8Array = new Uint8Array(0);
@@ -83,6 +83,9 @@ const LONG_PAYLOAD = 256;
 /** Not counted: the bytes may or may not be ASCII. */
 const UNKNOWN = -1;
 
+/** Long payloads in a row outside the known buffer before another one is learned, if nobody named one. */
+const LEARN_AFTER = 64;
+
 /** The words of a BigUint64Array have the byte order of the machine, the key has this one. */
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -94,10 +97,11 @@ let longStart = 0;
 let xorLongWords: XorWords = () => {};
 /** Somebody named it. */
 let isFavored = false;
+let strangers = 0;
 
 /**
  * Names the buffer whose long payloads are masked fastest: the one that this thread reads into. The first call counts.
- * Without one it is the buffer of the first long payload.
+ * Without one it is whatever buffer long payloads came in, many in a row.
  */
 export function favorBuffer(bytes: Uint8Array): void {
   if (isFavored) return;
@@ -113,9 +117,10 @@ export function isFavoredBuffer(bytes: Uint8Array): boolean {
 /** XORs what lies in whole words of `bytes[offset, end)`; returns the first position that is left to do. */
 function applyLongMask(bytes: Uint8Array, offset: number, end: number, key: number): number {
   if (bytes !== longBytes) {
-    if (longBytes !== null || !IS_LITTLE_ENDIAN) return offset;
+    if (isFavored || !IS_LITTLE_ENDIAN || (longBytes !== null && ++strangers < LEARN_AFTER)) return offset;
     learnBuffer(bytes);
   }
+  strangers = 0;
   let i = offset;
   let rest = key;
   for (; ((i - longStart) & 7) !== 0; i++) {

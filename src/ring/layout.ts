@@ -12,7 +12,7 @@ export const CACHE_LINE = 64;
 export const LINE_PAIR = 2 * CACHE_LINE;
 
 /** Changes with every change of a layout below, so that two builds never share memory by mistake. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** Records, and therefore both cursors, are multiples of this many bytes. */
 export const RECORD_ALIGNMENT = 8;
@@ -75,16 +75,39 @@ export const INTEREST_SLOT_BYTES = 8;
 /** 512 KiB, and 256 KiB of private counters for each thread. With 20,000 topics elsewhere a quarter of the slots is taken. */
 export const DEFAULT_INTEREST_SLOTS = 65_536;
 
-/** The subscriber counts: a header, then the threads' tables one after the other. */
+/**
+ * The subscriber counts: a header, a row for each thread, then the threads' first tables one after the other, and behind
+ * them further tables of whichever threads needed more, as the memory grows.
+ */
 export const CountsHeader = {
   MAGIC: 0,
   VERSION: 4,
   THREADS: 8,
-  /** Topics that fit one thread's table, a power of two. */
+  /** Topics that fit one thread's first table, a power of two. */
   TOPICS: 12,
   SEED: 16,
-  TABLES: LINE_PAIR,
+  /** Entries of all tables there are. */
+  ENTRIES: 20,
+  ROWS: LINE_PAIR,
 } as const;
+
+/** One thread's row. */
+export const CountsRow = {
+  /** Topics with subscribers that are in none of its tables. */
+  UNCOUNTED: 0,
+  /** Further tables. */
+  TABLES: 4,
+  /** The first entry of each of them, counted from the first table of all. */
+  STARTS: 8,
+  BYTES: LINE_PAIR,
+} as const;
+
+/** Further tables of a thread; each is twice as large as the one before. */
+export const MAX_COUNT_TABLES = 8;
+/** Further tables of all threads, in bytes: address space, of which only what is used costs memory. */
+export const MAX_FURTHER_COUNTS = 2 ** 30;
+/** The same for each thread that counts. */
+export const MAX_FURTHER_COUNTS_EACH = 2 ** 28;
 
 export const COUNTS_MAGIC = 0x4d_52_53_43;
 
@@ -99,7 +122,7 @@ export const CountEntry = {
 
 /** Entries of a bucket; a topic lives in one of two buckets. */
 export const COUNT_BUCKET = 8;
-/** 2 MiB for each thread; pages of it that nobody touches cost nothing. */
+/** 2 MiB for each thread at first; pages of it that nobody touches cost nothing. */
 export const DEFAULT_COUNTED_TOPICS = 131_072;
 
 /** A publish record inside a ring record: the header of a message's first piece, in 32-bit words. */

@@ -60,9 +60,9 @@ export class RecordWriter {
       throw invalidArgument(`A frame's limit cannot be ${maxFrameLength}`);
     }
     this.#producer = producer;
-    this.#pieceLength = (producer.capacity >> 2) - RECORD_ALIGNMENT;
+    this.#pieceLength = pieceLengthOf(producer.capacity);
     this.maxFrameLength = maxFrameLength;
-    this.maxTopicLength = this.#pieceLength - PublishHeader.BYTES - RECORD_ALIGNMENT;
+    this.maxTopicLength = maxTopicLengthOf(producer.capacity);
   }
 
   /** Is a message PARTIAL? Then `resume` comes before the next `write`. */
@@ -147,4 +147,13 @@ export class RecordWriter {
     if (inPiece === remaining) this.abandon();
     return true;
   }
+}
+
+function pieceLengthOf(capacity: number): number {
+  return (capacity >> 2) - RECORD_ALIGNMENT;
+}
+
+/** Bytes of the longest topic that a ring of this many bytes takes. */
+export function maxTopicLengthOf(capacity: number): number {
+  return pieceLengthOf(capacity) - PublishHeader.BYTES - RECORD_ALIGNMENT;
 }

@@ -13,6 +13,13 @@ export function topicByteLength(topic: string): number {
   return length;
 }
 
+/** Whether a topic has more than `most` bytes in UTF-8. */
+export function isTopicTooLong(topic: string, most: number): boolean {
+  // Mostly told without a look at the characters, of which none has more than three bytes.
+  if (topic.length * 3 <= most) return false;
+  return topic.length > most || topicByteLength(topic) > most;
+}
+
 /** Writes a topic from `offset` and returns where it ends. There must be room for `topicByteLength`. */
 export function writeTopic(topic: string, bytes: Uint8Array, offset: number): number {
   let at = offset;

@@ -9,6 +9,7 @@ import { Opcode } from '../protocol/opcode.ts';
 import { Sender } from '../protocol/sender.ts';
 import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { PublishRecord } from '../ring/record.ts';
+import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
 import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
 import type { Links } from './links.ts';
@@ -34,6 +35,8 @@ const RIGHT_BEHIND = 1;
  */
 export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly topics: TopicTree<S>;
+  /** Bytes of the longest topic that can have subscribers. */
+  maxTopicLength = Number.POSITIVE_INFINITY;
   /** Null: nothing is compressed here. */
   readonly forms: DeflateForms | null;
   readonly #io: IoLoop;
@@ -99,7 +102,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const others = topic === undefined ? 0 : topic.subscribers.size - (isMember(topic, except) ? 1 : 0);
     const links = this.#links;
     const hash = links === null ? 0 : (topic?.hash ?? links.hash(name));
-    const isWanted = links?.isWanted(hash) ?? false;
+    const isWanted =
+      links !== null && links.isWanted(hash) && (topic !== undefined || !this.#isTooLong(name));
     if (others === 0 && !isWanted) return false;
     this.#counters[Counter.PUBLISHED]!++;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
@@ -110,7 +114,12 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     } else {
       this.#publishBatched(target, name, hash, message, opcode, except, isWanted, forms);
     }
-    return others > 0 || links!.countElsewhere(name) > 0;
+    return others > 0 || links!.hasElsewhere(name);
+  }
+
+  /** A topic that nobody may subscribe to, here or elsewhere. */
+  #isTooLong(name: string): boolean {
+    return isTopicTooLong(name, this.maxTopicLength);
   }
 
   /** A publish of another thread arrived. */

@@ -2,6 +2,7 @@ import { DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
 import { PairTable } from '../ring/pair-table.ts';
 import type { PublishRecord } from '../ring/record.ts';
+import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';
 import { TopicReader } from '../ring/topic-bytes.ts';
 import { InLink } from './in-link.ts';
@@ -33,6 +34,8 @@ export class Links implements Sleeper {
   #retry: NodeJS.Timeout | null = null;
   #report: NodeJS.Timeout | null = null;
   #lastReport = Number.NEGATIVE_INFINITY;
+  /** Bytes of the longest topic that the rings take. */
+  readonly maxTopicLength: number;
   /** Called when a thread wants messages that this one has not been told of: it must have been told by now. */
   onUnknownThread: (() => void) | null = null;
 
@@ -50,6 +53,7 @@ export class Links implements Sleeper {
     this.#memory = memory;
     this.#thread = thread;
     this.#onOverflow = onOverflow;
+    this.maxTopicLength = maxTopicLengthOf(memory.capacity);
     this.#interest = new InterestTable(memory.interest);
     this.#counts = new SubscriberCounts(memory.counts);
     this.#pairs = new PairTable(memory.pairs, memory.publishers, memory.shards);
@@ -104,6 +108,14 @@ export class Links implements Sleeper {
     const slot = this.#interest.slotOf(this.#interest.hash(topic));
     const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
     return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32));
+  }
+
+  /** Whether a topic has subscribers on other shards; if one of them could not count all of its own, whether it may have. */
+  hasElsewhere(topic: string): boolean {
+    const slot = this.#interest.slotOf(this.#interest.hash(topic));
+    const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
+    const high = this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32);
+    return this.#counts.count(topic, low, high) > 0 || this.#counts.hasUncounted(low, high);
   }
 
   /**

@@ -2,6 +2,7 @@ import { allocate } from '../net/write-memory.ts';
 import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
+import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { DeflateForms } from './deflate-forms.ts';
 import type { Links } from './links.ts';
 
@@ -24,6 +25,7 @@ export class Publisher {
    * @param compress in compressed form to those that take it
    */
   publish(topic: string, payload: Uint8Array, isBinary: boolean, compress = false): boolean {
+    if (isTopicTooLong(topic, this.#links.maxTopicLength)) return false;
     const hash = this.#links.hash(topic);
     if (!this.#links.isWanted(hash)) return false;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
@@ -38,7 +40,7 @@ export class Publisher {
       this.#isScheduled = true;
       setImmediate(this.#flush);
     }
-    return this.#links.countElsewhere(topic) > 0;
+    return this.#links.hasElsewhere(topic);
   }
 
   readonly #flush = (): void => {

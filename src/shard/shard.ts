@@ -6,6 +6,7 @@ import { allocate } from '../net/write-memory.ts';
 import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
 import { ControlBlock, Gauge } from '../ring/control-block.ts';
+import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type AddressTable, NO_ADDRESS } from './address-table.ts';
 import { Bus } from './bus.ts';
 import type { BusSubscriber } from './bus-subscriber.ts';
@@ -20,6 +21,9 @@ interface AddressColumn {
   readonly table: AddressTable;
   readonly column: number;
 }
+
+/** What `subscribe` returns when a limit is reached. */
+export const REFUSED = -2;
 
 /**
  * Shard: one thread's sockets, timer, memory, topics and counters. In one-thread use an App has one to itself;
@@ -45,6 +49,8 @@ export class Shard {
   #links: Links | null = null;
   /** Told of each socket that is gone. */
   onRelease: ((transport: Transport) => void) | null = null;
+  /** Topics that may have subscribers here. */
+  maxTopics = Number.POSITIVE_INFINITY;
   #onEmpty: (() => void) | null = null;
   /** How its connections end; null: it is not to end. */
   #drain: Drain | null = null;
@@ -63,6 +69,7 @@ export class Shard {
   link(links: Links): void {
     this.#links = links;
     this.bus.link(links);
+    this.bus.maxTopicLength = Math.min(this.bus.maxTopicLength, links.maxTopicLength);
     links.listen((record) => {
       this.bus.onRemotePublish(record);
     });
@@ -139,17 +146,33 @@ export class Shard {
     if (this.sockets.size === 0) this.#onEmpty?.();
   }
 
-  /** Returns the topic's new number of subscribers on this shard, or -1 when it was subscribed already. */
-  subscribe(subscriber: BusSubscriber, name: string): number {
+  /**
+   * Returns the topic's new number of subscribers on this shard, -1 when it was subscribed already, or REFUSED.
+   *
+   * @param most topics that it may be subscribed to
+   */
+  subscribe(subscriber: BusSubscriber, name: string, most: number = Number.POSITIVE_INFINITY): number {
     // What was published before is not for it, and what was published to its other topics comes first.
     this.bus.settle(subscriber);
     // A handler that was told of a dropped message may have closed it, and nobody would unsubscribe it again.
     if (!subscriber.isOpen) return -1;
+    if (this.#isOverLimit(subscriber, name, most)) {
+      this.count(Counter.SUBSCRIPTIONS_REFUSED);
+      return REFUSED;
+    }
     const topic = this.bus.topics.subscribe(subscriber, name);
     if (topic === undefined) return -1;
     const count = topic.subscribers.size;
     this.#links?.setCount(name, topic.hash, count, count - 1);
     return count;
+  }
+
+  #isOverLimit(subscriber: BusSubscriber, name: string, most: number): boolean {
+    const { topics, maxTopicLength } = this.bus;
+    if (isTopicTooLong(name, maxTopicLength)) return true;
+    if (topics.size >= this.maxTopics && topics.get(name) === undefined) return true;
+    const { subscriptions } = subscriber;
+    return subscriptions !== null && subscriptions.size >= most && !topics.isSubscribed(subscriber, name);
   }
 
   /** Returns the topic's new number of subscribers on this shard, or -1 when it was not subscribed. */

@@ -2,6 +2,7 @@ import { Counter } from '../net/counter.ts';
 import { ringDepth } from '../ring/byte-ring.ts';
 import { type ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import { PairCounter, PairTable } from '../ring/pair-table.ts';
+import { SubscriberCounts } from '../ring/subscriber-counts.ts';
 import { type LinkMemory, ringRegion } from './link-memory.ts';
 
 /** Counters of one thread since the server started; they go on when a shard is started anew. */
@@ -38,6 +39,13 @@ export interface ShardStats extends ThreadStats {
   readonly handlerErrors: number;
   readonly published: number;
   readonly delivered: number;
+  /** Subscriptions refused because of `maxSubscriptions`, `maxTopics` or `maxTopicLength`. */
+  readonly subscriptionsRefused: number;
+  /**
+   * Topics with subscribers here that other threads cannot count, for want of memory. While it is not 0, `numSubscribers`
+   * elsewhere may be too low, and `publish` elsewhere may return true for a topic without subscribers.
+   */
+  readonly uncountedTopics: number;
   /** Sockets that came from the acceptor. */
   readonly adopted: number;
   /** TLS handshakes that were done, and those of them that resumed a session. */
@@ -104,7 +112,8 @@ const STATE_NAMES = {
 
 /** Reads the control block. */
 export function serverStats(control: ControlBlock, links: LinkMemory): ServerStats {
-  const shards = Array.from({ length: control.shards }, (_, index) => shardStats(control, index));
+  const counts = new SubscriberCounts(links.counts);
+  const shards = Array.from({ length: control.shards }, (_, index) => shardStats(control, counts, index));
   const counters = control.counters(control.shards);
   return {
     acceptor: {
@@ -159,7 +168,7 @@ export function settleCounters(counters: Float64Array): void {
   counters[Counter.CLOSED] = counters[Counter.OPENED]!;
 }
 
-function shardStats(control: ControlBlock, index: number): ShardStats {
+function shardStats(control: ControlBlock, counts: SubscriberCounts, index: number): ShardStats {
   const counters = control.counters(index);
   const opened = counters[Counter.OPENED]!;
   const closed = counters[Counter.CLOSED]!;
@@ -179,6 +188,8 @@ function shardStats(control: ControlBlock, index: number): ShardStats {
     handlerErrors: counters[Counter.HANDLER_ERRORS]!,
     published: counters[Counter.PUBLISHED]!,
     delivered: counters[Counter.DELIVERED]!,
+    subscriptionsRefused: counters[Counter.SUBSCRIPTIONS_REFUSED]!,
+    uncountedTopics: counts.uncounted(index),
     adopted: counters[Counter.ADOPTED]!,
     tlsHandshakes: counters[Counter.TLS_HANDSHAKES]!,
     tlsResumed: counters[Counter.TLS_RESUMED]!,

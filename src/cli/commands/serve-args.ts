@@ -32,6 +32,8 @@ const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
   maxHeaders: { value: 'N', help: 'Header lines of a request; more are answered 431.' },
   backlog: { value: 'N', help: 'Connections the kernel holds until they are accepted.' },
   loadTimeout: { value: 'S', help: 'Seconds the app module may take to load in each thread.' },
+  maxTopics: { value: 'N', help: 'Topics with subscribers in each shard; subscribing to more fails.' },
+  maxTopicLength: { value: 'BYTES', help: 'Length of a topic name; subscribing to a longer one fails.' },
   ringSize: { value: 'BYTES', help: 'Size of the ring from each thread to each other one.' },
   maxOverflow: {
     value: 'BYTES',

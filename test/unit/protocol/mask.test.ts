@@ -98,6 +98,20 @@ describe('applyMask', () => {
     }
   });
 
+  it('learns the buffer that long payloads come in, when they come in no other meanwhile', () => {
+    const [home, other] = [new Uint8Array(1000), new Uint8Array(1000)];
+    const mask = (bytes: Uint8Array): void => void applyMask(bytes, wordsOf(bytes), 0, 900, 1);
+    for (let run = 0; run < 64; run++) mask(home);
+    expect(isFavoredBuffer(home)).toBe(true);
+    for (let run = 0; run < 1000; run++) {
+      mask(other);
+      if (run % 50 === 0) mask(home);
+    }
+    expect(isFavoredBuffer(home)).toBe(true);
+    for (let run = 0; run < 64; run++) mask(other);
+    expect(isFavoredBuffer(other)).toBe(true);
+  });
+
   it('favors the buffer that was named first, whatever comes in others', () => {
     const named = new Uint8Array(1000);
     favorBuffer(named);

@@ -62,18 +62,64 @@ describe('subscriber counts', () => {
     for (let i = 0; i < 4096; i++) expect(counts.count(`room/${i}`)).toBe(0);
   });
 
-  test('beyond their room are lower bounds, and say so', () => {
-    const counts = new SubscriberCounts(createSubscriberCounts(1, 16, 1));
+  test('grow with the topics of each thread, and miss none', () => {
+    const buffer = createSubscriberCounts(3, 64, 7);
+    const counts = new SubscriberCounts(buffer);
+    // Made before there is anything to be seen.
+    const reader = new SubscriberCounts(buffer);
+    const before = buffer.byteLength;
+    const locals = [0, 1, 2].map((thread) => new LocalCounts(counts, thread));
+    const topics = 5000;
+    for (let i = 0; i < topics; i++) {
+      for (const [thread, local] of locals.entries()) local.set(`${thread % 2}/${i}`, i + 1, 0);
+    }
+    expect(locals.map(({ uncounted }) => uncounted)).toEqual([0, 0, 0]);
+    expect(buffer.byteLength).toBeGreaterThan(before);
+    for (let i = 0; i < topics; i++) {
+      expect([reader.count(`0/${i}`), reader.count(`1/${i}`)]).toEqual([2 * (i + 1), i + 1]);
+    }
+    expect([reader.count('2/1'), reader.hasUncounted()]).toEqual([0, false]);
+    for (let i = 0; i < topics; i++) locals[0]!.set(`0/${i}`, 0, i + 1);
+    for (let i = 0; i < topics; i++) expect(reader.count(`0/${i}`)).toBe(i + 1);
+    // What there is, is used again, also by the next thread of that number.
+    const size = buffer.byteLength;
+    const next = new LocalCounts(new SubscriberCounts(buffer), 0);
+    for (let i = 0; i < topics; i++) next.set(`n/${i}`, 1, 0);
+    expect(buffer.byteLength).toBe(size);
+    for (let i = 0; i < topics; i++) expect(reader.count(`n/${i}`)).toBe(1);
+    expect(new LocalCounts(counts, 0).uncounted).toBe(0);
+    expect(reader.count('n/1')).toBe(0);
+  });
+
+  test('of 150,000 topics of a thread are all there', () => {
+    const counts = new SubscriberCounts(createSubscriberCounts(2, undefined, 1234));
+    const local = new LocalCounts(counts, 1);
+    const missing: string[] = [];
+    for (let i = 0; i < 150_000; i++) local.set(`topic ${i}`, 3, 0);
+    for (let i = 0; i < 150_000; i++) if (counts.count(`topic ${i}`) !== 3) missing.push(`topic ${i}`);
+    expect(missing).toEqual([]);
+  });
+
+  test('beyond all memory are lower bounds, and say so', () => {
+    const counts = new SubscriberCounts(createSubscriberCounts(2, 16, 1, 0));
     const local = new LocalCounts(counts, 0);
+    const other = new SubscriberCounts(createSubscriberCounts(2, 16, 1, 0));
+    expect([counts.hasUncounted(), other.hasUncounted()]).toEqual([false, false]);
     for (let i = 0; i < 100; i++) local.set(`t${i}`, 1, 0);
     const sum = (): number =>
       Array.from({ length: 100 }, (_, i) => counts.count(`t${i}`)).reduce((a, b) => a + b);
     expect(local.uncounted).toBeGreaterThanOrEqual(84);
     expect(sum()).toBe(100 - local.uncounted);
+    expect([counts.uncounted(0), counts.uncounted(1)]).toEqual([local.uncounted, 0]);
+    expect([counts.hasUncounted(), counts.hasUncounted(0b01), counts.hasUncounted(0b10)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     for (let i = 0; i < 100; i++) local.set(`t${i}`, 2, 1);
     expect(sum()).toBe(2 * (100 - local.uncounted));
     for (let i = 0; i < 100; i++) local.set(`t${i}`, 0, 2);
-    expect([local.uncounted, sum()]).toEqual([0, 0]);
+    expect([local.uncounted, sum(), counts.hasUncounted()]).toEqual([0, 0, false]);
     local.set('t5', 3, 0);
     expect(counts.count('t5')).toBe(3);
   });

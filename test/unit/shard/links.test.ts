@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
+import { createSubscriberCounts } from '../../../src/ring/subscriber-counts.ts';
 import { createLinkMemory, type LinkMemory, MAX_CROSS_FRAME } from '../../../src/shard/link-memory.ts';
 import { until } from '../../support/deadline.ts';
 import { pattern } from '../../support/frame-bytes.ts';
@@ -80,6 +81,22 @@ describe('links', () => {
       total += count;
     }
     expect(most).toBeLessThan((64 * 1024) / 100);
+  });
+
+  test('say that somebody may have a topic when its subscribers could not all be counted', () => {
+    const memory: LinkMemory = { ...createLinkMemory(2, 5), counts: createSubscriberCounts(2, 8, 5, 0) };
+    const [a, b] = threads(memory);
+    b.subscribe('first');
+    expect([a.links.hasElsewhere('first'), a.links.hasElsewhere('none')]).toEqual([true, false]);
+    const topics = Array.from({ length: 200 }, (_, i) => `t${i}`);
+    b.subscribe(...topics);
+    // Published to all of them, each has a subscriber.
+    expect(topics.filter((topic) => !a.links.hasElsewhere(topic))).toEqual([]);
+    // Nobody wants it, whatever could not be counted.
+    expect(a.links.isWanted(a.links.hash('none'))).toBe(false);
+    expect(a.links.hasElsewhere('none')).toBe(false);
+    for (const topic of topics) b.unsubscribe(topic);
+    expect([a.links.hasElsewhere('first'), a.links.hasElsewhere('t5')]).toEqual([true, false]);
   });
 
   test('tell whether others are interested, and how many subscribers they have', () => {
