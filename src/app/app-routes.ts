@@ -1,6 +1,7 @@
 import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import type { Shard } from '../shard/shard.ts';
+import { userCode } from '../user-code.ts';
 import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
 import { described } from './caller-values.ts';
 import type { ConnectionFilter } from './connection-filters.ts';
@@ -130,7 +131,7 @@ export class AppRoutes {
     if (typeof handler !== 'function') {
       throw invalidArgument('onHttpParsingError: the argument must be a function (req, status, body) => …');
     }
-    this.#http.onParsingError = handler;
+    this.#http.onParsingError = userCode(handler);
     return this;
   }
 

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns';
 import { fstatSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
@@ -19,6 +20,7 @@ import { Dispatch } from '../shard/child-dispatcher.ts';
 import type { Drainable } from '../shard/drain.ts';
 import { Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../shard/stats.ts';
+import { callUser, userCode, watch } from '../user-code.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { HttpServer } from './http-server.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
@@ -129,10 +131,11 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     const { host, port, isExclusive, callback } = listenArguments(args);
     this.#checkCanListen('listen');
     if (isIP(host) !== 0 || host === 'localhost') {
-      callback(this.#listen(host, port, isExclusive));
+      tellNow(callback, this.#listen(host, port, isExclusive));
     } else {
       lookup(host, (error, address) => {
-        callback(error !== null || this.#isClosed ? false : this.#listen(address, port, isExclusive));
+        const socket = error !== null || this.#isClosed ? false : this.#listen(address, port, isExclusive);
+        callUser(userCode(callback), listenCallbackFailed, socket);
       });
     }
     return this;
@@ -160,10 +163,11 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     }
     const socket = this.#listenUnix(name);
     if (socket !== null) {
-      callback(socket);
+      tellNow(callback, socket);
     } else {
       removeStaleSocket(name, (isRemoved) => {
-        callback((isRemoved && !this.#isClosed && this.#listenUnix(name)) || false);
+        const retried = (isRemoved && !this.#isClosed && this.#listenUnix(name)) || false;
+        callUser(userCode(callback), listenCallbackFailed, retried);
       });
     }
     return this;
@@ -316,7 +320,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    * `addServerName` before it returns; otherwise the client gets the certificate of the App.
    */
   missingServerName(callback: (hostname: string) => void): this {
-    if (this.#tls !== null) this.#tls.names.onMissing = callback;
+    if (this.#tls !== null) this.#tls.missingServerName = userCode(callback);
     return this;
   }
 
@@ -484,6 +488,16 @@ export function createSslApp(given?: AppOptions | null): TemplatedApp {
   }
   const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
   return new SslApp(options, undefined, names);
+}
+
+/** Tells whoever called `listen`, and who gets what his callback throws, as in uWebSockets.js. */
+function tellNow(callback: ListenCallback, socket: ListenSocket | false): void {
+  const result: unknown = callback(socket);
+  if (result !== undefined) watch(result, listenCallbackFailed);
+}
+
+function listenCallbackFailed(error: unknown): void {
+  reportError('the callback of listen', error);
 }
 
 /** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */

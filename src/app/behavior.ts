@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.ts';
 import { Compression, isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
 import { COMPRESSION_THRESHOLD } from '../shard/deflate-forms.ts';
+import type { UserCode } from '../user-code.ts';
 import { described, readInteger } from './caller-values.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
@@ -156,10 +157,19 @@ const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
 
 const NAMES = [...Object.keys(BEHAVIOR_LIMITS), ...FLAGS, ...OTHERS, ...HANDLERS];
 
+/** Handlers that are called where they are needed, with a `watch` of what they return: those of most messages. */
+type CalledInPlace = 'message' | 'messageView' | 'upgrade';
+type Handler = Exclude<(typeof HANDLERS)[number], CalledInPlace>;
+
 /** A behavior with every limit filled in. */
-export type CheckedBehavior = Omit<WebSocketBehavior, LimitName | 'compression' | (typeof FLAGS)[number]> &
+export type CheckedBehavior = Omit<
+  WebSocketBehavior,
+  LimitName | 'compression' | (typeof FLAGS)[number] | Handler
+> &
   Record<LimitName | 'compression', number> &
-  Record<(typeof FLAGS)[number], boolean>;
+  Record<(typeof FLAGS)[number], boolean> & {
+    readonly [Name in Handler]?: UserCode<NonNullable<WebSocketBehavior[Name]>>;
+  };
 
 /**
  * Fills in the defaults. Keys that are no option are passed over, as frameworks hand through what they were given

@@ -1,11 +1,21 @@
+import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
+
 /** Takes the body of one request, piece by piece. */
 export interface BodyReader {
   /**
    * `bytes[start, end)` is the next piece; the memory is valid during the call.
    *
    * @param remaining bytes that are yet to come; -1 when that is not known
+   * @param failed told when the user's callback fails
    */
-  take(bytes: Uint8Array, start: number, end: number, isLast: boolean, remaining: number): void;
+  take(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+    remaining: number,
+    failed: OnFailure,
+  ): void;
 }
 
 export type DataHandler = (chunk: ArrayBuffer, isLast: boolean) => void;
@@ -17,28 +27,42 @@ const UNKNOWN_LENGTH = 2n ** 64n - 1n;
 
 /** For `res.onData`. */
 export class ChunkReader implements BodyReader {
-  readonly #handler: DataHandler;
+  readonly #handler: UserCode<DataHandler>;
 
-  constructor(handler: DataHandler) {
+  constructor(handler: UserCode<DataHandler>) {
     this.#handler = handler;
   }
 
-  take(bytes: Uint8Array, start: number, end: number, isLast: boolean): void {
-    this.#handler(copyOf(bytes, start, end), isLast);
+  take(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+    _remaining: number,
+    failed: OnFailure,
+  ): void {
+    callUser(this.#handler, failed, copyOf(bytes, start, end), isLast);
   }
 }
 
 /** For `res.onDataV2`. */
 export class SizedChunkReader implements BodyReader {
-  readonly #handler: DataHandlerV2;
+  readonly #handler: UserCode<DataHandlerV2>;
 
-  constructor(handler: DataHandlerV2) {
+  constructor(handler: UserCode<DataHandlerV2>) {
     this.#handler = handler;
   }
 
-  take(bytes: Uint8Array, start: number, end: number, isLast: boolean, remaining: number): void {
+  take(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+    remaining: number,
+    failed: OnFailure,
+  ): void {
     const known = isLast ? 0n : remaining < 0 ? UNKNOWN_LENGTH : BigInt(remaining);
-    this.#handler(copyOf(bytes, start, end), known);
+    callUser(this.#handler, failed, copyOf(bytes, start, end), known);
   }
 }
 
@@ -48,25 +72,39 @@ const FIRST_CAPACITY = 16 * 1024;
 /** For `res.collectBody`: joins the pieces in memory that grows with what arrived. */
 export class BodyCollector implements BodyReader {
   readonly #maxSize: number;
-  #handler: BodyHandler | null;
+  #handler: UserCode<BodyHandler> | null;
   #memory: Uint8Array<ArrayBuffer> | null = null;
   #length = 0;
 
-  constructor(maxSize: number, handler: BodyHandler) {
+  constructor(maxSize: number, handler: UserCode<BodyHandler>) {
     this.#maxSize = maxSize;
     this.#handler = handler;
   }
 
-  take(bytes: Uint8Array, start: number, end: number, isLast: boolean, remaining: number): void {
+  take(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+    remaining: number,
+    failed: OnFailure,
+  ): void {
     if (this.#handler === null) return;
     const length = this.#length + end - start;
     // What is announced counts: who sends too much is told before it is sent.
-    if (length + Math.max(remaining, 0) > this.#maxSize) this.#finish(null);
-    else if (isLast && this.#length === 0) this.#finish(copyOf(bytes, start, end));
-    else this.#append(bytes, start, end, isLast, length + Math.max(remaining, 0));
+    if (length + Math.max(remaining, 0) > this.#maxSize) {
+      this.#finish(null, failed);
+    } else if (isLast && this.#length === 0) {
+      this.#finish(copyOf(bytes, start, end), failed);
+    } else {
+      const memory = this.#append(bytes, start, end, length + Math.max(remaining, 0));
+      if (isLast)
+        this.#finish(length === memory.length ? memory.buffer : memory.buffer.slice(0, length), failed);
+    }
   }
 
-  #append(bytes: Uint8Array, start: number, end: number, isLast: boolean, announced: number): void {
+  /** Returns the memory that holds all there is. */
+  #append(bytes: Uint8Array, start: number, end: number, announced: number): Uint8Array<ArrayBuffer> {
     const length = this.#length + end - start;
     let memory = this.#memory;
     if (memory === null || memory.length < length) {
@@ -79,14 +117,14 @@ export class BodyCollector implements BodyReader {
     }
     memory.set(bytes.subarray(start, end), this.#length);
     this.#length = length;
-    if (isLast) this.#finish(length === memory.length ? memory.buffer : memory.buffer.slice(0, length));
+    return memory;
   }
 
-  #finish(body: ArrayBuffer | null): void {
+  #finish(body: ArrayBuffer | null, failed: OnFailure): void {
     const handler = this.#handler;
     this.#handler = null;
     this.#memory = null;
-    handler?.(body);
+    if (handler !== null) callUser(handler, failed, body);
   }
 }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts';
 import type { Transport } from '../net/transport.ts';
+import { callUser, type OnFailure, type UserCode, userCode } from '../user-code.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { HttpResponse } from './http-response.ts';
 
@@ -41,12 +42,12 @@ class FilterResponse extends HttpResponse {
 
 /** The `filter` callbacks of an App, and what they are given for each connection. */
 export class ConnectionFilters {
-  readonly #filters: ConnectionFilter[] = [];
+  readonly #filters: UserCode<ConnectionFilter>[] = [];
   readonly #responses = new Map<Transport, HttpResponse>();
-  readonly #onError: (error: unknown) => void;
+  readonly #failed: OnFailure;
 
-  constructor(onError: (error: unknown) => void) {
-    this.#onError = onError;
+  constructor(failed: OnFailure) {
+    this.#failed = failed;
   }
 
   get isEmpty(): boolean {
@@ -54,7 +55,7 @@ export class ConnectionFilters {
   }
 
   add(filter: ConnectionFilter): void {
-    this.#filters.push(filter);
+    this.#filters.push(userCode(filter));
   }
 
   connected(connection: HttpConnection): void {
@@ -75,12 +76,6 @@ export class ConnectionFilters {
   }
 
   #tell(response: HttpResponse, count: 1 | -1): void {
-    for (const filter of this.#filters) {
-      try {
-        filter(response, count);
-      } catch (error) {
-        this.#onError(error);
-      }
-    }
+    for (const filter of this.#filters) callUser(filter, this.#failed, response, count);
   }
 }

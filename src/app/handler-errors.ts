@@ -1,11 +1,16 @@
+import { reportError } from '../error-report.ts';
 import { Counter } from '../net/counter.ts';
 import type { Shard } from '../shard/shard.ts';
+import { type OnFailure, watch } from '../user-code.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { abort, type HttpResponse, hasBegun, isForHead } from './http-response.ts';
 import { type Refuser, refusalOf } from './refuser.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
 
-/** HandlerErrors: what handlers and callbacks of HTTP throw. It ends with them, and with the response it was about. */
+/**
+ * HandlerErrors: what handlers and callbacks of HTTP throw, and what their promises reject with. It ends with them, and
+ * with the response it was about.
+ */
 export class HandlerErrors {
   readonly #shard: Shard;
   readonly #refuser: Refuser;
@@ -15,22 +20,28 @@ export class HandlerErrors {
     this.#refuser = refuser;
   }
 
-  /** Calls a callback of a response's user. */
-  call(connection: HttpConnection, response: HttpResponse, callback: () => void): void {
+  /** Runs what calls a callback of a response's user, for whose failures it is given a function. */
+  call(connection: HttpConnection, response: HttpResponse, callback: (failed: OnFailure) => void): void {
+    const failed = this.#failing(connection, response);
     try {
-      callback();
+      callback(failed);
     } catch (error) {
-      this.failed(connection, response, connection.upgradeRoute, error);
+      failed(error);
     }
   }
 
-  /** Calls a callback that has no response to answer for. */
-  guard(callback: () => void): void {
+  /** Runs what calls a callback that has no response to answer for. */
+  guard(callback: (failed: OnFailure) => void): void {
     try {
-      callback();
+      callback(this.report);
     } catch (error) {
       this.report(error);
     }
+  }
+
+  /** Watches what a callback returned that a response's user has called himself, by way of the response. */
+  watch(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+    watch(result, this.#failing(connection, response));
   }
 
   /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
@@ -51,18 +62,23 @@ export class HandlerErrors {
   refuse(connection: HttpConnection, response: HttpResponse, status: number): void {
     const { transport } = connection;
     const isLate = hasBegun(response);
-    this.guard(() => abort(response));
+    this.guard((failed) => {
+      abort(response, failed);
+    });
     if (isLate) transport.destroy();
     else if (!transport.isClosed) this.#refuser.refuse(connection, refusalOf(status, isForHead(response)));
   }
 
-  report(error: unknown): void {
+  readonly report = (error: unknown): void => {
     this.#shard.count(Counter.HANDLER_ERRORS);
-    try {
-      console.error('millrace: an HTTP handler threw:', error);
-    } catch (second) {
-      // It may be anything, with an inspection of its own.
-      console.error('millrace: an HTTP handler threw what cannot be printed:', second);
-    }
+    reportError('an HTTP handler', error);
+  };
+
+  /** The route is that of now: a promise may reject when the response is long forgotten. */
+  #failing(connection: HttpConnection, response: HttpResponse): OnFailure {
+    const { upgradeRoute } = connection;
+    return (error) => {
+      this.failed(connection, response, upgradeRoute, error);
+    };
   }
 }

@@ -28,6 +28,8 @@ export interface ConnectionServer {
   responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void;
   responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void;
   bodyWanted(connection: HttpConnection, response: HttpResponse): void;
+  /** Called by way of the response, a callback of its user returned something. */
+  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void;
   setPaused(connection: HttpConnection, isPaused: boolean): void;
 }
 
@@ -111,6 +113,10 @@ export class HttpConnection implements ResponseOwner {
 
   bodyWanted(response: HttpResponse): void {
     this.server.bodyWanted(this, response);
+  }
+
+  callbackReturned(response: HttpResponse, result: unknown): void {
+    this.server.callbackReturned(this, response, result);
   }
 
   setPaused(isPaused: boolean): void {

@@ -17,6 +17,7 @@ import {
   extensionsText,
   refuseUpgrade,
 } from '../shard/upgrade.ts';
+import { watch } from '../user-code.ts';
 import { Domains, hostName } from './domains.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { copyOf, HeadSource } from './head-source.ts';
@@ -301,8 +302,9 @@ export class Dispatcher {
     route: WebSocketRoute | null,
     result: unknown,
   ): void {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
-    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
+    // What `end` returns, mostly.
+    if (result === response) return;
+    watch(result, (error) => {
       this.#errors.failed(connection, response, route, error);
     });
   }

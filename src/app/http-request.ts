@@ -1,6 +1,8 @@
+import { reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { queryValue } from '../http/query.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import { watch } from '../user-code.ts';
 import { copyOf, type HeadSource } from './head-source.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 
@@ -20,6 +22,11 @@ class AnsweredRequest implements KeptRequest {
   }
 
   yielded(): void {}
+}
+
+/** A request does not know its connection. */
+function strayFailure(error: unknown): void {
+  reportError('the callback of req.forEach', error);
 }
 
 /** Whether the handler passed the request on. */
@@ -103,7 +110,10 @@ export class HttpRequest {
 
   /** Calls `visit` with each header line, in the order received, its name in lower case. */
   forEach(visit: (key: string, value: string) => void): void {
-    this.#live().forEach(visit);
+    this.#live().forEach((key, value) => {
+      const result: unknown = visit(key, value);
+      if (result !== undefined) watch(result, strayFailure);
+    });
   }
 
   /** True hands the request on to the next matching route; also after an `await`, as long as nothing was sent. */

@@ -5,6 +5,7 @@ import { httpDate, textPort } from '../net/native-ports.ts';
 import { MAX_PLAIN_BODY, writePlainBytes, writePlainText } from '../net/plain-response.ts';
 import type { Transport } from '../net/transport.ts';
 import { writeBytes, writeText } from '../net/write-bytes.ts';
+import { callUser, type OnFailure, THREW, type UserCode, userCode } from '../user-code.ts';
 import { addressBytes } from './address.ts';
 import type { UpgradeContext } from './behavior.ts';
 import {
@@ -35,6 +36,8 @@ export interface ResponseOwner {
   responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void;
   /** The response has a reader for the request's body now. */
   bodyWanted(response: HttpResponse): void;
+  /** A callback that the response called for its user returned something, which may be a promise. */
+  callbackReturned(response: HttpResponse, result: unknown): void;
   setPaused(isPaused: boolean): void;
 }
 
@@ -49,7 +52,7 @@ export interface UpgradeFields {
 
 /** What a response needs only when it is not answered at once, or answers a handshake. */
 class Extras {
-  onWritable: ((offset: number) => boolean) | null = null;
+  onWritable: UserCode<(offset: number) => boolean> | null = null;
   reader: BodyReader | null = null;
   /** Header lines of the answer to a handshake. */
   headerLines: [string, string][] | null = null;
@@ -73,9 +76,9 @@ export let dropReader: (response: HttpResponse) => void;
 export let isForHead: (response: HttpResponse) => boolean;
 export let markEnded: (response: HttpResponse) => void;
 /** The peer is gone, or the server answers itself: calls `onAborted` once. */
-export let abort: (response: HttpResponse) => void;
+export let abort: (response: HttpResponse, failed: OnFailure) => void;
 /** The kernel takes bytes again: calls `onWritable`. */
-export let writable: (response: HttpResponse) => void;
+export let writable: (response: HttpResponse, failed: OnFailure) => void;
 
 /**
  * A response, in the names of uWebSockets.js. Valid until `end`, `endWithoutBody`, a `tryEnd` that sent all, or
@@ -94,7 +97,7 @@ export class HttpResponse {
   #stream: BodyStream | null = null;
   /** No bytes of a body are sent: HEAD, 204, 304. */
   #isBodiless = false;
-  #onAborted: (() => void) | null = null;
+  #onAborted: UserCode<() => void> | null = null;
   /** What few responses need; null: nothing of it. */
   #extras: Extras | null = null;
   /** Fields of the user. */
@@ -303,7 +306,8 @@ export class HttpResponse {
     const previous = this.#transport.io.corked;
     this.#transport.beginCork();
     try {
-      callback();
+      const result: unknown = callback();
+      if (result !== undefined) this.#owner.callbackReturned(this, result);
     } finally {
       this.#transport.endCork(previous);
     }
@@ -536,20 +540,20 @@ export class HttpResponse {
       response.#state = 'ended';
       response.#release();
     };
-    abort = (response) => {
+    abort = (response, failed) => {
       if (response.#state !== 'open') return;
       response.#state = 'aborted';
       const callback = response.#onAborted;
       response.#release();
-      callback?.();
+      if (callback !== null) callUser(callback, failed);
     };
-    writable = (response) => {
+    writable = (response, failed) => {
       const callback = response.#extras?.onWritable ?? null;
       if (callback === null || response.#state !== 'open') return;
-      const result: unknown = callback(response.#stream?.offset ?? 0);
-      if (typeof result === 'boolean') return;
+      const result = callUser(callback, failed, response.#stream?.offset ?? 0);
+      if (typeof result === 'boolean' || result === THREW) return;
       throw invalidArgument(
-        'res.onWritable: the callback must return true or false: whether all it wrote was taken',
+        'res.onWritable: the callback must return true or false: whether all it wrote was taken (it cannot be async)',
       );
     };
   }
@@ -561,8 +565,8 @@ function lengthOf(part: string | Uint8Array): number {
   return typeof part === 'string' ? textPort.byteLength(part) : part.length;
 }
 
-function checkFunction<T>(method: string, callback: T): T {
-  if (typeof callback === 'function') return callback;
+function checkFunction<F extends (...args: never[]) => unknown>(method: string, callback: F): UserCode<F> {
+  if (typeof callback === 'function') return userCode(callback);
   throw invalidArgument(`res.${method}: the callback must be a function; got ${described(callback)}`);
 }
 

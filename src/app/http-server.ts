@@ -13,6 +13,7 @@ import { keyOfBytes } from '../shard/peer-address.ts';
 import { Refusing } from '../shard/refusing.ts';
 import type { Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
+import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
@@ -52,7 +53,7 @@ const MAX_SPARE = 256;
  */
 export class HttpServer implements TransportContext, Drainable, ConnectionServer, BodyOwner {
   readonly dispatcher: Dispatcher;
-  onParsingError: ParsingErrorHandler | null = null;
+  onParsingError: UserCode<ParsingErrorHandler> | null = null;
   /** Every connection starts with a header of the PROXY protocol, version 2. */
   isProxied = false;
   /** Counts the clients that proxies speak for; null: the acceptor counted, or addresses are not limited. */
@@ -74,14 +75,17 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     this.#errors = new HandlerErrors(shard, this);
     this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
     this.dispatcher = new Dispatcher(shard, limits, this, this.#errors);
-    this.#filters = new ConnectionFilters((error) => {
-      this.#errors.report(error);
-    });
+    this.#filters = new ConnectionFilters(this.#errors.report);
   }
 
   /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
   evictOldest(): boolean {
     return this.#new.evict();
+  }
+
+  /** For failures of callbacks that no connection has to answer for. */
+  get onFailure(): OnFailure {
+    return this.#errors.report;
   }
 
   addFilter(filter: ConnectionFilter): void {
@@ -175,8 +179,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return;
     }
     transport.beginCork();
-    this.#errors.call(connection, response, () => {
-      writable(response);
+    this.#errors.call(connection, response, (failed) => {
+      writable(response, failed);
     });
     transport.endCork();
   }
@@ -205,7 +209,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (connection.excess !== 0) this.refusing.giveBack(connection.excessRow);
     const { response } = connection;
     connection.response = null;
-    if (response !== null) this.#errors.guard(() => abort(response));
+    if (response !== null) {
+      this.#errors.guard((failed) => {
+        abort(response, failed);
+      });
+    }
     this.#shard.release(transport);
   }
 
@@ -288,6 +296,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       this.#bodies.giveEmpty(connection);
       this.#goOn(connection);
     });
+  }
+
+  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+    this.#errors.watch(connection, response, result);
   }
 
   setPaused(connection: HttpConnection, isPaused: boolean): void {
@@ -429,8 +441,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (onParsingError === null) return;
     const text = errorResponse(status);
     const body = ownCopy(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1'));
-    this.#errors.guard(() => {
-      onParsingError(undefined, status, body);
+    this.#errors.guard((failed) => {
+      callUser(onParsingError, failed, undefined, status, body);
     });
   }
 

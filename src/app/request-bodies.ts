@@ -78,8 +78,8 @@ export class RequestBodies {
     if (response !== null) {
       const reader = readerOf(response)!;
       if (isLast) dropReader(response);
-      this.#errors.call(connection, response, () => {
-        reader.take(bytes, dataStart, dataEnd, isLast, remaining);
+      this.#errors.call(connection, response, (failed) => {
+        reader.take(bytes, dataStart, dataEnd, isLast, remaining, failed);
       });
     } else if (!isLast && decoder.received - connection.forgottenFrom > MAX_FORGOTTEN) {
       this.#owner.linger(connection);
@@ -94,8 +94,8 @@ export class RequestBodies {
     const reader = readerOf(response);
     if (reader === null) return;
     dropReader(response);
-    this.#errors.call(connection, response, () => {
-      reader.take(NO_BYTES, 0, 0, true, 0);
+    this.#errors.call(connection, response, (failed) => {
+      reader.take(NO_BYTES, 0, 0, true, 0, failed);
     });
   }
 

@@ -41,7 +41,8 @@ export interface ServeOptions extends Partial<ServerLimits> {
    */
   handoff?: HandoffMode | 'auto';
   /**
-   * A shard ended unexpectedly and is started anew after `delay` ms. Default: it is printed to standard error.
+   * A shard ended unexpectedly and is started anew after `delay` ms. Default: it is printed to standard error. What
+   * this callback and the next throw, or reject with, is printed, and changes nothing.
    */
   onCrash?: (shard: number, error: unknown, delay: number) => void;
   /**

@@ -1,8 +1,10 @@
 import { isMainThread } from 'node:worker_threads';
+import { errorText, reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import { Supervisor } from '../shard/supervisor.ts';
+import { callUser, type UserCode, userCode } from '../user-code.ts';
 import {
   checkBalance,
   checkHandoff,
@@ -49,9 +51,9 @@ export async function serve(given: ServeOptions): Promise<Server> {
     ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
     maxOverflow: limits.maxOverflow,
   });
-  const { onCrash = reportCrash } = options;
-  supervisor.on('crash', onCrash);
-  if (options.onOverflow !== undefined) supervisor.on('overflow', options.onOverflow);
+  const { onCrash, onOverflow } = options;
+  supervisor.on('crash', onCrash === undefined ? reportCrash : guarded('onCrash', onCrash));
+  if (onOverflow !== undefined) supervisor.on('overflow', guarded('onOverflow', onOverflow));
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
   return new Server(supervisor, limits, tls);
@@ -78,14 +80,27 @@ function defaultMaxConnections(): number {
     : SERVER_LIMITS.maxConnections.max;
 }
 
+/** A callback of the options, such that nothing that it does concerns the server. */
+function guarded<A extends unknown[]>(name: string, callback: (...args: A) => unknown): (...args: A) => void {
+  const code = userCode(callback) as UserCode<(...args: A) => unknown>;
+  const failed = (error: unknown): void => {
+    reportError(`serve: '${name}'`, error);
+  };
+  return (...args) => {
+    callUser(code, failed, ...args);
+  };
+}
+
 function reportCrash(shard: number, error: unknown, delay: number): void {
-  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  console.error(`millrace: shard ${shard} ended unexpectedly and is started anew ${when(delay)}: ${reason}`);
+  console.error(
+    `millrace: shard ${shard} ended unexpectedly and is started anew ${when(delay)}: ${errorText(error)}`,
+  );
 }
 
 function reportAcceptorCrash(error: unknown, delay: number): void {
-  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  console.error(`millrace: the acceptor ended unexpectedly and is started anew ${when(delay)}: ${reason}`);
+  console.error(
+    `millrace: the acceptor ended unexpectedly and is started anew ${when(delay)}: ${errorText(error)}`,
+  );
 }
 
 function when(delay: number): string {

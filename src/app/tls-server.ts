@@ -1,3 +1,4 @@
+import { reportError } from '../error-report.ts';
 import { Counter } from '../net/counter.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import type { ServerNames } from '../net/server-names.ts';
@@ -6,6 +7,7 @@ import { type Transport, type TransportContext, transportOf } from '../net/trans
 import { WaitingRoom } from '../net/waiting-room.ts';
 import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
+import { callUser, type UserCode } from '../user-code.ts';
 import type { HttpServer } from './http-server.ts';
 
 export interface TlsLimits {
@@ -111,7 +113,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const handshake = handshakeOf(stream);
     if (handshake === null) return null;
     handshake.isNamed = true;
-    const entry = this.#find(name);
+    const entry = this.names.find(name);
     if (entry === null) return null;
     handshake.requestsCertificate = entry.requestsCertificate;
     return entry;
@@ -155,14 +157,15 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     if (this.#handshakes.delete(transport)) this.#shard.addWaiting(-1);
   }
 
-  #find(name: string): ReturnType<ServerNames['find']> {
-    try {
-      return this.names.find(name);
-    } catch (error) {
+  /** Has `handler` told of names that are not there. */
+  set missingServerName(handler: UserCode<(hostname: string) => void>) {
+    const failed = (error: unknown): void => {
       this.#shard.count(Counter.HANDLER_ERRORS);
-      console.error('millrace: the missingServerName handler threw:', error);
-      return null;
-    }
+      reportError('the missingServerName handler', error);
+    };
+    this.names.onMissing = (name) => {
+      callUser(handler, failed, name);
+    };
   }
 }
 

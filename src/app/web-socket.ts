@@ -161,11 +161,13 @@ export class WebSocket<UserData = unknown> {
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
   cork(callback: (ws: this) => void): this {
-    const { transport } = live(this);
+    const session = live(this);
+    const { transport } = session;
     const previous = transport.io.corked;
     transport.beginCork();
     try {
-      callback(this);
+      const result: unknown = callback(this);
+      if (result !== undefined) session.route.watch(session, result);
     } finally {
       transport.endCork(previous);
     }

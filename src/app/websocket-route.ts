@@ -1,3 +1,4 @@
+import { reportError } from '../error-report.ts';
 import { Counter } from '../net/counter.ts';
 import { MIN_HEADWAY } from '../net/headway.ts';
 import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
@@ -17,6 +18,7 @@ import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { Drainable } from '../shard/drain.ts';
 import { REFUSED, type Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
+import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
 import type { CheckedBehavior } from './behavior.ts';
 import type { HttpRequest } from './http-request.ts';
 import { ownCopy } from './recognized-string.ts';
@@ -173,7 +175,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
         messageView === undefined
           ? this.#giveMessage(session, bytes, offset, length, isBinary)
           : messageView(session.socket, shard.io.messageViews.view(bytes, offset, length), isBinary);
-      if (result !== undefined) this.#watch(session, result);
+      if (result !== undefined) this.watch(session, result);
     } catch (error) {
       this.#fail(session, error);
     }
@@ -335,12 +337,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   report(socket: WebSocket | undefined, error: unknown): void {
     this.shard.count(Counter.HANDLER_ERRORS);
     const { onError } = this.behavior;
-    try {
-      if (onError !== undefined) onError(socket, error);
-      else console.error(`millrace: a handler of ws('${this.pattern}') threw:`, error);
-    } catch (second) {
-      console.error(`millrace: onError of ws('${this.pattern}') threw:`, second);
-    }
+    if (onError === undefined) reportError(`a handler of ws('${this.pattern}')`, error);
+    else callUser(onError, this.#onErrorFailed, socket as never, error);
   }
 
   /** What the `close` handler is told when the connection is lost: after a Close frame of ours, its code. */
@@ -371,21 +369,24 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.#call(session, subscription, session.socket, ownCopy(Buffer.from(topic)), newCount, oldCount);
   }
 
+  readonly #onErrorFailed = (error: unknown): void => {
+    reportError(`onError of ws('${this.pattern}')`, error);
+  };
+
   /** Calls a user's handler; what it throws or rejects with ends that one connection. */
-  #call(session: Session, handler: AnyHandler, ...args: unknown[]): void {
-    try {
-      const result = (handler as (...args: unknown[]) => unknown)(...args);
-      if (result !== undefined) this.#watch(session, result);
-    } catch (error) {
-      this.#fail(session, error);
-    }
+  #call(session: Session, handler: UserCode<AnyHandler>, ...args: unknown[]): void {
+    callUser(handler as UserCode<(...args: unknown[]) => unknown>, this.#failing(session), ...args);
   }
 
-  #watch(session: Session, result: unknown): void {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return;
-    (result as PromiseLike<unknown>).then(undefined, (error: unknown) => {
+  /** Watches what a handler of the socket, or a callback that it was given, returned. */
+  watch(session: Session, result: unknown): void {
+    watch(result, this.#failing(session));
+  }
+
+  #failing(session: Session): OnFailure {
+    return (error) => {
       this.#fail(session, error);
-    });
+    };
   }
 
   #fail(session: Session, error: unknown): void {

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors.ts';
+import { callUser, type UserCode, userCode } from '../user-code.ts';
 import { ClientThread } from './client-thread.ts';
 import { Counter } from './counters.ts';
 import {
@@ -13,7 +14,7 @@ import {
 } from './options.ts';
 import { probe } from './probe.ts';
 import { residentMemory } from './process-memory.ts';
-import { type BenchResult, type Drained, type Measured, resultOf } from './result.ts';
+import { type BenchResult, type BenchSample, type Drained, type Measured, resultOf } from './result.ts';
 import { Sampler, totalsOf } from './sampler.ts';
 import { latencyHistogram } from './statistics.ts';
 
@@ -54,7 +55,10 @@ function checkPid({ pid }: BenchPlan): void {
 class Run implements AsyncDisposable {
   readonly #plan: BenchPlan;
   readonly #threads: readonly ClientThread[];
-  readonly #onProgress: (progress: BenchProgress) => void;
+  readonly #onProgress: UserCode<(progress: BenchProgress) => void> | null;
+  /** Rejects with what `onProgress` threw, or rejected with. */
+  readonly #failed: Promise<never>;
+  #fail: (error: unknown) => void = () => undefined;
   readonly #interrupted: Promise<'interrupted'>;
   readonly #memoryBefore: number | undefined;
   readonly #startedAt = performance.now();
@@ -62,7 +66,12 @@ class Run implements AsyncDisposable {
 
   constructor(plan: BenchPlan, address: string, { onProgress, signal }: BenchOptions) {
     this.#plan = plan;
-    this.#onProgress = onProgress ?? (() => undefined);
+    this.#onProgress = onProgress === undefined ? null : userCode(onProgress);
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    // Nobody may be waiting for it when it happens.
+    this.#failed.catch(() => undefined);
     this.#interrupted = new Promise((resolve) => {
       const onAbort = (): void => {
         resolve('interrupted');
@@ -82,12 +91,13 @@ class Run implements AsyncDisposable {
   async open(): Promise<void> {
     const tell = (): void => {
       const open = this.#count(Counter.OPEN);
-      this.#onProgress({ phase: 'opening', done: open / this.#plan.connections, open, messagesPerSecond: 0 });
+      this.#tell({ phase: 'opening', done: open / this.#plan.connections, open, messagesPerSecond: 0 });
     };
     tell();
     const progress = setInterval(tell, OPENING_PROGRESS);
     try {
-      await Promise.race([Promise.all(this.#threads.map(({ ready }) => ready)), this.#interrupted]);
+      const ready = Promise.all(this.#threads.map((thread) => thread.ready));
+      await Promise.race([ready, this.#interrupted, this.#failed]);
     } finally {
       clearInterval(progress);
     }
@@ -99,15 +109,18 @@ class Run implements AsyncDisposable {
     if (warmup === 0) return;
     for (const thread of this.#threads) thread.start();
     const sampler = new Sampler(this.#threads, 0, ({ time, messages, open }) => {
-      this.#onProgress({
+      this.#tell({
         phase: 'warmup',
         done: Math.min(1, time / warmup),
         open,
         messagesPerSecond: messages,
       });
     });
-    await this.#wait(warmup);
-    sampler.stop();
+    try {
+      await this.#wait(warmup);
+    } finally {
+      sampler.stop();
+    }
   }
 
   /** Lets the load run for its time, or until it is done or interrupted. */
@@ -122,13 +135,18 @@ class Run implements AsyncDisposable {
     const cpuBefore = process.cpuUsage();
     const sampler = new Sampler(this.#threads, pid, ({ time, messages, open }) => {
       const done = amount > 0 ? this.#count(Counter.MESSAGES) / amount : time / duration;
-      this.#onProgress({ phase: 'running', done: Math.min(1, done), open, messagesPerSecond: messages });
+      this.#tell({ phase: 'running', done: Math.min(1, done), open, messagesPerSecond: messages });
     });
     const finished = Promise.all(this.#threads.map((thread) => thread.finished));
-    const end = await (amount > 0
-      ? Promise.race([finished, this.#interrupted])
-      : this.#wait(duration, finished));
-    const history = sampler.stop();
+    let history: BenchSample[] = [];
+    let end: unknown;
+    try {
+      end = await (amount > 0
+        ? Promise.race([finished, this.#interrupted, this.#failed])
+        : this.#wait(duration, finished));
+    } finally {
+      history = sampler.stop();
+    }
     const after = totalsOf(this.#threads);
     const cpu = process.cpuUsage(cpuBefore);
     const memory = pid === 0 ? undefined : residentMemory(pid);
@@ -151,13 +169,13 @@ class Run implements AsyncDisposable {
 
   /** Waits for what is on its way, closes, and gathers the threads' last words. */
   async drain(isShort: boolean): Promise<Drained> {
-    this.#onProgress({ phase: 'draining', done: 1, open: this.#count(Counter.OPEN), messagesPerSecond: 0 });
+    this.#tell({ phase: 'draining', done: 1, open: this.#count(Counter.OPEN), messagesPerSecond: 0 });
     const limit = isShort ? SHORT_DRAIN : this.#plan.timeout * 1000;
     const stopped = await Promise.all(this.#threads.map((thread) => thread.stop()));
     const published = sumOf(stopped);
     const closing = this.#threads.map((thread) => thread.drain(limit, published));
     const late = sleep(limit + THREAD_PATIENCE, null, { ref: false });
-    const details = await Promise.race([Promise.all(closing), late]);
+    const details = await Promise.race([Promise.all(closing), late, this.#failed]);
     return { counters: totalsOf(this.#threads).counters, details: details ?? [] };
   }
 
@@ -170,10 +188,14 @@ class Run implements AsyncDisposable {
     const timer = new AbortController();
     const time = sleep(seconds * 1000, null, { signal: timer.signal }).catch(() => null);
     try {
-      return await Promise.race([time, this.#interrupted, finished]);
+      return await Promise.race([time, this.#interrupted, finished, this.#failed]);
     } finally {
       timer.abort();
     }
+  }
+
+  #tell(progress: BenchProgress): void {
+    if (this.#onProgress !== null) callUser(this.#onProgress, this.#fail, progress);
   }
 
   #count(counter: number): number {

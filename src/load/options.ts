@@ -80,7 +80,10 @@ export interface BenchOptions extends Partial<Record<BenchNumber, number>> {
   title?: string;
   /** Ends the run early: the result holds what was measured until then. */
   signal?: AbortSignal;
-  /** Called when the connections are being opened, and about once a second while the load runs. */
+  /**
+   * Called when the connections are being opened, and about once a second while the load runs. What it throws, or
+   * rejects with, ends the run: `bench()` rejects with it.
+   */
   onProgress?: (progress: BenchProgress) => void;
 }
 
@@ -116,6 +119,9 @@ export interface BenchPlan extends Readonly<Record<BenchNumber, number>> {
  */
 export function planOf(options: BenchOptions): BenchPlan {
   const numbers = checkNumbers(options);
+  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
+    throw invalid(`'onProgress' must be a function; got a ${typeof options.onProgress}`);
+  }
   const scenario = options.scenario ?? 'echo';
   if (!SCENARIOS.includes(scenario)) {
     throw invalid(`'scenario' must be ${SCENARIOS.join(', ')}; got '${scenario}'`);

@@ -336,3 +336,38 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+describe('onProgress', () => {
+  const failed = new Error('progress failed');
+  const throws = (): never => {
+    throw failed;
+  };
+  const rejects = (): Promise<never> => Promise.reject(failed);
+
+  test.each([
+    ['opening', {}, throws],
+    ['running', {}, rejects],
+    ['running', { amount: 1e9 }, throws],
+    ['warmup', { warmup: 60 }, rejects],
+    ['draining', { duration: 1 }, rejects],
+  ] as const)(
+    'that fails while it is %s ends the run, which rejects with that',
+    async (phase, options, fail) => {
+      const { url } = await startWs();
+      const run = bench({
+        url,
+        connections: 2,
+        duration: 60,
+        ...options,
+        onProgress: (progress) => (progress.phase === phase ? (fail() as unknown as void) : undefined),
+      });
+      await expect(run).rejects.toBe(failed);
+    },
+  );
+
+  test('must be a function', async () => {
+    await expect(bench({ url: 'ws://127.0.0.1:1', onProgress: 'yes' as never })).rejects.toThrow(
+      "'onProgress' must be a function; got a string",
+    );
+  });
+});

@@ -1,23 +1,12 @@
 import type { WebSocket, WebSocketBehavior } from 'millrace';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { flushReports } from '../../dist/src/error-report.js';
 import { within } from '../support/deadline.ts';
+import { WAYS, type Way } from '../support/failures.ts';
 import { binary, ping, pong, text } from '../support/frame-bytes.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../support/raw-client.ts';
 import { Route } from '../support/route.ts';
 import { startApp } from '../support/server.ts';
-
-/** How a handler fails. */
-const WAYS = {
-  throws: () => {
-    throw new Error('the handler failed');
-  },
-  'rejects at once': () => Promise.reject(new Error('the handler failed')),
-  'rejects later': async () => {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    throw new Error('the handler failed');
-  },
-} as const;
-type Way = keyof typeof WAYS;
 
 interface Case {
   /** The handler that fails. */
@@ -55,6 +44,8 @@ let errors: [unknown, unknown][];
 let closes: number[];
 let behavior: WebSocketBehavior;
 beforeEach(() => {
+  // What one place has failed with before is counted, and not printed again.
+  flushReports();
   const told: [unknown, unknown][] = [];
   const codes: number[] = [];
   errors = told;
@@ -126,7 +117,7 @@ describe.each(Object.keys(WAYS) as Way[])('a handler that %s', (way) => {
         ...behavior,
         upgrade: (res) => {
           res.onAborted(() => {});
-          return WAYS[way]();
+          return WAYS[way]() as Promise<void>;
         },
       });
     });
@@ -144,7 +135,7 @@ describe.each(Object.keys(WAYS) as Way[])('a handler that %s', (way) => {
     const running = startApp((app) => {
       app.get('/', (res) => {
         res.onAborted(() => {});
-        return WAYS[way]();
+        return WAYS[way]() as Promise<void>;
       });
       app.get('/fine', (res) => void res.end('fine'));
     });
@@ -152,9 +143,8 @@ describe.each(Object.keys(WAYS) as Way[])('a handler that %s', (way) => {
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain('the handler failed');
     expect(await (await fetch(running.http('/fine'))).text()).toBe('fine');
-    expect(log).toHaveBeenCalledWith(
-      expect.any(String),
-      expect.objectContaining({ message: 'the handler failed' }),
+    expect(log).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^millrace: an HTTP handler threw: Error: the handler failed\n {4}at /),
     );
     log.mockRestore();
     await running.stop();
@@ -171,9 +161,8 @@ describe('onError', () => {
     using route = new Route({ open: WAYS.throws });
     const { client } = await route.pair();
     expect(await closeFrame(client)).toBe(1011);
-    expect(log).toHaveBeenCalledWith(
-      expect.stringContaining("ws('/')"),
-      expect.objectContaining({ message: 'the handler failed' }),
+    expect(log).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^millrace: a handler of ws\('\/'\) threw: Error: the handler failed\n {4}at /),
     );
   });
 
@@ -188,9 +177,8 @@ describe('onError', () => {
     const { client } = await route.pair();
     client.send(text('x'));
     expect(await closeFrame(client)).toBe(1011);
-    expect(log).toHaveBeenCalledWith(
-      expect.any(String),
-      expect.objectContaining({ message: 'onError failed' }),
+    expect(log).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^millrace: onError of ws\('\/'\) threw: Error: onError failed\n {4}at /),
     );
   });
 

@@ -351,7 +351,7 @@ describe('a response', () => {
 
   test('onWritable must return true or false', async () => {
     const errors: unknown[] = [];
-    vi.spyOn(console, 'error').mockImplementation((_text, error) => errors.push(error));
+    vi.spyOn(console, 'error').mockImplementation((text) => errors.push(text));
     running = startApp((app) => {
       app.get('/', (res) => {
         res.onAborted(() => {});
@@ -367,7 +367,7 @@ describe('a response', () => {
 
   test('a handler that forgets to answer is told, and answered 500', async () => {
     const errors: unknown[] = [];
-    vi.spyOn(console, 'error').mockImplementation((_text, error) => errors.push(error));
+    vi.spyOn(console, 'error').mockImplementation((text) => errors.push(text));
     const forgot = await once((res) => void res.onData(() => {}), sized('/x', 'body'));
     expect(forgot.status).toBe(500);
     expect(String(errors[0])).toContain('res.onAborted()');

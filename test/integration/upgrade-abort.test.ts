@@ -155,7 +155,7 @@ describe('a response', () => {
     client.write('GET / HTTP/1.1\r\nHost: server.test\r\n\r\n');
     expect((await client.response()).status).toBe(500);
     expect(log).toHaveBeenCalledOnce();
-    expect((log.mock.calls[0]![1] as MillraceError).code).toBe('MILLRACE_APP_STATE');
+    expect(String(log.mock.calls[0])).toContain('(MILLRACE_APP_STATE)');
     log.mockRestore();
     client.destroy();
   });
