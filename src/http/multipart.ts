@@ -7,8 +7,11 @@ import { type Parameters, parseParameters } from './parameters.ts';
 export interface MultipartField {
   /** The bytes of the part, in memory of their own. */
   data: ArrayBuffer;
-  /** The name of the field. Absent when the part has no Content-Disposition, or one without it. */
-  name?: string;
+  /**
+   * The name of the field. As in uWebSockets.js it is absent, against this type, when the part has no
+   * Content-Disposition, or one without it.
+   */
+  name: string;
   /** The Content-Type of the part, when it has one. */
   type?: string;
   /** The name of the file on the sender's side, when it is a file: never to be used as a path as it is. */
@@ -53,11 +56,11 @@ export function parseMultipart(body: Uint8Array, contentType: string): Multipart
 }
 
 function fieldOf(head: PartHead, data: ArrayBuffer): MultipartField {
-  const field: MultipartField = { data };
+  const field: Partial<MultipartField> = { data };
   if (head.name !== undefined) field.name = head.name;
   if (head.type !== undefined) field.type = head.type;
   if (head.filename !== undefined) field.filename = head.filename;
-  return field;
+  return field as MultipartField;
 }
 
 /** The boundary of the content type (RFC 2046 §5.1.1). */
