@@ -18,6 +18,7 @@ const GOOD: readonly string[] = [
   CHUNKED + CHUNKED + SIZED,
   'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 37\r\nConnection: keep-alive\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n12',
   'DELETE http://x:80/a HTTP/1.1\r\nhost: X:80\r\nConnection: close\r\nA:b\r\nB: \t c d \t\r\n\r\n',
+  'GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nPOST /a HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi',
   'OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nX-Empty:\r\nCookie: a=b; c="d"\r\n\r\n',
   ...texts(goodRequests()),
 ];
@@ -28,11 +29,11 @@ const BYTES = '\r|\n| |\t|\0|\x0b|\x0c|\x7f|\x80|\xff|:|;|,|=|"|\\|-|_|+|0|1|5|a
   '|',
 );
 const WORDS =
-  '\r\n|\r\n|0\r\n\r\n|5\r\nhello\r\n|\r\n\r\n|\r\n |;a=b|;a="b"|0x|00|chunked|identity|HTTP/1.1|GET |POST |HEAD |http://x'.split(
+  '\r\n|\r\n|0\r\n\r\n|5\r\nhello\r\n|\r\n\r\n|\r\n |;a=b|;a="b"|0x|00|chunked|identity|HTTP/1.1|HTTP/1.0|GET |POST |HEAD |http://x'.split(
     '|',
   );
 const LINES =
-  'Content-Length: 5|Content-Length: 0|Transfer-Encoding: chunked|Host: x|X: y|Connection: close|Expect: 100-continue'
+  'Content-Length: 5|Content-Length: 0|Transfer-Encoding: chunked|Host: x|X: y|Connection: close|Connection: keep-alive|Expect: 100-continue'
     .split('|')
     .map((line) => `${line}\r\n`);
 const TOKENS = [...BYTES, ...WORDS, ...LINES, GET];

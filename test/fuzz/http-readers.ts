@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
 import { HTTPParser } from 'http-parser-js';
 import { BodyDecoder, BodyStatus } from '../../src/http/body-decoder.ts';
@@ -102,7 +102,7 @@ export function javaScriptReading(bytes: Uint8Array): Reading {
   const parser = new HTTPParser(HTTPParser.REQUEST);
   let open: (ReadRequest & { body: string }) | null = null;
   parser[HTTPParser.kOnHeadersComplete] = (info) => {
-    const headers = info.headers.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
+    const headers = headersOf(info.headers);
     open = { method: HTTPParser.methods[info.method] ?? '', target: info.url, headers, body: '' };
   };
   parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
@@ -128,7 +128,7 @@ export class NodeReader {
 
   constructor() {
     this.#server = createServer({ keepAlive: true, requireHostHeader: true });
-    this.#server.on('request', (request, response) => {
+    const take = (request: IncomingMessage, response: ServerResponse): void => {
       const connection = request.socket as unknown as MemorySocket;
       const parts: Buffer[] = [];
       request.on('data', (chunk: Buffer) => parts.push(chunk));
@@ -137,7 +137,9 @@ export class NodeReader {
         response.end();
       });
       request.on('error', () => {});
-    });
+    };
+    // An Expect without members goes elsewhere there.
+    this.#server.on('request', take).on('checkExpectation', take);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       (socket as unknown as MemorySocket).error = error.code ?? error.message;
       socket.destroy();
@@ -184,8 +186,12 @@ class MemorySocket extends Duplex {
 }
 
 function readOf({ method = '', url = '', rawHeaders }: IncomingMessage, body: string): ReadRequest {
-  const headers = rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
-  return { method, target: url, headers, body };
+  return { method, target: url, headers: headersOf(rawHeaders), body };
+}
+
+/** Names in lower case, and values, which the others read as Latin-1, as UTF-8. */
+function headersOf(raw: readonly string[]): string[] {
+  return raw.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : Buffer.from(text, 'latin1').toString()));
 }
 
 function latin1(bytes: Uint8Array): string {

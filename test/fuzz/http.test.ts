@@ -15,8 +15,11 @@ import { javaScriptReading, KNOWN_METHODS, NodeReader, ourReading, type Reading 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 6000);
 const SEED = process.env['FUZZ_SEED'] === 'random' ? Date.now() >>> 0 : Number(process.env['FUZZ_SEED'] ?? 1);
 
-/** Node refuses a tab behind a length or an encoding, which RFC 9110 §5.5 allows. */
-const REFUSED_BY_NODE = /^(?:content-length|transfer-encoding):[^\r\n]*\t/im;
+/**
+ * Node refuses a tab behind a length or an encoding, which RFC 9110 §5.5 allows, and minor versions above 1, which are to be
+ * read as 1.1 (RFC 9110 §2.5).
+ */
+const REFUSED_BY_NODE = /^(?:content-length|transfer-encoding):[^\r\n]*\t| HTTP\/1\.[2-9]\r$/im;
 
 type Read = (bytes: Uint8Array) => Reading | Promise<Reading>;
 
