@@ -24,7 +24,7 @@ export interface ServeOptions extends Partial<ServerLimits> {
   shards?: number;
   /**
    * How connections are spread. Sticky ones go to the same shard by a hash of the client's address, the path, a
-   * header or a cookie, as long as that shard is up. Default 'least-connections'.
+   * header or a cookie, as long as that shard is up and takes connections. Default 'least-connections'.
    */
   balance?: Balance;
   /**
@@ -46,6 +46,14 @@ export interface ServeOptions extends Partial<ServerLimits> {
    */
   onCrash?: (shard: number, error: unknown, delay: number) => void;
   /**
+   * A shard has not taken the connections it was sent for a second: its event loop stands still, or does without end what
+   * takes long. Newcomers go to the others until it goes on; `stats()` says 'stalled'. It is noticed only when somebody
+   * connects. Default: it is printed to standard error.
+   */
+  onStalled?: (shard: number) => void;
+  /** It takes connections again, `duration` ms after `onStalled`. Not called when it ended instead, see `onCrash`. */
+  onRecovered?: (shard: number, duration: number) => void;
+  /**
    * Publishes of thread `from` (a shard, or the number of shards for the main thread) were dropped for shard
    * `to`, which does not keep up: its ring and `maxOverflow` are full. At most once a second for each thread.
    */
@@ -55,7 +63,7 @@ export interface ServeOptions extends Partial<ServerLimits> {
 /** 64 threads can share topics, and the main thread is one. */
 export const MAX_SHARDS = 63;
 
-const CALLBACKS = ['onCrash', 'onOverflow'] as const;
+const CALLBACKS = ['onCrash', 'onStalled', 'onRecovered', 'onOverflow'] as const;
 
 const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'handoff'] as const;
 

@@ -51,8 +51,13 @@ export async function serve(given: ServeOptions): Promise<Server> {
     ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
     maxOverflow: limits.maxOverflow,
   });
-  const { onCrash, onOverflow } = options;
+  const { onCrash, onStalled, onRecovered, onOverflow } = options;
   supervisor.on('crash', onCrash === undefined ? reportCrash : guarded('onCrash', onCrash));
+  supervisor.on('stalled', onStalled === undefined ? reportStalled : guarded('onStalled', onStalled));
+  supervisor.on(
+    'recovered',
+    onRecovered === undefined ? reportRecovered : guarded('onRecovered', onRecovered),
+  );
   if (onOverflow !== undefined) supervisor.on('overflow', guarded('onOverflow', onOverflow));
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
@@ -95,6 +100,17 @@ function reportCrash(shard: number, error: unknown, delay: number): void {
   console.error(
     `millrace: shard ${shard} ended unexpectedly and is started anew ${when(delay)}: ${errorText(error)}`,
   );
+}
+
+function reportStalled(shard: number): void {
+  console.error(
+    `millrace: shard ${shard} has not taken the connections it was sent for a second: its event loop stands still. ` +
+      'Newcomers go to the others',
+  );
+}
+
+function reportRecovered(shard: number, duration: number): void {
+  console.error(`millrace: shard ${shard} takes connections again, ${(duration / 1000).toFixed(1)} s later`);
 }
 
 function reportAcceptorCrash(error: unknown, delay: number): void {

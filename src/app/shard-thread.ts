@@ -155,7 +155,10 @@ class ShardThread {
         break;
       case 'transfer-port':
         this.#transferPort = message.port;
+        this.#control.setGauge(this.#data.index, Gauge.TAKEN, 0);
         message.port.on('message', (posted: unknown) => {
+          // What comes from a port that another has replaced is not counted.
+          if (this.#transferPort === message.port) this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
           const transfer = receiveTransfer(posted);
           if (transfer !== undefined) this.#adopt(transfer.handle, transfer.message);
         });
@@ -196,6 +199,7 @@ class ShardThread {
   /** Nothing is on its way to this shard now: what the old channel brought is here, the new one is empty. */
   #openChannel(): void {
     this.#parts.shard.recount();
+    this.#control.setGauge(this.#data.index, Gauge.TAKEN, 0);
     const onEnd = (): void => {
       this.#receiver = null;
       if (this.#nextChannel !== -1) this.#openChannel();
@@ -203,7 +207,11 @@ class ShardThread {
     };
     const fd = this.#nextChannel;
     this.#nextChannel = -1;
-    this.#receiver = new HandoffReceiver(fd, (handle, bytes) => this.#adopt(handle, bytes), onEnd);
+    const onHandoff = (handle: TcpHandle | null, bytes: Buffer): void => {
+      this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
+      this.#adopt(handle, bytes);
+    };
+    this.#receiver = new HandoffReceiver(fd, onHandoff, onEnd);
     this.#tell({ type: 'connected', fd });
   }
 

@@ -29,6 +29,8 @@ interface HandoffRequest extends WriteRequest {
   sender: HandoffSender;
   /** To be closed when the kernel has its duplicate. */
   handle: TcpHandle | null;
+  /** What is written beside it. */
+  message: string;
   /** A socket goes with it, which the sender's owner closes. */
   isDuplicate: boolean;
   /** Bytes of the message. */
@@ -45,6 +47,8 @@ export class HandoffSender {
   readonly #onLost: () => void;
   /** Called when `duplicates` has grown. */
   onDuplicated: () => void = ignore;
+  /** Gets back each socket, with its message, that was not written when the sender was lost or closed; else it is closed. */
+  onUnsent: ((message: string, handle: TcpHandle) => void) | null = null;
   #pending = 0;
   #pendingBytes = 0;
   #duplicates = 0;
@@ -59,6 +63,11 @@ export class HandoffSender {
   constructor(end: number | PipeHandle, onLost: () => void = ignore) {
     this.#pipe = typeof end === 'number' ? openEnd(end) : end;
     this.#onLost = onLost;
+  }
+
+  /** Messages that wait here because the kernel takes no more. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /** The receiver does not keep up; send elsewhere. */
@@ -119,6 +128,7 @@ export class HandoffSender {
     } else {
       // libuv aborts the process when a handle is closed while its write is pending.
       request.handle = isKept ? null : handle;
+      request.message = message;
       request.isDuplicate = isKept;
       request.size = text.length;
       this.#pending++;
@@ -127,12 +137,16 @@ export class HandoffSender {
     return true;
   }
 
-  sent({ handle, isDuplicate, size }: HandoffRequest, status: number): void {
+  sent({ handle, message, isDuplicate, size }: HandoffRequest, status: number): void {
     this.#pending--;
     this.#pendingBytes -= size;
-    handle?.close();
     if (status !== 0) this.#lose();
     else if (isDuplicate) this.#countDuplicate();
+    if (handle !== null) {
+      // What was not written whole can never be read: the socket is still ours.
+      if (status !== 0 && this.onUnsent !== null) this.onUnsent(message, handle);
+      else handle.close();
+    }
     if (this.#pending > 0) return;
     if (this.#isFinishing) this.close();
     else if (this.#closed) this.#settle();
@@ -140,6 +154,11 @@ export class HandoffSender {
 
   received(count: number): void {
     if (count < 0) this.#lose();
+  }
+
+  /** Gives up what the kernel has not taken, which comes back by `onUnsent`; the receiver gets the rest, and the end. */
+  cancel(): void {
+    this.#lose();
   }
 
   /** Sends what was given to it, and nothing more; then the receiver gets the end. */

@@ -23,6 +23,9 @@ export class PortSender {
   readonly #port: MessagePort;
   /** A port never says that its receiver does not keep up. */
   readonly isFull = false;
+  /** It takes all at once, and gives nothing back. */
+  readonly pending = 0;
+  onUnsent: ((message: string, handle: TcpHandle) => void) | null = null;
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -51,6 +54,10 @@ export class PortSender {
 
   close(): void {
     this.#port.close();
+  }
+
+  cancel(): void {
+    this.close();
   }
 }
 

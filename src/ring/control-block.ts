@@ -19,6 +19,10 @@ export const Gauge = {
   STATE: 1,
   /** Those of LIVE whose first request is not whole, or whose TLS handshake is not done. */
   WAITING: 2,
+  /** Sockets that the shard has taken from the way that is open from the acceptor to it. The shard writes it. */
+  TAKEN: 3,
+  /** 1: the shard has not taken what it was sent for a second. The acceptor writes it. */
+  STALLED: 4,
 } as const;
 export type Gauge = (typeof Gauge)[keyof typeof Gauge];
 
@@ -64,6 +68,7 @@ export class ControlBlock {
   /** A shard is dead: its sockets are closed and count no more. */
   clearShard(shard: number): void {
     this.setGauge(shard, Gauge.STATE, ShardState.DOWN);
+    this.setGauge(shard, Gauge.STALLED, 0);
     this.setGauge(shard, Gauge.LIVE, 0);
     this.setGauge(shard, Gauge.WAITING, 0);
   }

@@ -46,6 +46,8 @@ export interface AcceptorHostEvents {
   onShardKnown(index: number): void;
   /** The channel to the shard broke. */
   onShardLost(index: number): void;
+  /** The shard does not take what it is sent, or takes it again. */
+  onShardStalled(index: number, isStalled: boolean): void;
   /** The thread ended; what it was told and did not answer, it did not do. */
   onEnded(): void;
   /** It ended unexpectedly, and is started anew after `delay` ms. */
@@ -316,6 +318,9 @@ export class AcceptorHost {
         break;
       case 'shard-lost':
         this.#events.onShardLost(message.index);
+        break;
+      case 'shard-stalled':
+        this.#events.onShardStalled(message.index, message.isStalled);
         break;
     }
   }

@@ -13,10 +13,12 @@ import { recordThread } from './thread-profiler.ts';
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
 export function runAcceptor(data: AcceptorData, port: MessagePort): void {
   const control = new ControlBlock(data.shards, data.control);
-  const acceptor = new Acceptor(data, control);
   const tell = (message: FromAcceptor): void => {
     port.postMessage(message);
   };
+  const acceptor = new Acceptor(data, control, (index, isStalled) => {
+    tell({ type: 'shard-stalled', index, isStalled });
+  });
   const listener = new Listener(data.limits.backlog, {
     onConnection: (client) => {
       acceptor.accept(client);

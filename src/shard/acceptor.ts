@@ -18,7 +18,8 @@ import { Admission, OVER_LIMIT } from './admission.ts';
 import { Balancer } from './balancer.ts';
 import { type AcceptorData, HandoffMode, type RouteEntry } from './control-message.ts';
 import type { DrainTerms } from './drain.ts';
-import { HandoffKind, handoffPrefix } from './handoff-message.ts';
+import { addressIn, HandoffKind, handoffPrefix } from './handoff-message.ts';
+import { ShardIntakes } from './intake.ts';
 import { within } from './patience.ts';
 import { REFUSING, Refusing } from './refusing.ts';
 import { refuseUpgrade } from './upgrade.ts';
@@ -26,12 +27,21 @@ import { refuseUpgrade } from './upgrade.ts';
 /** Seconds a peer that was refused has to follow our FIN. */
 const LINGER = 5;
 
+/** Sockets that may wait in a port for a shard that does not take them. */
+const MAX_IN_PORT = 1024;
+
 /** The way of sockets to a shard. */
 export interface SocketSender {
   /** The shard does not keep up; send elsewhere. */
   readonly isFull: boolean;
+  /** Messages that the system has not taken. */
+  readonly pending: number;
+  /** Gets back what was not sent when the way is lost, cancelled or closed. */
+  onUnsent: ((message: string, handle: TcpHandle) => void) | null;
   /** Sends a socket with a message, one byte a character. On failure it stays open, and the caller's. */
   send(message: string, handle: TcpHandle): boolean;
+  /** Gives up what is pending: the way is lost. */
+  cancel(): void;
   /** What was sent arrives; nothing more is sent. */
   finish(): void;
   close(): void;
@@ -79,6 +89,8 @@ export class Acceptor implements TransportContext {
   readonly #isTls: boolean;
   /** Shards read requests themselves. */
   readonly #isUnread: boolean;
+  /** Sockets go by postMessage. */
+  readonly #isByPort: boolean;
   readonly #balancer: Balancer;
   readonly #admission: Admission;
   readonly #counters: Float64Array;
@@ -95,15 +107,30 @@ export class Acceptor implements TransportContext {
   readonly #strings = new StringCache(latin1Port);
   /** The routes of each shard. */
   readonly #tables: (RouteTable | null)[];
-  readonly #isAvailable = (shard: number): boolean => {
+  readonly #intakes: ShardIntakes;
+  /** The shard has room for another. */
+  readonly #hasRoom = (shard: number): boolean => {
     const sender = this.#senders[shard];
-    return sender !== null && sender !== undefined && !sender.isFull;
+    if (sender === null || sender === undefined || sender.isFull) return false;
+    // A port does not say that it is full.
+    return !this.#isByPort || this.#intakes.waiting(shard) < MAX_IN_PORT;
   };
+  /** It takes them, too, as far as is known. */
+  readonly #isAvailable = (shard: number): boolean => this.#hasRoom(shard) && !this.#intakes.isStalled(shard);
 
-  constructor(data: AcceptorData, control: ControlBlock) {
+  /** @param onStalled a shard does not take what it is sent, or takes it again */
+  constructor(
+    data: AcceptorData,
+    control: ControlBlock,
+    onStalled: (shard: number, isStalled: boolean) => void,
+  ) {
+    this.#intakes = new ShardIntakes(control, onStalled, (shard) => {
+      this.#relieve(shard);
+    });
     this.#limits = data.limits;
     this.#isTls = data.isTls;
-    this.#isUnread = data.isTls || data.mode === HandoffMode.TRANSFER;
+    this.#isByPort = data.mode === HandoffMode.TRANSFER;
+    this.#isUnread = data.isTls || this.#isByPort;
     this.#counters = control.counters(control.shards);
     this.#io = new IoLoop(this.#counters);
     this.#balancer = new Balancer(data.balance, control, data.hashKey);
@@ -124,10 +151,16 @@ export class Acceptor implements TransportContext {
     onLost: () => void,
   ): void {
     this.shardDown(index);
-    this.#senders[index] = open(() => {
+    const sender = open(() => {
       this.#senders[index] = null;
+      this.#intakes.closed(index);
       onLost();
     });
+    sender.onUnsent = (message, handle) => {
+      this.#resend(handle, index, message);
+    };
+    this.#senders[index] = sender;
+    this.#intakes.opened(index);
     this.#tables[index] = this.#tableOf(routes);
   }
 
@@ -135,12 +168,14 @@ export class Acceptor implements TransportContext {
   shardDown(index: number): void {
     this.#senders[index]?.close();
     this.#senders[index] = null;
+    this.#intakes.closed(index);
   }
 
   /** The shard is to end: it gets what was sent to it, and no more. */
   shardRetires(index: number): void {
     this.#senders[index]?.finish();
     this.#senders[index] = null;
+    this.#intakes.closed(index);
   }
 
   /**
@@ -223,7 +258,7 @@ export class Acceptor implements TransportContext {
     const { isFull } = this.#admission;
     const shard = isFull
       ? this.#balancer.mostWaiting(this.#isAvailable)
-      : this.#balancer.choose(this.#isAvailable, null, () => peerAddress(client));
+      : this.#choose(null, () => peerAddress(client));
     if (shard >= 0) {
       const kind = isFull ? HandoffKind.UNREAD_IN_PLACE : HandoffKind.UNREAD;
       this.#send(client, shard, handoffPrefix(kind, 0, row), row);
@@ -291,7 +326,7 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, errorResponse(503));
       return;
     }
-    const shard = this.#balancer.choose(this.#isAvailable, head, () => transport.peerName().address);
+    const shard = this.#choose(head, () => transport.peerName().address);
     if (shard < 0) {
       this.#refuse(transport, refusalOf(503));
       return;
@@ -326,15 +361,56 @@ export class Acceptor implements TransportContext {
   }
 
   #send(handle: TcpHandle, shard: number, message: string, address: number): void {
-    const table = this.#tables[shard];
-    // The message has a number of the chosen shard's table.
-    const isLike = (other: number): boolean => this.#isAvailable(other) && this.#tables[other] === table;
-    for (let at = shard; at >= 0; at = this.#balancer.choose(isLike, null, () => '')) {
+    for (let at = shard; at >= 0; at = this.#chooseLike(shard)) {
       this.#admission.add(at, address);
-      if (this.#senders[at]?.send(message, handle) === true) return;
+      if (this.#senders[at]?.send(message, handle) === true) {
+        this.#intakes.sent(at);
+        return;
+      }
       this.#counters[Counter.HANDOFF_FAILED]!++;
       this.#admission.takeBack(at, address);
     }
+    this.#admission.leave(address);
+    handle.close();
+  }
+
+  /** A shard that can take a connection; when all are stalled, one whose channel has room. */
+  #choose(head: RequestHead | null, address: () => string): number {
+    const shard = this.#balancer.choose(this.#isAvailable, head, address);
+    return shard >= 0 ? shard : this.#balancer.choose(this.#hasRoom, head, address);
+  }
+
+  /** Another one for a message that has a number of the table of `shard`. */
+  #chooseLike(shard: number): number {
+    const table = this.#tables[shard];
+    const choose = (isGood: (shard: number) => boolean): number =>
+      this.#balancer.choose(
+        (other) => isGood(other) && this.#tables[other] === table,
+        null,
+        () => '',
+      );
+    const other = choose(this.#isAvailable);
+    return other >= 0 ? other : choose(this.#hasRoom);
+  }
+
+  /** The shard is stalled: what the kernel has not taken for it goes to another, as soon as there is one. */
+  #relieve(shard: number): void {
+    const sender = this.#senders[shard];
+    if (sender === null || sender === undefined || sender.pending === 0) return;
+    const other = this.#chooseLike(shard);
+    if (other >= 0 && this.#isAvailable(other)) sender.cancel();
+  }
+
+  /** It was sent to the shard, and the channel ended before the kernel had it. */
+  #resend(handle: TcpHandle, shard: number, message: string): void {
+    const address = addressIn(message);
+    this.#admission.takeBack(shard, address);
+    const other = this.#chooseLike(shard);
+    if (other >= 0) {
+      this.#send(handle, other, message, address);
+      return;
+    }
+    this.#counters[Counter.HANDOFF_FAILED]!++;
     this.#admission.leave(address);
     handle.close();
   }

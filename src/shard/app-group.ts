@@ -28,8 +28,11 @@ export interface ChildStats {
   readonly descriptor: AppDescriptor;
   /** Its number in `rings`; -1 when it has none. The acceptor is 0. */
   readonly index: number;
-  /** 'removed': it keeps its connections and topics, and gets no more. */
-  readonly state: 'joining' | 'joined' | 'removed';
+  /**
+   * 'stalled': it has not taken what it was sent for a second, and gets no more unless all are so. 'removed': it keeps its
+   * connections and topics, and gets no more.
+   */
+  readonly state: 'joining' | 'joined' | 'stalled' | 'removed';
   /** Connections sent to it since it joined, and those of them that it has not taken yet. */
   readonly sent: number;
   readonly waiting: number;
@@ -141,7 +144,8 @@ export class AppGroup {
 
   stats(): ChildStats[] {
     return Array.from(this.#children.values(), ({ descriptor, index, channel, isRemoved }) => {
-      const state = channel?.isGreeted === true ? 'joined' : 'joining';
+      const joined = channel?.isGreeted === true ? 'joined' : 'joining';
+      const state = channel?.isStalled === true ? 'stalled' : joined;
       return {
         descriptor,
         index,

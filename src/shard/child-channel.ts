@@ -2,6 +2,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
 import type { AckTable } from '../ring/ack-table.ts';
 import { GREETING, rowText } from './group-message.ts';
+import { Intake } from './intake.ts';
 
 /** Sockets that may wait for a child that does not take them. */
 const MAX_WAITING = 1024;
@@ -29,6 +30,7 @@ export class ChildChannel {
   /** Taken, as far as was looked. */
   #taken = 0;
   #isLost = false;
+  readonly #intake = new Intake();
 
   /**
    * @param fd the accepted end of the channel
@@ -59,6 +61,18 @@ export class ChildChannel {
   /** Sockets the child has not taken yet. */
   get waiting(): number {
     return this.#waiting.length - this.#first;
+  }
+
+  /** The child has not taken what it was sent for a second. */
+  get isStalled(): boolean {
+    return this.#intake.isStalled;
+  }
+
+  /** Looks whether the child takes what it is sent. Returns whether anything is on its way. */
+  look(): boolean {
+    const isWaiting = this.waiting > this.#acknowledged;
+    this.#intake.look(isWaiting, this.#acks.get(this.index));
+    return isWaiting;
   }
 
   /** Whether the child has got the greeting, and shares topics. */

@@ -4,6 +4,7 @@ import { createDoorbells, DoorbellWaiter, type Sleeper } from '../ring/doorbell.
 import { MAX_THREADS } from '../ring/layout.ts';
 import { type AddressTable, NO_ADDRESS } from './address-table.ts';
 import { type Accepted, ChildChannel } from './child-channel.ts';
+import { LookTimer } from './intake.ts';
 
 /** What happened to a connection that was to go to a child. */
 export const Dispatch = {
@@ -43,6 +44,11 @@ export class ChildDispatcher implements Sleeper {
   readonly #channels = new Set<ChildChannel>();
   /** Those that connections go to. */
   readonly #takers: ChildChannel[] = [];
+  readonly #looks = new LookTimer(() => {
+    let isAnyWaiting = false;
+    for (const channel of this.#channels) if (channel.look()) isAnyWaiting = true;
+    return isAnyWaiting;
+  });
   #turn = 0;
   #held: Accepted[] = [];
   /** Runs while any are held. */
@@ -90,22 +96,28 @@ export class ChildDispatcher implements Sleeper {
     if (at >= 0) this.#takers.splice(at, 1);
   }
 
-  /** Gives a connection, unread, to the child whose turn it is. */
+  /** Gives a connection, unread, to the child whose turn it is. One that is stalled gets it only when all are. */
   dispatch(accepted: Accepted): Dispatch {
-    // A child that is found dead leaves the list.
-    for (let tries = this.#takers.length; tries > 0 && this.#takers.length > 0; tries--) {
-      const taker = this.#takers[this.#turn++ % this.#takers.length]!;
-      // Before it is sent: the child may close it, and count down, at once.
-      this.#count(accepted, taker, 1);
-      if (!taker.send(accepted)) {
-        this.#count(accepted, taker, -1);
-        continue;
-      }
+    if (this.#give(accepted, false) || this.#give(accepted, true)) {
       this.#awaitAcks();
+      this.#looks.start();
       return Dispatch.TAKEN;
     }
     if (this.#takers.length > 0) return Dispatch.FULL;
     return this.#hold(accepted) ? Dispatch.TAKEN : Dispatch.NONE;
+  }
+
+  #give(accepted: Accepted, isToStalled: boolean): boolean {
+    // A child that is found dead leaves the list.
+    for (let tries = this.#takers.length; tries > 0 && this.#takers.length > 0; tries--) {
+      const taker = this.#takers[this.#turn++ % this.#takers.length]!;
+      if (taker.isStalled !== isToStalled) continue;
+      // Before it is sent: the child may close it, and count down, at once.
+      this.#count(accepted, taker, 1);
+      if (taker.send(accepted)) return true;
+      this.#count(accepted, taker, -1);
+    }
+    return false;
   }
 
   /** Gives it to a child, or has it served in this thread. */
@@ -152,6 +164,7 @@ export class ChildDispatcher implements Sleeper {
   /** No child is left, after `close`. */
   end(): void {
     this.#waiter.cancel();
+    this.#looks.stop();
   }
 
   // Sleeper: acknowledgements.

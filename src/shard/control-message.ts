@@ -101,6 +101,8 @@ export type FromAcceptor =
   | { readonly type: 'shard-known'; readonly index: number }
   /** The channel to the shard broke: it is dead, or needs another one. */
   | { readonly type: 'shard-lost'; readonly index: number }
+  /** The shard does not take what it is sent, or takes it again. */
+  | { readonly type: 'shard-stalled'; readonly index: number; readonly isStalled: boolean }
   /** No connection is accepted any more, and none is left. */
   | { readonly type: 'stopped' }
   /** `accept` failed and the listening socket was closed; send it again. */

@@ -34,5 +34,11 @@ export function handoffPrefix(kind: HandoffKind, route: number, address: number)
   );
 }
 
+/** The row of the address table in a handoff message. */
+export function addressIn(message: string): number {
+  const byte = (at: number): number => message.charCodeAt(at);
+  return byte(3) | (byte(4) << 8) | (byte(5) << 16) | (byte(6) << 24);
+}
+
 /** The routes an acceptor can tell apart. */
 export const MAX_ROUTES = 65_535;

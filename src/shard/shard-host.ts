@@ -17,6 +17,10 @@ export interface ShardHostEvents {
   onGone(): void;
   /** It ended unexpectedly, and is started anew after `delay` ms. */
   onCrash(cause: unknown, delay: number): void;
+  /** It does not take the connections it is sent. */
+  onStalled(): void;
+  /** It takes them again, after `duration` ms. */
+  onRecovered(duration: number): void;
   /** `dropped` of its messages were dropped for shard `to`. */
   onOverflow(to: number, dropped: number): void;
 }
@@ -48,6 +52,8 @@ export class ShardHost {
   #waiting: (() => void)[] = [];
   /** What waits for the first start. */
   #onStarted: { resolve(): void; reject(error: MillraceError): void } | null = null;
+  /** When it was told that it does not take what it is sent, in ms of `performance.now()`; -1: it does. */
+  #stalledAt = -1;
   #isClosing = false;
 
   constructor(
@@ -120,9 +126,22 @@ export class ShardHost {
   /** The acceptor sends connections to the shard from here on. */
   acceptorKnows(): void {
     this.#join.known();
+    this.setStalled(false);
     this.#onStarted?.resolve();
     this.#onStarted = null;
     this.#wakeWaiting();
+  }
+
+  /** It does not take what the acceptor sends it, or does again. */
+  setStalled(isStalled: boolean): void {
+    const wasStalled = this.#stalledAt >= 0;
+    // One that is replaced or gone is told of otherwise.
+    if (isStalled === wasStalled || !this.isReady || this.#isClosing) return;
+    const now = performance.now();
+    const since = this.#stalledAt;
+    this.#stalledAt = isStalled ? now : -1;
+    if (isStalled) this.#events.onStalled();
+    else this.#events.onRecovered(now - since);
   }
 
   acceptorEnded(): void {
@@ -226,6 +245,7 @@ export class ShardHost {
   /** The thread is gone. */
   #clear(): void {
     this.#life = null;
+    this.#stalledAt = -1;
     this.#join.clear();
     this.#wakeWaiting();
     for (const resolve of this.#reloading.splice(0)) resolve([]);

@@ -23,7 +23,8 @@ export interface ThreadStats {
 
 export interface ShardStats extends ThreadStats {
   readonly index: number;
-  readonly state: 'down' | 'starting' | 'ready' | 'draining';
+  /** 'stalled': it is ready, and has not taken the connections it was sent for a second; newcomers go to others. */
+  readonly state: 'down' | 'starting' | 'ready' | 'stalled' | 'draining';
   /** Open WebSockets. */
   readonly webSockets: number;
   readonly opened: number;
@@ -175,7 +176,7 @@ function shardStats(control: ControlBlock, counts: SubscriberCounts, index: numb
   return {
     ...threadStats(counters),
     index,
-    state: STATE_NAMES[control.gauge(index, Gauge.STATE) as ShardState],
+    state: stateName(control, index),
     webSockets: opened - closed,
     opened,
     closed,
@@ -203,6 +204,12 @@ function shardStats(control: ControlBlock, counts: SubscriberCounts, index: numb
     inflateBytesOut: counters[Counter.INFLATE_BYTES_OUT]!,
     inflateTime: counters[Counter.INFLATE_TIME]!,
   };
+}
+
+function stateName(control: ControlBlock, index: number): ShardStats['state'] {
+  const state = control.gauge(index, Gauge.STATE) as ShardState;
+  const isStalled = state === ShardState.READY && control.gauge(index, Gauge.STALLED) !== 0;
+  return isStalled ? 'stalled' : STATE_NAMES[state];
 }
 
 function threadStats(counters: Float64Array): ThreadStats {

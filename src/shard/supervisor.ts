@@ -38,6 +38,10 @@ export interface SupervisorOptions {
 export interface SupervisorEvents {
   /** A shard ended unexpectedly; it is started anew after `delay` ms. */
   crash: [index: number, error: unknown, delay: number];
+  /** A shard has not taken the connections it was sent for a second; newcomers go to others. */
+  stalled: [index: number];
+  /** It takes them again, `duration` ms after it was told that it does not. */
+  recovered: [index: number, duration: number];
   /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
   overflow: [from: number, to: number, dropped: number];
   /** The acceptor ended unexpectedly; it is started anew after `delay` ms. */
@@ -167,6 +171,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       onShardLost: (index) => {
         this.#shards[index]!.joinSoon();
       },
+      onShardStalled: (index, isStalled) => {
+        this.#shards[index]!.setStalled(isStalled);
+      },
       onEnded: () => {
         for (const shard of this.#shards) shard.acceptorEnded();
       },
@@ -198,6 +205,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       },
       onCrash: (cause, delay) => {
         this.emit('crash', index, cause, delay);
+      },
+      onStalled: () => {
+        this.emit('stalled', index);
+      },
+      onRecovered: (duration) => {
+        this.emit('recovered', index, duration);
       },
       onOverflow: (to, dropped) => {
         this.emit('overflow', index, to, dropped);
