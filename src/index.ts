@@ -58,4 +58,5 @@ export { type ErrorCode, MillraceError } from './errors.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
 export type { AppDescriptor } from './shard/app-descriptor.ts';
+export type { FullHeap } from './shard/recycler.ts';
 export type { ThreadProfile } from './shard/thread-profiler.ts';

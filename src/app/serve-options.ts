@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { MessageChannel } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
+import type { FullHeap } from '../shard/recycler.ts';
 import { described, readInteger, withoutNull } from './caller-values.ts';
 import { checkNames } from './option-names.ts';
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
@@ -54,6 +55,13 @@ export interface ServeOptions extends Partial<ServerLimits> {
   /** It takes connections again, `duration` ms after `onStalled`. Not called when it ended instead, see `onCrash`. */
   onRecovered?: (shard: number, duration: number) => void;
   /**
+   * A full garbage collection has left a shard's heap fuller than `heapWatermark`. The shard is replaced after `delay` ms by
+   * one that has loaded the module anew, as `reload()` does; its clients get a Close frame with 1001. At first at once, and
+   * later, up to an hour, when its successors were soon as full. `error`: its successor could not be started. Default: it is
+   * printed to standard error.
+   */
+  onHeapFull?: (shard: number, heap: FullHeap) => void;
+  /**
    * Publishes of thread `from` (a shard, or the number of shards for the main thread) were dropped for shard
    * `to`, which does not keep up: its ring and `maxOverflow` are full. At most once a second for each thread.
    */
@@ -63,7 +71,7 @@ export interface ServeOptions extends Partial<ServerLimits> {
 /** 64 threads can share topics, and the main thread is one. */
 export const MAX_SHARDS = 63;
 
-const CALLBACKS = ['onCrash', 'onStalled', 'onRecovered', 'onOverflow'] as const;
+const CALLBACKS = ['onCrash', 'onStalled', 'onRecovered', 'onHeapFull', 'onOverflow'] as const;
 
 const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'handoff'] as const;
 

@@ -3,6 +3,7 @@ import { errorText, reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { maxTopicLengthOf } from '../ring/record-writer.ts';
+import type { FullHeap } from '../shard/recycler.ts';
 import { Supervisor } from '../shard/supervisor.ts';
 import { callUser, type UserCode, userCode } from '../user-code.ts';
 import {
@@ -14,9 +15,11 @@ import {
   moduleUrl,
   type ServeOptions,
 } from './serve-options.ts';
-import { Server } from './server.ts';
+import { drainTerms, Server } from './server.ts';
 import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import { readCredentials, tlsSource } from './tls-source.ts';
+
+const MIB = 1024 * 1024;
 
 /** Descriptors that are left for everything but connections. */
 const RESERVED_DESCRIPTORS = 128;
@@ -46,18 +49,22 @@ export async function serve(given: ServeOptions): Promise<Server> {
     tls: tls === null ? null : readCredentials(tls),
     limits,
     loadTimeout: limits.loadTimeout,
+    maxHeapSize: limits.maxHeapSize,
+    heapShare: limits.heapWatermark / 100,
+    recycleTerms: drainTerms('serve', {}),
     data: options.data,
     handoff: checkHandoff(options.handoff),
     ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
     maxOverflow: limits.maxOverflow,
   });
-  const { onCrash, onStalled, onRecovered, onOverflow } = options;
+  const { onCrash, onStalled, onRecovered, onHeapFull, onOverflow } = options;
   supervisor.on('crash', onCrash === undefined ? reportCrash : guarded('onCrash', onCrash));
   supervisor.on('stalled', onStalled === undefined ? reportStalled : guarded('onStalled', onStalled));
   supervisor.on(
     'recovered',
     onRecovered === undefined ? reportRecovered : guarded('onRecovered', onRecovered),
   );
+  supervisor.on('heapFull', onHeapFull === undefined ? reportFullHeap : guarded('onHeapFull', onHeapFull));
   if (onOverflow !== undefined) supervisor.on('overflow', guarded('onOverflow', onOverflow));
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
@@ -111,6 +118,22 @@ function reportStalled(shard: number): void {
 
 function reportRecovered(shard: number, duration: number): void {
   console.error(`millrace: shard ${shard} takes connections again, ${(duration / 1000).toFixed(1)} s later`);
+}
+
+function reportFullHeap(shard: number, { used, limit, delay, error }: FullHeap): void {
+  const heap = `${Math.round(used / MIB)} of ${Math.round(limit / MIB)} MiB`;
+  if (error !== undefined) {
+    console.error(
+      `millrace: shard ${shard}, whose heap is full (${heap}), could not be replaced: ${errorText(error)}`,
+    );
+  } else if (delay === 0) {
+    console.error(`millrace: the heap of shard ${shard} is full (${heap}); it is replaced`);
+  } else {
+    console.error(
+      `millrace: the heap of shard ${shard} is full again (${heap}); replacing it did not help, and is tried again in ` +
+        `${Math.round(delay / 1000)} s at the earliest`,
+    );
+  }
 }
 
 function reportAcceptorCrash(error: unknown, delay: number): void {

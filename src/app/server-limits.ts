@@ -73,6 +73,16 @@ export const SERVER_LIMITS = {
    * ended: `serve()` and `reload()` reject then, and a shard that is started anew counts as crashed.
    */
   loadTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
+  /**
+   * The heap of each shard (serve only): what Node.js calls its old generation. With more V8 ends the thread, and may end
+   * the whole process.
+   */
+  maxHeapSize: { default: 0, min: 16, max: 1024 * 1024, zero: "Node.js' own limit", unit: 'MiB' },
+  /**
+   * How full a full garbage collection may leave a shard's heap (serve only). A shard whose heap is fuller is replaced, as
+   * `reload()` does; see `onHeapFull`.
+   */
+  heapWatermark: { default: 80, min: 10, max: 95, zero: 'never', unit: '% of the heap limit' },
   /** The ring of each ordered pair of threads (serve only); rounded up to a power of two. */
   ringSize: { default: 256 * 1024, min: 4096, max: 2 ** 29, unit: 'bytes' },
   /** Publishes that wait for a shard whose ring is full, for each pair (serve only); more are dropped for it. */

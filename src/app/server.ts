@@ -178,7 +178,8 @@ export class Server {
   }
 }
 
-function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {
+/** How connections end, with the defaults for what is not given. */
+export function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {
   const deadline = checkTime(where, 'drain', drain, DEFAULT_DRAIN);
   const time = Math.min(checkTime(where, 'grace', grace, DEFAULT_GRACE), deadline / 2);
   return { code: CloseCode.GOING_AWAY, deadline, grace: time };

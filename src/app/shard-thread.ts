@@ -10,6 +10,7 @@ import { AddressTable } from '../shard/address-table.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
+import { HeapWatch } from '../shard/heap-watch.ts';
 import { Links } from '../shard/links.ts';
 import { within } from '../shard/patience.ts';
 import { Shard } from '../shard/shard.ts';
@@ -66,6 +67,9 @@ export async function runShard(data: ShardData): Promise<void> {
   }
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   const joined = links;
+  const heap = new HeapWatch(data.heapShare, shard.counters, (use) => {
+    tell({ type: 'heap-full', heap: use });
+  });
   const drained = new Promise<void>((resolve) => {
     const thread = new ShardThread(data, control, app, parts, joined, tell, resolve);
     data.port.on('message', (message: ToShard) => {
@@ -74,6 +78,7 @@ export async function runShard(data: ShardData): Promise<void> {
   });
   tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
+  heap.stop();
   // Whoever is this shard next must be the only one to read its rings.
   shard.unlink();
   data.port.close();

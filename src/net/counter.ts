@@ -63,6 +63,11 @@ export const Counter = {
   INFLATE_BYTES_IN: 44,
   INFLATE_BYTES_OUT: 45,
   INFLATE_TIME: 46,
+  /** Times the shard was replaced because its heap was full; written by the main thread, between two lives. */
+  RECYCLED: 50,
+  /** Bytes of the heap in use when it was last looked at, and their limit. */
+  HEAP_USED: 51,
+  HEAP_LIMIT: 52,
 } as const;
 
 export type Counter = (typeof Counter)[keyof typeof Counter];

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { DrainTerms } from './drain.ts';
+import type { HeapUse } from './heap-watch.ts';
 import type { HashKey } from './keyed-hash.ts';
 import type { LinkMemory } from './link-memory.ts';
 import type { ProfileMessage } from './thread-profiler.ts';
@@ -125,6 +126,8 @@ export interface ShardData {
   readonly links: LinkMemory;
   /** Another thread is this shard still: load the module, say so, and wait for `take-over`. */
   readonly isSuccessor: boolean;
+  /** Part of the heap's limit at which it is full, 0 to 1; 0: never. */
+  readonly heapShare: number;
   readonly port: MessagePort;
 }
 
@@ -156,5 +159,7 @@ export type FromShard =
   | { readonly type: 'discarded'; readonly fd: number }
   /** The credentials it was sent are in use; what was wrong with those of its server names. */
   | { readonly type: 'tls-loaded'; readonly errors: readonly string[] }
+  /** A full collection has left the heap fuller than it is to be. */
+  | { readonly type: 'heap-full'; readonly heap: HeapUse }
   /** Messages for another shard were dropped. */
   | { readonly type: 'overflow'; readonly to: number; readonly dropped: number };

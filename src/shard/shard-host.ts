@@ -3,6 +3,7 @@ import type { TlsCredentials } from '../net/tls-context.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import type { FromShard, ShardData, TlsSetup } from './control-message.ts';
 import type { DrainTerms } from './drain.ts';
+import type { HeapUse } from './heap-watch.ts';
 import { deadline, GRACE, within } from './patience.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { ShardJoin } from './shard-join.ts';
@@ -11,6 +12,14 @@ import type { ProfiledThread } from './thread-profiler.ts';
 
 /** What every life of the shard is started with. */
 export type ShardHostOptions = Omit<ShardData, 'port' | 'isSuccessor'>;
+
+/** What each of its threads may take. */
+export interface ThreadLimits {
+  /** Seconds to start and to load the module; 0: any time. */
+  readonly loadTimeout: number;
+  /** MiB of its heap; 0: as many as Node.js gives it. */
+  readonly maxHeapSize: number;
+}
 
 export interface ShardHostEvents {
   /** Its thread is gone; what it had in shared memory is to be cleared. */
@@ -21,6 +30,8 @@ export interface ShardHostEvents {
   onStalled(): void;
   /** It takes them again, after `duration` ms. */
   onRecovered(duration: number): void;
+  /** A full collection has left its heap fuller than it is to be. */
+  onHeapFull(heap: HeapUse): void;
   /** `dropped` of its messages were dropped for shard `to`. */
   onOverflow(to: number, dropped: number): void;
 }
@@ -31,15 +42,15 @@ export interface ShardHostEvents {
  */
 export class ShardHost {
   readonly #options: ShardHostOptions;
-  /** Seconds from the start of a thread until it has loaded the module; 0: any time. */
-  readonly #loadTimeout: number;
+  readonly #threads: ThreadLimits;
+  #isHeapFull = false;
   readonly #acceptor: AcceptorHost;
   readonly #events: ShardHostEvents;
   readonly #join: ShardJoin;
   readonly #delay = new RestartDelay();
   /** What a life that starts from now on gets. */
   #tls: TlsSetup | null;
-  #pool = new ShardPool();
+  #pool: ShardPool;
   #life: ShardLife | null = null;
   /** The life that is being replaced: its end is no crash. */
   #retiring: ShardLife | null = null;
@@ -58,21 +69,31 @@ export class ShardHost {
 
   constructor(
     options: ShardHostOptions,
-    loadTimeout: number,
+    threads: ThreadLimits,
     acceptor: AcceptorHost,
     events: ShardHostEvents,
   ) {
     this.#options = options;
-    this.#loadTimeout = loadTimeout;
+    this.#threads = threads;
+    this.#pool = new ShardPool(threads.maxHeapSize);
     this.#tls = options.tls;
     this.#acceptor = acceptor;
     this.#events = events;
     this.#join = new ShardJoin(options.index, acceptor);
   }
 
+  get index(): number {
+    return this.#options.index;
+  }
+
   /** It has loaded its module, and is to have connections. */
   get isReady(): boolean {
     return this.#join.isReady;
+  }
+
+  /** Its heap was full at the last look. */
+  get isHeapFull(): boolean {
+    return this.#isHeapFull;
   }
 
   /** The first start; resolves when the shard gets connections. An app module that cannot be used is the caller's mistake. */
@@ -177,7 +198,7 @@ export class ShardHost {
 
   #startThread(): void {
     this.#restart = null;
-    if (this.#pool.isDestroyed) this.#pool = new ShardPool();
+    if (this.#pool.isDestroyed) this.#pool = new ShardPool(this.#threads.maxHeapSize);
     let failure: MillraceError | null = null;
     const life = this.#launch(this.#pool, false, (message) => {
       if (message.type === 'failed') failure = badModule(this.#options.module, message);
@@ -189,8 +210,8 @@ export class ShardHost {
 
   #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardLife {
     const data = { ...this.#options, tls: this.#tls, isSuccessor };
-    const patience = deadline(this.#loadTimeout, () => {
-      void pool.destroy(notLoaded(this.#options.module, this.#loadTimeout));
+    const patience = deadline(this.#threads.loadTimeout, () => {
+      void pool.destroy(notLoaded(this.#options.module, this.#threads.loadTimeout));
     });
     const life = pool.start(data, (message) => {
       if (message.type === 'ready' || message.type === 'prepared') clearTimeout(patience);
@@ -223,6 +244,9 @@ export class ShardHost {
       this.#join.discarded(message.fd);
     } else if (message.type === 'tls-loaded') {
       this.#reloading.shift()?.(message.errors);
+    } else if (message.type === 'heap-full') {
+      this.#isHeapFull = true;
+      this.#events.onHeapFull(message.heap);
     } else if (message.type === 'overflow') {
       this.#events.onOverflow(message.to, message.dropped);
     }
@@ -246,6 +270,7 @@ export class ShardHost {
   #clear(): void {
     this.#life = null;
     this.#stalledAt = -1;
+    this.#isHeapFull = false;
     this.#join.clear();
     this.#wakeWaiting();
     for (const resolve of this.#reloading.splice(0)) resolve([]);
@@ -264,34 +289,34 @@ export class ShardHost {
   // Replacing.
 
   /**
-   * Replaces it with a thread that has loaded the module anew.
+   * Replaces it with a thread that has loaded the module anew. Resolves with whether it did.
    *
    * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays
    */
-  async replace(terms: DrainTerms): Promise<void> {
+  async replace(terms: DrainTerms): Promise<boolean> {
     // One that is being started may have loaded the old module.
     if (this.#life !== null && !this.isReady) await this.#known();
     const old = this.#life;
     // One that crashed loads the module anew anyhow.
-    if (old === null || !this.isReady || this.#isClosing) return;
+    if (old === null || !this.isReady || this.#isClosing) return false;
     const tls = this.#tls;
-    const pool = new ShardPool();
+    const pool = new ShardPool(this.#threads.maxHeapSize);
     this.#nextPool = pool;
     let successor: ShardLife;
     try {
       successor = await this.#prepare(pool);
     } catch (error) {
       await this.#dismiss(pool);
-      if (this.#isClosing) return;
+      if (this.#isClosing) return false;
       throw error;
     }
-    if (this.#isClosing) return;
+    if (this.#isClosing) return false;
     if (this.#life !== old) {
       await this.#dismiss(pool);
-      return;
+      return false;
     }
     await this.#retire(old, terms);
-    if (this.#isClosing) return;
+    if (this.#isClosing) return false;
     this.#pool = pool;
     this.#nextPool = null;
     this.#life = successor;
@@ -303,6 +328,7 @@ export class ShardHost {
     // It is a shard like any other now.
     this.#watch(successor, () => null);
     await within(known, GRACE);
+    return true;
   }
 
   /** Resolves when the successor has loaded the module, and waits. */

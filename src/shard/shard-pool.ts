@@ -27,7 +27,8 @@ export class ShardPool {
   #cause: unknown;
   #destroyed: Promise<void> | null = null;
 
-  constructor() {
+  /** @param maxHeapSize MiB of its heap; 0: as many as Node.js gives it */
+  constructor(maxHeapSize: number) {
     this.#pool = new Piscina({
       ...workerOptions(),
       filename: SHARD_ENTRY.href,
@@ -38,6 +39,7 @@ export class ShardPool {
       atomics: 'disabled',
       idleTimeout: Number.POSITIVE_INFINITY,
       recordTiming: false,
+      ...(maxHeapSize === 0 ? {} : { resourceLimits: { maxOldGenerationSizeMb: maxHeapSize } }),
     });
     // Crashes are told by the task's rejection. This is a thread that could not even start, for want of descriptors
     // or memory: the pool would leave its task waiting for ever.

@@ -64,6 +64,11 @@ export interface ShardStats extends ThreadStats {
   readonly inflateBytesIn: number;
   readonly inflateBytesOut: number;
   readonly inflateTime: number;
+  /** Bytes of its heap in use, about a second ago, and the number with which V8 ends the thread. */
+  readonly heapUsed: number;
+  readonly heapLimit: number;
+  /** Times it was replaced because its heap was full, see `heapWatermark`. */
+  readonly recycled: number;
 }
 
 export interface AcceptorStats extends ThreadStats {
@@ -167,6 +172,7 @@ function sumOf(control: ControlBlock, counter: Counter): number {
 export function settleCounters(counters: Float64Array): void {
   counters[Counter.SOCKETS_CLOSED] = counters[Counter.SOCKETS]!;
   counters[Counter.CLOSED] = counters[Counter.OPENED]!;
+  counters[Counter.HEAP_USED] = 0;
 }
 
 function shardStats(control: ControlBlock, counts: SubscriberCounts, index: number): ShardStats {
@@ -203,6 +209,9 @@ function shardStats(control: ControlBlock, counts: SubscriberCounts, index: numb
     inflateBytesIn: counters[Counter.INFLATE_BYTES_IN]!,
     inflateBytesOut: counters[Counter.INFLATE_BYTES_OUT]!,
     inflateTime: counters[Counter.INFLATE_TIME]!,
+    heapUsed: counters[Counter.HEAP_USED]!,
+    heapLimit: counters[Counter.HEAP_LIMIT]!,
+    recycled: counters[Counter.RECYCLED]!,
   };
 }
 

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { Counter } from '../net/counter.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { ControlBlock, Gauge, type ShardState } from '../ring/control-block.ts';
@@ -12,6 +13,7 @@ import { createLinkMemory, type LinkMemory } from './link-memory.ts';
 import { Links } from './links.ts';
 import { GRACE, within } from './patience.ts';
 import { Publisher } from './publisher.ts';
+import { type FullHeap, Recycler } from './recycler.ts';
 import { ShardHost } from './shard-host.ts';
 import { settleCounters } from './stats.ts';
 import { type ProfiledThread, profileThreads, recordThread, type ThreadProfile } from './thread-profiler.ts';
@@ -28,6 +30,12 @@ export interface SupervisorOptions {
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly data: unknown;
+  /** MiB of the heap of each shard; 0: as many as Node.js gives it. */
+  readonly maxHeapSize: number;
+  /** Part of the heap's limit at which a shard is replaced, 0 to 1; 0: never. */
+  readonly heapShare: number;
+  /** How the connections of such a shard end. */
+  readonly recycleTerms: DrainTerms;
   readonly handoff: HandoffMode | 'auto';
   /** Bytes of the ring of each pair of threads, a power of two. */
   readonly ringCapacity: number;
@@ -36,6 +44,8 @@ export interface SupervisorOptions {
 }
 
 export interface SupervisorEvents {
+  /** A shard's heap is full; it is replaced, or will be, or could not be. */
+  heapFull: [index: number, heap: FullHeap];
   /** A shard ended unexpectedly; it is started anew after `delay` ms. */
   crash: [index: number, error: unknown, delay: number];
   /** A shard has not taken the connections it was sent for a second; newcomers go to others. */
@@ -69,6 +79,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handoff: HandoffMode | 'auto';
   readonly #acceptor: AcceptorHost;
   readonly #shards: ShardHost[];
+  readonly #recyclers: Recycler[];
+  readonly #recycleTerms: DrainTerms;
+  /** Shards are replaced one at a time, so that the others serve. */
+  #replacing: Promise<unknown> = Promise.resolve();
   #isClosing = false;
 
   constructor(options: SupervisorOptions) {
@@ -86,6 +100,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#publisher = new Publisher(this.links);
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
+    this.#recycleTerms = options.recycleTerms;
+    this.#recyclers = this.#shards.map((_, index) => this.#newRecycler(index));
   }
 
   /** The port that is listened on. */
@@ -148,8 +164,29 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async reload(terms: DrainTerms): Promise<void> {
     for (const shard of this.#shards) {
       if (this.#isClosing) return;
-      await shard.replace(terms);
+      await this.#inTurn(() => shard.replace(terms));
+      this.#recyclers[shard.index]!.begin(true);
     }
+  }
+
+  #inTurn<T>(replace: () => Promise<T>): Promise<T> {
+    const replaced = this.#replacing.then(replace);
+    this.#replacing = replaced.catch(() => {});
+    return replaced;
+  }
+
+  #newRecycler(index: number): Recycler {
+    const shard = this.#shards[index]!;
+    const replace = async (): Promise<void> => {
+      // It may have been replaced while others were, or have died.
+      if (!shard.isHeapFull || !(await shard.replace(this.#recycleTerms))) return;
+      this.control.counters(index)[Counter.RECYCLED]!++;
+      this.#recyclers[index]!.begin(false);
+    };
+    return new Recycler(
+      () => this.#inTurn(replace),
+      (heap) => this.emit('heapFull', index, heap),
+    );
   }
 
   /** Accepts no more, ends all connections, and ends the threads; after the deadline by force. */
@@ -186,7 +223,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #hostShard(
     index: number,
-    { module, data, limits, loadTimeout, shards, tls }: SupervisorOptions,
+    { module, data, limits, loadTimeout, maxHeapSize, heapShare, shards, tls }: SupervisorOptions,
   ): ShardHost {
     const options = {
       index,
@@ -198,8 +235,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       limits,
       tls,
       links: this.linkMemory,
+      heapShare,
     };
-    return new ShardHost(options, loadTimeout, this.#acceptor, {
+    return new ShardHost(options, { loadTimeout, maxHeapSize }, this.#acceptor, {
+      onHeapFull: (heap) => {
+        if (!this.#isClosing) this.#recyclers[index]!.full(heap);
+      },
       onGone: () => {
         this.#shardGone(index);
       },

@@ -45,10 +45,18 @@ function goOn(): void {
   Atomics.notify(slots, Slot.GO_ON);
 }
 
-/** Closes the server; the shard is told while it stands still, and goes on then. */
-async function closeHalted(options: CloseOptions): Promise<{ closing: Promise<void> }> {
+/**
+ * Closes the server; the shard is told while it stands still, and goes on when `send` has sent something: all of it waits
+ * in the kernel by then.
+ */
+async function closeHalted(
+  options: CloseOptions,
+  send: () => void = () => {},
+): Promise<{ closing: Promise<void> }> {
   const closing = server.close(options);
-  // The message to the shard is on its way once this thread has posted it, which it does before it returns.
+  // Now the message to the shard waits before what is sent.
+  await sleep(50);
+  send();
   goOn();
   await until(() => server.stats().shards[0]!.state !== 'ready', 'the drain begins');
   return { closing };
@@ -162,9 +170,10 @@ describe('what was sent before a drain', () => {
       expect((await client.response()).status).toBe(200);
     }
     await halt();
-    idle.write(get('/'));
-    twice.write(get('/') + get('/later'));
-    const { closing } = await closeHalted({ drain: 20_000 });
+    const { closing } = await closeHalted({ drain: 20_000 }, () => {
+      idle.write(get('/'));
+      twice.write(get('/') + get('/later'));
+    });
     const answers = [await idle.response(), await twice.response(), await twice.response()];
     expect(answers.map(({ body }) => body)).toEqual(['hello', 'hello', 'later']);
     for (const client of [idle, twice]) expect(await client.readToEnd()).toHaveLength(0);
@@ -175,8 +184,9 @@ describe('what was sent before a drain', () => {
     await start();
     const clients = await Promise.all(Array.from({ length: 5 }, () => RawClient.webSocket(server.port, '/')));
     await halt();
-    for (const client of clients) client.send(text('one'), text('two'));
-    const { closing } = await closeHalted({ drain: 20_000 });
+    const { closing } = await closeHalted({ drain: 20_000 }, () => {
+      for (const client of clients) client.send(text('one'), text('two'));
+    });
     for (const client of clients) {
       expect([await client.text(), await client.text()]).toEqual(['one', 'two']);
       expect(closeCodeOf(await client.frame())).toBe(1001);

@@ -39,6 +39,7 @@ class DrivenShard {
       tls: null,
       links: createLinkMemory(1, 1, 4096, 4096),
       isSuccessor: false,
+      heapShare: 0,
       port: port2,
     });
   }

@@ -30,6 +30,11 @@ const LIMIT_FLAGS: Readonly<Record<keyof ServerLimits, Flag>> = {
   maxHandshakes: { value: 'N', help: 'TLS handshakes at a time in each shard; more end the oldest.' },
   maxHeadSize: { value: 'BYTES', help: 'Size of a request head; more is answered 431 or 414.' },
   maxHeaders: { value: 'N', help: 'Header lines of a request; more are answered 431.' },
+  maxHeapSize: { value: 'MIB', help: 'Heap of each shard.' },
+  heapWatermark: {
+    value: 'PERCENT',
+    help: 'A shard is replaced when a garbage collection leaves its heap fuller.',
+  },
   backlog: { value: 'N', help: 'Connections the kernel holds until they are accepted.' },
   loadTimeout: { value: 'S', help: 'Seconds the app module may take to load in each thread.' },
   maxTopics: { value: 'N', help: 'Topics with subscribers in each shard; subscribing to more fails.' },
