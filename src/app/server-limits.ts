@@ -90,10 +90,10 @@ export const SERVER_LIMITS = {
   /** Topics that have subscribers in one shard, or in an App. `subscribe` to one more returns false. */
   maxTopics: { default: 1024 * 1024, min: 1, max: 2 ** 24, unit: 'topics' },
   /**
-   * A topic's name in UTF-8. `subscribe` to a longer one returns false. With a `ringSize` below 8 KiB names are at most a
+   * A topic's name in UTF-8. `subscribe` to a longer one returns false. With a `ringSize` of 16 KiB or less names are at most a
    * quarter of it, less 40 bytes.
    */
-  maxTopicLength: { default: 1024, min: 1, max: 65_535, unit: 'bytes' },
+  maxTopicLength: { default: 4096, min: 1, max: 65_535, unit: 'bytes' },
 } as const satisfies Record<string, Limit>;
 
 export type ServerLimits = Record<keyof typeof SERVER_LIMITS, number>;

@@ -43,7 +43,7 @@ export class Links implements Sleeper {
   #localInterest: LocalInterest | null = null;
   #localCounts: LocalCounts | null = null;
   #in: InLink[] = [];
-  /** The ring that is read next. */
+  /** The ring that is read first. */
   #nextIn = 0;
   #onPublish: ((record: PublishRecord) => void) | null = null;
   readonly #topics = new TopicReader();
@@ -197,11 +197,16 @@ export class Links implements Sleeper {
 
   readonly #drain = (): void => {
     const links = this.#in;
+    const { length } = links;
     const since = performance.now();
-    for (let rest = links.length; rest > 0; rest--) {
-      if (this.#nextIn >= links.length) this.#nextIn = 0;
-      links[this.#nextIn++]!.read();
-      if (performance.now() - since >= DRAIN_TIME) break;
+    let number = this.#nextIn;
+    this.#nextIn = 0;
+    for (let rest = length; rest > 0; rest--) {
+      if (number >= length) number = 0;
+      links[number++]!.read();
+      if (rest === 1 || performance.now() - since < DRAIN_TIME) continue;
+      this.#nextIn = number;
+      break;
     }
     // With more to read, the other sockets get their turn first.
     if (this.#waiter?.wait() === false) setImmediate(this.#drain);

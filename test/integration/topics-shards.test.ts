@@ -17,6 +17,7 @@ beforeAll(async () => {
     host: HOST,
     shards: SHARDS,
     balance: 'round-robin',
+    maxTopicLength: 60 * 1024,
     onCrash: (_shard, error) => crashes.push(error),
   });
 });

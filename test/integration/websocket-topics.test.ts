@@ -152,7 +152,7 @@ test('who subscribes gets what is published from then on, who unsubscribes gets 
 
 test('any text is a topic', async () => {
   const [a, b] = (await pairs(2)) as [Pair, Pair];
-  const topics = ['', '#', '+', '*', 'a/#', '__proto__', 'constructor', '\0', 'x'.repeat(10_000), '😀'];
+  const topics = ['', '#', '+', '*', 'a/#', '__proto__', 'constructor', '\0', 'x'.repeat(4096), '😀'];
   for (const topic of topics) {
     a.ws.subscribe(topic);
     expect(a.ws.isSubscribed(topic), topic).toBe(true);
