@@ -19,7 +19,8 @@ const project = (name: string, settings: Record<string, unknown> = {}) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    exclude: LONG,
+    // The packages of test/contract lead back here.
+    exclude: [...LONG, '**/node_modules/**'],
     testTimeout: TIMEOUT,
     hookTimeout: TIMEOUT,
     pool: 'forks' as const,
