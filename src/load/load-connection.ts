@@ -157,7 +157,7 @@ export class LoadConnection implements SocketEvents, Output {
       extensions: request.extensions ?? [],
     };
     this.#phase = Phase.HANDSHAKE;
-    this.#socket.write(clientRequest(request), 'latin1');
+    this.#socket.write(clientRequest(request));
   }
 
   onRead(count: number): boolean {

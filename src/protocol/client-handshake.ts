@@ -51,7 +51,7 @@ const RESERVED_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The upgrade request as text, to be sent as Latin-1. Throws MILLRACE_INVALID_ARGUMENT rather than send
+ * The upgrade request as text, to be sent as UTF-8. Throws MILLRACE_INVALID_ARGUMENT rather than send
  * something else than meant: a control character in a value, a name that is no token, a header that this
  * function writes itself.
  */

@@ -108,12 +108,12 @@ export class HeaderCursor {
 
 /**
  * Throws MILLRACE_INVALID_ARGUMENT unless `value` can be sent as a header value: no CR, LF, NUL or other
- * control character but tab, nothing above U+00FF. `what` names the value in the message.
+ * control character but tab. `what` names the value in the message.
  */
 export function assertFieldValue(what: string, value: string): void {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
-    if ((code >= 0x20 && code !== DELETE && code <= 0xff) || code === 0x09) continue;
+    if ((code >= 0x20 && code !== DELETE) || code === 0x09) continue;
     const point = code.toString(16).toUpperCase().padStart(4, '0');
     throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `${what} must not contain the character U+${point}`);
   }

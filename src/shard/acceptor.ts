@@ -1,7 +1,7 @@
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, RequestParser } from '../http/request-parser.ts';
-import { dated, errorResponse } from '../http/response-writer.ts';
+import { dated, errorResponse, headOf } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../net/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
@@ -318,17 +318,17 @@ export class Acceptor implements TransportContext {
     this.#counters[Counter.REQUESTS]!++;
     const { address, refusal } = transport.owner as Pending;
     if (refusal !== 0) {
-      this.#refuse(transport, refusalOf(refusal));
+      this.#refuse(transport, refusalOf(refusal), head);
       return;
     }
     if (this.#admission.isFull) {
       this.#counters[Counter.OVER_LIMIT]!++;
-      this.#refuse(transport, errorResponse(503));
+      this.#refuse(transport, refusalOf(503), head);
       return;
     }
     const shard = this.#choose(head, () => transport.peerName().address);
     if (shard < 0) {
-      this.#refuse(transport, refusalOf(503));
+      this.#refuse(transport, refusalOf(503), head);
       return;
     }
     const table = this.#tables[shard]!;
@@ -446,9 +446,11 @@ export class Acceptor implements TransportContext {
     return found;
   }
 
-  #refuse(transport: Transport, response: string): void {
+  /** @param head of the request that is refused; null: it could not be read, or is not complete */
+  #refuse(transport: Transport, response: string, head: RequestHead | null = null): void {
     this.#counters[Counter.REFUSED]!++;
-    writeLatin1(transport, dated(response, httpDate()));
+    const isForHead = head !== null && head.method === 'HEAD';
+    writeLatin1(transport, dated(isForHead ? headOf(response) : response, httpDate()));
     this.#linger(transport);
   }
 

@@ -84,6 +84,13 @@ describe('maxConnections', () => {
     waiting.write('/echo HTTP/1.1\r\nHost: x\r\n\r\n');
     await waiting.untilOver();
     expect(waiting.bytes.toString('latin1')).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    const headed = await HostileClient.open(target.port);
+    headed.write(requestHead('HEAD /hello HTTP/1.0', []));
+    await headed.untilOver();
+    expect(headed.bytes.toString('latin1')).toMatch(
+      /^HTTP\/1\.1 503 Service Unavailable\r\n(?:[^\r]+\r\n)+\r\n$/,
+    );
+    headed.destroy();
     for (const leaving of [waiting, asking, client]) leaving.destroy();
     await until(() => sockets(target) === 0, 'all are gone');
     expect((await statusOf(target))[0]).toBe('101');

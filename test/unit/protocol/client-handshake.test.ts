@@ -119,7 +119,6 @@ describe('clientRequest', () => {
     { headers: [['a', 'x\rX: y']] },
     { headers: [['a', 'x\nX: y']] },
     { headers: [['a', 'x\u0000']] },
-    { headers: [['a', '\u20ac']] },
   ])('throws for %j', (changes) => {
     expect(() => clientRequest({ ...MINIMAL, ...changes })).toThrow(invalidArgument);
   });
@@ -155,7 +154,7 @@ describe('clientRequest', () => {
           return;
         }
         written++;
-        expect(Buffer.from(head, 'latin1').toString('latin1')).toBe(head);
+        expect(Buffer.from(head).toString()).toBe(head);
         const parsed = parseHead(head);
         expect(parsed.target).toBe(`/${target}`);
         expect(parsed.names).toEqual([
