@@ -13,7 +13,7 @@ import { Kind, newSharedMemory, SharedMap } from './shared-map.ts';
  */
 
 /** The number is the version of the layout. */
-const ENVIRONMENT_KEY = 'millrace.key-value-store.1';
+const ENVIRONMENT_KEY = 'millrace.key-value-store.2';
 
 const memory = inheritedMemory();
 const map = memory === undefined ? undefined : new SharedMap(memory);
@@ -104,7 +104,7 @@ export function deleteIntegerCollection(collection: RecognizedString = ''): void
 
 /**
  * Takes the one lock of the store, and blocks the thread until it is free. It keeps nobody from the other functions
- * but those who lock too. A thread that ends gives it back, unless it is terminated.
+ * but those who lock too. A thread that ends gives it back; that of one that was terminated is taken from it (Linux).
  *
  * @throws MillraceError MILLRACE_APP_STATE when this thread holds it, or another one for ten seconds
  */
@@ -119,12 +119,12 @@ export function lock(): void {
   }
   if (releasesAtExit) return;
   releasesAtExit = true;
-  process.once('exit', () => store().unlock(threadId));
+  process.once('exit', () => store().unlock());
 }
 
 /** @throws MillraceError MILLRACE_APP_STATE when this thread does not hold the lock */
 export function unlock(): void {
-  if (store().unlock(threadId)) return;
+  if (store().unlock()) return;
   throw new MillraceError('MILLRACE_APP_STATE', 'unlock: this thread does not hold the lock');
 }
 

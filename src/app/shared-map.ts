@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
+import { type ThreadLife, threadLife } from './thread-life.ts';
 
 /** The first 64 words of the memory. */
 const Word = {
-  /** 0: free; 1: held; 2: held, and others wait. */
+  /** 0: free; else twice the thread that holds it (see ThreadLife), and 1 when others wait. */
   LOCK: 0,
   /** Counts up with each time the lock is taken. */
   TURN: 1,
@@ -11,9 +12,11 @@ const Word = {
   /** Where memory that was never used begins, in bytes. */
   TOP: 3,
   SIZE: 4,
-  /** The owner of the lock that users hold: its thread's number and one; 0: free. */
+  /** The thread that holds the users' lock, see ThreadLife; 0: it is free. */
   USER_LOCK: 5,
   USER_TURN: 6,
+  /** Its number in Node.js. */
+  USER_THREAD: 7,
   /** The first free block of each size, 2^5 to 2^26 bytes. */
   FREE: 16,
 } as const;
@@ -32,8 +35,12 @@ const ENTRY_BYTES = 24;
 const FIRST_SIZE = HEAP + 64 * 1024;
 export const MAX_STORE_SIZE = 64 * 1024 * 1024;
 
-/** Milliseconds after which a lock that is always the same thread's is thought to be a dead thread's. */
+/**
+ * Milliseconds after which a lock that is always the same thread's is thought to be a dead thread's where nobody knows
+ * whether it is dead. They pass in slices: time in which the whole process stands still is one of them.
+ */
 const PATIENCE = 5000;
+const SLICES = 50;
 
 /** What an entry holds. Keys of one kind are apart from those of the other. */
 export const Kind = { STRING: 1, INTEGER: 2 } as const;
@@ -50,21 +57,23 @@ export function newSharedMemory(maxSize = MAX_STORE_SIZE): SharedArrayBuffer {
 /**
  * A hash table in shared memory: values by kind, collection and key, for all threads that have the memory. One lock
  * guards it. A thread may be terminated at any instruction: every change becomes visible by one store, so that a
- * dead thread leaves at worst a block that nobody uses again, and a lock that the next one takes over after
- * five seconds.
+ * dead thread leaves at worst a block that nobody uses again, and a lock that the next one takes over. Whether its thread
+ * is dead the system says (Linux); elsewhere it is thought so after five seconds.
  *
  * Blocks are powers of two with a list of free ones for each size. Chains of 16,384 buckets hold 100,000 keys well.
  */
 export class SharedMap {
   readonly #memory: SharedArrayBuffer;
-  readonly #patience: number;
+  readonly #slice: number;
+  readonly #threads: ThreadLife;
   /** Made anew when the memory has grown: views that follow it by themselves are several times slower. */
   #words: Int32Array;
   #bytes: Uint8Array;
 
-  constructor(memory: SharedArrayBuffer, patience = PATIENCE) {
+  constructor(memory: SharedArrayBuffer, patience: number = PATIENCE, threads: ThreadLife = threadLife()) {
     this.#memory = memory;
-    this.#patience = patience;
+    this.#slice = patience / SLICES;
+    this.#threads = threads;
     this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
     this.#bytes = new Uint8Array(memory, 0, memory.byteLength);
   }
@@ -142,27 +151,41 @@ export class SharedMap {
     });
   }
 
-  /** Takes the users' lock, or returns the number of the thread that holds it without an end. */
+  /**
+   * Takes the users' lock, also from a thread that has ended.
+   *
+   * @param thread this thread's number in Node.js
+   * @returns -1, or the number of the thread that holds it without an end
+   */
   lock(thread: number): number {
     const words = this.#words;
+    const { self } = this.#threads;
     let turn = Atomics.load(words, Word.USER_TURN);
+    let slices = 0;
     for (;;) {
-      const holder = Atomics.compareExchange(words, Word.USER_LOCK, 0, thread + 1);
+      const holder = Atomics.compareExchange(words, Word.USER_LOCK, 0, self);
       if (holder === 0) break;
-      if (holder === thread + 1) return thread;
-      if (Atomics.wait(words, Word.USER_LOCK, holder, 2 * this.#patience) !== 'timed-out') continue;
+      const owner = Atomics.load(words, Word.USER_THREAD);
+      if (holder === self && owner === thread) return thread;
+      // The system gives the number of a dead thread again, in the end.
+      const isDead = holder === self || (slices > 0 && this.#threads.hasEnded(holder) === true);
+      if (isDead && Atomics.compareExchange(words, Word.USER_LOCK, holder, self) === holder) break;
+      if (Atomics.wait(words, Word.USER_LOCK, holder, this.#slice) !== 'timed-out') continue;
       const now = Atomics.load(words, Word.USER_TURN);
-      if (now === turn) return holder - 1;
+      slices = now === turn ? slices + 1 : 1;
       turn = now;
+      if (slices > 2 * SLICES) return owner;
     }
+    Atomics.store(words, Word.USER_THREAD, thread);
     Atomics.add(words, Word.USER_TURN, 1);
     return -1;
   }
 
-  /** Returns false when the thread does not hold the users' lock. */
-  unlock(thread: number): boolean {
+  /** Returns false when this thread does not hold the users' lock. */
+  unlock(): boolean {
+    const { self } = this.#threads;
     // Release: what was done under the lock is seen by the thread that takes it next.
-    const isHeld = Atomics.compareExchange(this.#words, Word.USER_LOCK, thread + 1, 0) === thread + 1;
+    const isHeld = Atomics.compareExchange(this.#words, Word.USER_LOCK, self, 0) === self;
     if (isHeld) Atomics.notify(this.#words, Word.USER_LOCK, 1);
     return isHeld;
   }
@@ -174,7 +197,7 @@ export class SharedMap {
       return action();
     } finally {
       // Release: the changes are seen by the thread that takes the lock next.
-      if (Atomics.exchange(this.#words, Word.LOCK, 0) === 2) Atomics.notify(this.#words, Word.LOCK, 1);
+      if ((Atomics.exchange(this.#words, Word.LOCK, 0) & 1) !== 0) Atomics.notify(this.#words, Word.LOCK, 1);
     }
   }
 
@@ -186,17 +209,41 @@ export class SharedMap {
 
   #acquire(): void {
     const words = this.#words;
-    if (Atomics.compareExchange(words, Word.LOCK, 0, 1) !== 0) {
-      let turn = Atomics.load(words, Word.TURN);
-      while (Atomics.exchange(words, Word.LOCK, 2) !== 0) {
-        if (Atomics.wait(words, Word.LOCK, 2, this.#patience) !== 'timed-out') continue;
-        // Of several that waited, one takes over.
-        const seen = Atomics.compareExchange(words, Word.TURN, turn, turn + 1);
-        if (seen === turn) return;
-        turn = seen;
-      }
-    }
+    // Acquire: what was changed under the lock before is seen here.
+    if (Atomics.compareExchange(words, Word.LOCK, 0, this.#threads.self * 2) !== 0) this.#acquireLater();
     Atomics.add(words, Word.TURN, 1);
+  }
+
+  /** Somebody has the lock. */
+  #acquireLater(): void {
+    const words = this.#words;
+    // Others may wait as well.
+    const mine = this.#threads.self * 2 + 1;
+    let turn = Atomics.load(words, Word.TURN);
+    let slices = 0;
+    for (;;) {
+      const held = Atomics.load(words, Word.LOCK);
+      if (held === 0) {
+        if (Atomics.compareExchange(words, Word.LOCK, 0, mine) === 0) return;
+        continue;
+      }
+      const waited = held | 1;
+      if (waited !== held && Atomics.compareExchange(words, Word.LOCK, held, waited) !== held) continue;
+      if (Atomics.wait(words, Word.LOCK, waited, this.#slice) !== 'timed-out') continue;
+      const now = Atomics.load(words, Word.TURN);
+      slices = now === turn ? slices + 1 : 1;
+      turn = now;
+      // Of several that waited, one takes over.
+      const isDead = this.#isDead(held >> 1, slices);
+      if (isDead && Atomics.compareExchange(words, Word.LOCK, waited, mine) === waited) return;
+    }
+  }
+
+  /** `slices`: for how long the lock has been in its hands. */
+  #isDead(holder: number, slices: number): boolean {
+    // This one holds nothing now: the system gives the number of a dead thread again, in the end.
+    if (holder === this.#threads.self) return true;
+    return this.#threads.hasEnded(holder) ?? slices >= SLICES;
   }
 
   #putInteger(collection: Uint8Array, key: Uint8Array, value: number, known?: number): void {

@@ -87,6 +87,14 @@ describe('the key-value store', () => {
     unlock();
   });
 
+  it.runIf(process.platform === 'linux')('takes its lock from a thread that was terminated', async () => {
+    const worker = new Worker(WORKER, { workerData: { task: 'holdOn' } });
+    await new Promise((resolve) => worker.once('message', resolve));
+    await worker.terminate();
+    lock();
+    unlock();
+  });
+
   it('refuses what would wait for ever, and to give back what is not held', () => {
     lock();
     expect(() => lock()).toThrow(/lock: this thread already holds the lock/);

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Kind, newSharedMemory, SharedMap } from '../../../src/app/shared-map.ts';
+import type { ThreadLife } from '../../../src/app/thread-life.ts';
 import { MillraceError } from '../../../src/errors.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -124,15 +125,95 @@ describe('a map in shared memory', () => {
 });
 
 describe('the lock of a map', () => {
-  it('is taken over when the thread that held it is gone', () => {
+  /** Those of a system that does not say which threads there are. */
+  const unknown: ThreadLife = { self: 1, hasEnded: () => undefined };
+  /** Thread 1 of two, whose second lives until it is told. */
+  const dead = new Set<number>();
+  const known: ThreadLife = { self: 1, hasEnded: (thread) => dead.has(thread) };
+  const LOCK = 0;
+
+  it('is taken over at once from a thread that has ended, with others waiting or none', () => {
     const memory = newSharedMemory();
-    const map = new SharedMap(memory, 50);
+    const map = new SharedMap(memory, 5000, known);
+    dead.add(7);
     map.setInteger(C, C, 1);
-    for (const held of [1, 2]) {
-      new Int32Array(memory)[0] = held;
-      expect(map.addInteger(C, C, 1)).toBe(held + 1);
-      expect(new Int32Array(memory)[0]).toBe(0);
+    for (const isWaited of [0, 1]) {
+      new Int32Array(memory)[LOCK] = 7 * 2 + isWaited;
+      expect(map.addInteger(C, C, 1)).toBe(isWaited + 2);
+      expect(new Int32Array(memory)[LOCK]).toBe(0);
     }
+    // A thread that has the number of a dead one holds nothing.
+    new Int32Array(memory)[LOCK] = 1 * 2;
+    expect(map.addInteger(C, C, 1)).toBe(4);
+  });
+
+  it('is taken over after a while where nobody knows whether its thread has ended', () => {
+    const memory = newSharedMemory();
+    const map = new SharedMap(memory, 50, unknown);
+    new Int32Array(memory)[LOCK] = 7 * 2;
+    expect(map.addInteger(C, C, 1)).toBe(1);
+    expect(new Int32Array(memory)[LOCK]).toBe(0);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'is not taken from a thread that lives, however long it stands still',
+    async () => {
+      const memory = newSharedMemory();
+      const words = new Int32Array(memory);
+      const folder = new URL('../../../dist/src/app/', import.meta.url).href;
+      const threads = async (program: string, data: unknown): Promise<Worker> => {
+        const worker = new Worker(
+          `Promise.all([import('${folder}shared-map.js'), import('${folder}thread-life.js')]).then(([{ SharedMap }, { threadLife }]) => {
+          const { parentPort, workerData } = require('node:worker_threads');
+          ${program}
+        })`,
+          { eval: true, workerData: data },
+        );
+        await new Promise((resolve) => worker.once('message', resolve));
+        return worker;
+      };
+      // Holds the lock, and stands still.
+      const holder = await threads(
+        `const words = new Int32Array(workerData);
+       words[${LOCK}] = threadLife().self * 2;
+       parentPort.postMessage('holds');
+       Atomics.wait(words, 60, 0);`,
+        memory,
+      );
+      const held = words[LOCK]!;
+      // It would be impatient after 50 ms, if it were a matter of time.
+      const waiter = await threads(
+        `parentPort.postMessage('waits');
+       const map = new SharedMap(workerData, 50);
+       parentPort.postMessage(map.addInteger(new Uint8Array(1), new Uint8Array(1), 1));`,
+        memory,
+      );
+      const done = new Promise((resolve) => waiter.once('message', resolve));
+      await vi.waitFor(() => {
+        expect(words[LOCK]).toBe(held | 1);
+      }, 10_000);
+      for (let i = 0; i < 12; i++) {
+        Atomics.wait(words, 61, 0, 10);
+        expect(words[LOCK]).toBe(held | 1);
+      }
+      await holder.terminate();
+      expect(await done).toBe(1);
+      await waiter.terminate();
+    },
+  );
+
+  it('of the users is taken from a thread that has ended, and from none that lives', () => {
+    const memory = newSharedMemory();
+    const map = new SharedMap(memory, 50, known);
+    const other = new SharedMap(memory, 50, { self: 9, hasEnded: () => false });
+    expect(other.lock(8)).toBe(-1);
+    expect(map.lock(0)).toBe(8);
+    expect(map.unlock()).toBe(false);
+    dead.add(9);
+    expect(map.lock(0)).toBe(-1);
+    expect(map.lock(0)).toBe(0);
+    expect(other.unlock()).toBe(false);
+    expect(map.unlock()).toBe(true);
   });
 
   it('survives threads that are terminated in the middle of changes', async () => {
