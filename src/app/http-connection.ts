@@ -55,6 +55,8 @@ export class HttpConnection implements ResponseOwner {
   isParsing = false;
   /** The user reads no more of the body. */
   isPaused = false;
+  /** The handler's microtasks are to come: the body waits for them. */
+  isSettling = false;
   isLingering = false;
   /** The others get their turn before what it has left is looked at. */
   isYielding = false;

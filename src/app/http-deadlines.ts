@@ -3,8 +3,8 @@ import type { HttpConnection } from './http-connection.ts';
 import { readerOf } from './http-response.ts';
 
 /** Whether bytes of the body can be taken in: somebody reads them, or nobody ever will. */
-export function wantsBody({ response, isPaused }: HttpConnection): boolean {
-  return response === null || (!isPaused && readerOf(response) !== null);
+export function wantsBody({ response, isPaused, isSettling }: HttpConnection): boolean {
+  return response === null || (!isPaused && !isSettling && readerOf(response) !== null);
 }
 
 /**

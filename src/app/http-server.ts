@@ -4,6 +4,7 @@ import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
 import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../net/counter.ts';
 import { httpDate, writeLatin1, writeUtf8 } from '../net/native-ports.ts';
+import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import { WaitingRoom } from '../net/waiting-room.ts';
 import { NO_ADDRESS } from '../shard/address-table.ts';
@@ -20,7 +21,14 @@ import { type ConnectionServer, HttpConnection } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
 import { type HttpRequest, settle } from './http-request.ts';
-import { abort, type HttpResponse, hasBegun, type UpgradeFields, writable } from './http-response.ts';
+import {
+  abort,
+  type HttpResponse,
+  hasBegun,
+  readerOf,
+  type UpgradeFields,
+  writable,
+} from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
 import { refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
@@ -344,10 +352,12 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       if (connection.decoder !== null) {
         if (!wantsBody(connection)) break;
         position = this.#bodies.take(connection, connection.decoder, bytes, position, end);
+        // As between two callbacks: a stream takes up what it was given.
+        if (position < end && !isRest && connection.response !== null) runTicks();
       } else if (connection.response !== null || connection.transport.blocked) {
         break;
       } else {
-        position = this.#request(connection, bytes, position, end);
+        position = this.#request(connection, bytes, position, end, isRest);
       }
       if (--left > 0) continue;
       left = io.pace.lookAtRequests();
@@ -413,7 +423,13 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   }
 
   /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
-  #request(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
+  #request(
+    connection: HttpConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isRest: boolean,
+  ): number {
     const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.heads.newParser());
     const status = parser.feed(bytes, start, end);
     const position = parser.consumed;
@@ -422,7 +438,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return end;
     }
     if (status === ParseStatus.COMPLETE) {
-      this.#dispatch(connection, parser.head, position < end);
+      this.#dispatch(connection, parser.head, position < end, isRest);
     } else {
       this.#shard.count(Counter.REFUSED);
       this.#tellParsingError(status);
@@ -447,7 +463,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   }
 
   /** @param isFollowed more has come behind the head */
-  #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean): void {
+  #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean, isRest: boolean): void {
     this.#shard.count(Counter.REQUESTS);
     if (connection.isNew) this.#notNew(connection);
     if (connection.excess !== 0) {
@@ -461,7 +477,29 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     connection.isHttp10 = head.minorVersion === 0;
     if (head.hasBody && !this.#bodies.start(connection, head)) return;
     this.dispatcher.dispatch(connection, head);
-    this.#bodies.giveEmpty(connection);
+    const { response } = connection;
+    if (response === null || (!head.hasBody && readerOf(response) === null)) return;
+    if (isRest) {
+      this.#settleLater(connection);
+    } else {
+      runTicks();
+      this.#bodies.giveEmpty(connection);
+    }
+  }
+
+  /**
+   * A handler is done, and gets the body, when its microtasks are. It was called out of the middle of something of the
+   * user's, a `res.end` mostly, which is to go on first.
+   */
+  #settleLater(connection: HttpConnection): void {
+    connection.isSettling = true;
+    setImmediate(() => {
+      connection.isSettling = false;
+      if (!connection.isHttp) return;
+      connection.bodySince = this.#shard.io.timer.now;
+      this.#bodies.giveEmpty(connection);
+      this.#goOn(connection);
+    });
   }
 
   #keepRest(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {

@@ -1,10 +1,15 @@
 import uWS from 'uWebSockets.js';
-import uwsAdapter from 'crossws/adapters/uws';
+import newest from 'crossws/adapters/uws';
+import before from 'crossws-0.3/adapters/uws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { Client } from '../support/clients.ts';
 
-describe('crossws on its uWebSockets adapter', () => {
+// 0.3 reads the request after an await.
+describe.each([
+  ['0.3', before as unknown as typeof newest],
+  ['0.4', newest],
+])('crossws %s on its uWebSockets adapter', (version, uwsAdapter) => {
   const app = uWS.App();
   const closed: [string, number | undefined][] = [];
   let base = '';
@@ -16,7 +21,11 @@ describe('crossws on its uWebSockets adapter', () => {
           const { searchParams, pathname } = new URL(request.url);
           if (searchParams.has('forbidden')) return new Response('not here', { status: 403 });
           await Promise.resolve();
-          return { headers: { 'x-path': pathname }, context: { name: searchParams.get('name') ?? '' } };
+          const context = { name: searchParams.get('name') ?? '' };
+          const headers = { 'x-path': pathname };
+          if (version !== '0.3') return { headers, context };
+          Object.assign(request.context!, context);
+          return { headers };
         },
         open(peer) {
           peer.subscribe('room');

@@ -1,10 +1,14 @@
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { Server } from 'hyper-express';
+import { Server as Server6 } from 'hyper-express-6';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from '../support/clients.ts';
 
-describe('hyper-express', () => {
-  const server = new Server({ max_body_length: 10_000_000 });
+describe.each([
+  ['6', Server6 as unknown as typeof Server],
+  ['7', Server],
+])('hyper-express %s', (_version, AnyServer) => {
+  const server = new AnyServer({ max_body_length: 10_000_000 });
   const seen: string[] = [];
   let port = 0;
 
@@ -24,12 +28,18 @@ describe('hyper-express', () => {
     });
     server.post('/count', (request, response) => {
       let bytes = 0;
-      request.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-      });
-      request.once('end', () => {
-        response.send(String(bytes));
-      });
+      request.pipe(
+        new Writable({
+          write(chunk: Buffer, _encoding, done) {
+            bytes += chunk.length;
+            done();
+          },
+          final(done) {
+            response.send(String(bytes));
+            done();
+          },
+        }),
+      );
     });
     server.get('/stream', async (_request, response) => {
       const pieces = Array.from({ length: 64 }, (_, i) => Buffer.alloc(32_768, i));

@@ -1,5 +1,8 @@
 import uWS from 'uWebSockets.js';
 import { Server } from 'socket.io';
+import { Server as Server46 } from 'socket.io-4.6';
+import { Server as Server47 } from 'socket.io-4.7';
+import { Server as Server483 } from 'socket.io-4.8.3';
 import { io as connect, type Socket } from 'socket.io-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
@@ -38,13 +41,24 @@ class Peer {
   }
 }
 
-describe.each([
+const VERSIONS = [
+  ['4.6', Server46 as unknown as typeof Server],
+  ['4.7', Server47 as unknown as typeof Server],
+  ['4.8.3', Server483 as unknown as typeof Server],
+  ['4.8.4', Server],
+] as const;
+const TRANSPORTS = [
   ['WebSocket', ['websocket']],
   ['polling', ['polling']],
   ['polling that becomes WebSocket', ['polling', 'websocket']],
-] as const)('Socket.IO over %s', (_name, transports) => {
+] as const;
+const CASES = VERSIONS.flatMap(([version, AnyServer]) =>
+  TRANSPORTS.map(([name, transports]) => [version, name, AnyServer, transports] as const),
+);
+
+describe.each(CASES)('Socket.IO %s over %s', (_version, _name, AnyServer, transports) => {
   const app = uWS.App();
-  const io = new Server({ maxHttpBufferSize: 1e6 });
+  const io = new AnyServer({ maxHttpBufferSize: 1e6 });
   const peers: Peer[] = [];
   let port = 0;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { requestText } from './http-client.ts';
+import { chunked, requestText } from './http-client.ts';
 import { handshakeText, RawClient } from './raw-client.ts';
 
 let next = 0;
@@ -116,6 +116,37 @@ export function testRequestLifetime(portOf: () => number): void {
         const { text, told } = request('body', 'POST', 'b'.repeat(size));
         client.write(text);
         expect((await client.response()).body).toBe(`${size} ${told}`);
+      }
+      client.destroy();
+    });
+  });
+
+  describe('a body comes when the microtasks of the handler, and of the reader, have run', () => {
+    it.each([0, 1000, 100_000])('of %i bytes', async (size) => {
+      const client = await connect();
+      const { text, told } = request('settled', 'POST', 'b'.repeat(size));
+      client.write(text);
+      expect((await client.response()).body).toBe(`0 ${size} ${told}`);
+      client.destroy();
+    });
+
+    it('in chunks', async () => {
+      const client = await connect();
+      client.write(chunked('/settled/7', ['abc', 'defg', 'h'.repeat(5000)]));
+      expect((await client.response()).body).toMatch(/^0 5007 post \/settled\/7 /);
+      client.destroy();
+    });
+
+    it('behind a request that is answered later', async () => {
+      const client = await connect();
+      const routes = ['timer', 'settled', 'function', 'settled', 'timer'];
+      const requests = routes.map((route) =>
+        request(route, route === 'timer' ? 'GET' : 'POST', route === 'settled' ? 'b'.repeat(500) : ''),
+      );
+      client.write(requests.map(({ text }) => text).join(''));
+      for (const [i, { told }] of requests.entries()) {
+        const prefix = routes[i] === 'settled' ? '0 500 ' : '';
+        expect((await client.response()).body).toBe(prefix + told);
       }
       client.destroy();
     });
