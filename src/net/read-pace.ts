@@ -2,7 +2,7 @@ import type { Pace } from '../protocol/frame-parser.ts';
 import { runTicks } from './node-internals.ts';
 
 /** Ms that sockets with more to read than their share may take of a turn together, divided among them. */
-const TURN = 8;
+const TURN = 5;
 /** Ms that one of them may take at most, and at least. */
 const MOST = 2;
 const LEAST = 0.5;

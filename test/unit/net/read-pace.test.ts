@@ -55,12 +55,12 @@ describe('ReadPace', () => {
     }
   });
 
-  it('shares 8 ms of a turn among those that wait, and gives each half of one at least', () => {
+  it('shares 5 ms of a turn among those that wait, and gives each half of one at least', () => {
     const bench = paced();
     for (const [waiting, share] of [
       [0, 2],
       [1, 2],
-      [5, 1.6],
+      [5, 1],
       [16, 0.5],
       [1000, 0.5],
     ] as const) {
