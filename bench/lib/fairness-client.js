@@ -45,7 +45,6 @@ class Probe {
     this.#handle = handle;
     this.#buffer = buffer;
     deliverReads(handle, this);
-    this.#send();
   }
 
   /** @param {number} count */
@@ -58,11 +57,11 @@ class Probe {
     latencies.add((performance.now() - this.#sentAt) * 1000);
     received++;
     setTimeout(() => {
-      this.#send();
+      this.send();
     }, PAUSE);
   }
 
-  #send() {
+  send() {
     this.#sentAt = performance.now();
     this.#handle.writeBuffer(new WriteWrap(), REQUEST);
   }
@@ -73,7 +72,8 @@ async function run(options) {
   const { port, probes, floods, warmup } = options;
   for (let i = 0; i < probes; i++) {
     const buffer = Buffer.allocUnsafeSlow(1024);
-    new Probe(await openWebSocket(port, '/', buffer), buffer);
+    const probe = new Probe(await openWebSocket(port, '/', buffer), buffer);
+    probe.send();
   }
   const memory = new SharedArrayBuffer(4);
   const returned = new Int32Array(memory);
