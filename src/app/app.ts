@@ -8,6 +8,7 @@ import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
 import { loadTlsWrap, TCP, TCP_SOCKET, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
+import { noCertificate } from '../net/tls-context.ts';
 import type { Transport } from '../net/transport.ts';
 import { bindPath, removeStaleSocket, socketPathProblem } from '../net/unix-listener.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
@@ -121,7 +122,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    * address cannot be had. It is called before `listen` returns, unless the host is a name other than 'localhost', which
    * takes a look-up.
    *
-   * @throws MillraceError MILLRACE_INVALID_OPTION, MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
+   * @throws MillraceError MILLRACE_INVALID_OPTION, MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE; MILLRACE_BAD_CERTIFICATE
+   *   when an App with TLS has no certificate, no server name and no handler of missing ones
    */
   listen(port: number, callback: ListenCallback): this;
   listen(port: number, options: ListenOptions, callback: ListenCallback): this;
@@ -207,6 +209,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    */
   getDescriptor(): AppDescriptor {
     this.#checkJoinable('getDescriptor');
+    this.#checkServable();
     this.#member ??= new AppMember(
       this.#shard,
       (client, row) => {
@@ -356,6 +359,12 @@ export class TemplatedApp extends AppRoutes implements Drainable {
       );
     }
     if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', `${where}: this App is closed`);
+    this.#checkServable();
+  }
+
+  /** Its children may have certificates where it has none. */
+  #checkServable(): void {
+    if (this.#tls !== null && !this.#tls.names.isServable && this.#group === null) throw noCertificate();
   }
 
   #listen(host: string, port: number, isExclusive: boolean): ListenSocket | false {

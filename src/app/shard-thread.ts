@@ -5,6 +5,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { receiveTransfer } from '../net/socket-transfer.ts';
+import { noCertificate } from '../net/tls-context.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import { AddressTable } from '../shard/address-table.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
@@ -57,6 +58,11 @@ export async function runShard(data: ShardData): Promise<void> {
     const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
     tell({ type: 'failed', message, stack });
     // Node.js keeps what a failed import() left for as long as the thread lives: the next try gets a fresh one.
+    process.exit(1);
+  }
+  if (names !== null && !names.isServable) {
+    const { code, message } = noCertificate();
+    tell({ type: 'failed', message, stack: '', code });
     process.exit(1);
   }
   const parts = partsOf(app);

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import type { CredentialsSource } from '../net/server-names.ts';
 import { badCertificate, TICKET_KEY_SIZE, type TlsCredentials } from '../net/tls-context.ts';
+import { printable } from '../printable.ts';
 import { checkSpelling } from './option-names.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 
@@ -52,6 +54,7 @@ export function credentialsSource(where: string, options: TlsOptions, name = '')
     );
   }
   checkSpelling(where, options, TLS_NAMES);
+  checkForeignNames(where, options as Record<string, unknown>);
   const texts = new Map<string, string>();
   for (const option of WITH_VALUE) {
     const value = (options as Record<string, unknown>)[option];
@@ -73,6 +76,33 @@ export function newTicketKey(): Uint8Array {
   return new Uint8Array(randomBytes(TICKET_KEY_SIZE));
 }
 
+/** The names that Node.js has for the same things. */
+const NODE_NAMES: Readonly<Record<string, string>> = {
+  key: 'key_file_name',
+  cert: 'cert_file_name',
+  ca: 'ca_file_name',
+  dhparam: 'dh_params_file_name',
+  ciphers: 'ssl_ciphers',
+};
+
+/** Those of Node.js would have no effect: the server would have no certificate, and nobody could reach it. */
+function checkForeignNames(where: string, options: Record<string, unknown>): void {
+  const isGiven = (name: string): boolean => options[name] !== undefined && options[name] !== null;
+  for (const [name, own] of Object.entries(NODE_NAMES)) {
+    if (!isGiven(name) || isGiven(own)) continue;
+    const what = own.endsWith('_file_name') ? ', the path of a PEM file or the PEM text itself' : '';
+    throw new MillraceError(
+      'MILLRACE_INVALID_OPTION',
+      `${where}: '${name}' is the name of Node.js; here it is '${own}'${what}`,
+    );
+  }
+  if (!isGiven('pfx') || isGiven('cert_file_name')) return;
+  throw new MillraceError(
+    'MILLRACE_INVALID_OPTION',
+    `${where}: 'pfx' is not read here; make PEM files of it (openssl pkcs12 -in FILE -nodes), for 'key_file_name' and 'cert_file_name'`,
+  );
+}
+
 function optionText(where: string, option: string, value: unknown): string {
   try {
     const text = textOf(value as RecognizedString);
@@ -90,7 +120,32 @@ function pem(name: string, option: string, text: string): string {
   try {
     return readFileSync(text, 'utf8');
   } catch (cause) {
-    const { code = String(cause) } = cause as NodeJS.ErrnoException;
-    throw badCertificate(name, `${option} '${text}' cannot be read (${code})`, cause);
+    // Its message and its path are the text, which may be a key: it is not handed on.
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    throw badCertificate(name, `${option}: ${unreadable(text, code)}`);
   }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a folder',
+};
+
+function unreadable(text: string, code: string): string {
+  if (!isPath(text)) {
+    return (
+      `a text of ${text.length} characters is neither the path of a file (${code}) nor PEM, which has a line ` +
+      "'-----BEGIN …-----'; it is not shown, as it may be a key"
+    );
+  }
+  const reason = REASONS[code];
+  const from = code === 'ENOENT' && !isAbsolute(text) ? ` in ${printable(process.cwd())}` : '';
+  return `'${printable(text)}' cannot be read (${code}${reason === undefined ? '' : `: ${reason}${from}`})`;
+}
+
+/** What can be shown: the text of a key that lost its first line is long, has lines, or is base64. */
+function isPath(text: string): boolean {
+  if (text.length > 255 || text.includes('\n') || text.includes('\r')) return false;
+  return text.length < 40 || !/^[A-Za-z0-9+/=]*$/.test(text) || /^\/[a-z]+\//.test(text);
 }

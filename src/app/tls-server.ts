@@ -1,7 +1,7 @@
 import { reportError } from '../error-report.ts';
 import { Counter } from '../net/counter.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import type { ServerNames } from '../net/server-names.ts';
+import type { ServerName, ServerNames } from '../net/server-names.ts';
 import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
 import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
 import { WaitingRoom } from '../net/waiting-room.ts';
@@ -21,15 +21,18 @@ export interface TlsLimits {
 class Handshake {
   readonly transport: Transport;
   readonly deadline: number;
+  /** What it goes on with. */
+  entry: ServerName;
   requestsCertificate: boolean;
   /** The client's name was looked up. */
   isNamed = false;
   isFailed = false;
 
-  constructor(transport: Transport, deadline: number, requestsCertificate: boolean) {
+  constructor(transport: Transport, deadline: number, entry: ServerName) {
     this.transport = transport;
     this.deadline = deadline;
-    this.requestsCertificate = requestsCertificate;
+    this.entry = entry;
+    this.requestsCertificate = entry.requestsCertificate;
   }
 }
 
@@ -66,7 +69,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const transport = this.#shard.adopt(stream, this, address);
     const { timer } = this.#shard.io;
     const deadline = timer.now + this.#limits.handshakeTimeout + 1;
-    const handshake = new Handshake(transport, deadline, names.default.requestsCertificate);
+    const handshake = new Handshake(transport, deadline, names.default);
     transport.owner = handshake;
     this.#handshakes.add(transport);
     this.#shard.addWaiting(1);
@@ -115,6 +118,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     handshake.isNamed = true;
     const entry = this.names.find(name);
     if (entry === null) return null;
+    handshake.entry = entry;
     handshake.requestsCertificate = entry.requestsCertificate;
     return entry;
   }
@@ -127,7 +131,9 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const { transport } = handshake;
     if (transport.isClosed) return;
     const isTrusted =
-      !handshake.requestsCertificate || stream.peerCertificate() === '' || stream.verifyError() === '';
+      !handshake.requestsCertificate ||
+      stream.peerCertificate() === '' ||
+      (stream.verifyError() === '' && this.#isInForce(stream, handshake));
     if (!isTrusted) {
       this.onTlsError(stream, 'certificate');
       return;
@@ -137,6 +143,10 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     this.#done(transport);
     transport.context = this.#http;
     this.#http.start(transport);
+  }
+
+  #isInForce(stream: TlsStream, { entry }: Handshake): boolean {
+    return !stream.isResumed || stream.isCertificateInForce(entry.authorities, Date.now());
   }
 
   /** Closes at the end of the turn: this is called from inside OpenSSL. */

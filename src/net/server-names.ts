@@ -1,5 +1,14 @@
+import type { X509Certificate } from 'node:crypto';
 import { invalidArgument } from '../errors.ts';
-import { createContext, type TicketRules, type TlsCredentials, ticketRules } from './tls-context.ts';
+import {
+  badCertificate,
+  createContext,
+  noCertificate,
+  type TicketRules,
+  type TlsCredentials,
+  ticketRules,
+} from './tls-context.ts';
+import { certificatesIn } from './tls-diagnosis.ts';
 import type { TlsChoice } from './tls-stream.ts';
 
 /** RFC 1035 §2.3.4 */
@@ -13,14 +22,34 @@ class ServerName implements TlsChoice {
   /** In lower case; '' for the default. */
   readonly name: string;
   source: CredentialsSource;
-  credentials: TlsCredentials;
+  #credentials: TlsCredentials;
   handle: object;
+  #authorities: X509Certificate[] | null = null;
 
   constructor(name: string, source: CredentialsSource, tickets: TicketRules) {
     this.name = name;
     this.source = source;
-    this.credentials = source();
-    this.handle = createContext(name, this.credentials, tickets);
+    this.#credentials = source();
+    this.handle = createContext(name, this.#credentials, tickets);
+  }
+
+  get credentials(): TlsCredentials {
+    return this.#credentials;
+  }
+
+  set credentials(credentials: TlsCredentials) {
+    this.#credentials = credentials;
+    this.#authorities = null;
+  }
+
+  get hasCertificate(): boolean {
+    return this.#credentials.cert !== undefined;
+  }
+
+  /** Those that vouch for certificates of clients. */
+  get authorities(): readonly X509Certificate[] {
+    this.#authorities ??= certificatesIn(this.credentials.ca ?? '');
+    return this.#authorities;
   }
 
   get requestsCertificate(): boolean {
@@ -57,6 +86,11 @@ export class ServerNames {
     return this.#default;
   }
 
+  /** Whether any client can be served, or may be once it has come. */
+  get isServable(): boolean {
+    return this.#default.hasCertificate || this.isUsed;
+  }
+
   /** Whether it makes a difference which name a client asks for. */
   get isUsed(): boolean {
     return this.#names.size > 0 || this.onMissing !== null;
@@ -69,7 +103,11 @@ export class ServerNames {
    */
   add(name: string, source: CredentialsSource): void {
     const key = checkName(name);
-    this.#names.set(key, new ServerName(key, source, this.#tickets));
+    const entry = new ServerName(key, source, this.#tickets);
+    if (!entry.hasCertificate) {
+      throw badCertificate(key, 'there is no certificate: give key_file_name and cert_file_name');
+    }
+    this.#names.set(key, entry);
     this.#renewTickets();
   }
 
@@ -97,6 +135,7 @@ export class ServerNames {
       const from = entry === this.#default && source !== null ? source : entry.source;
       try {
         const fresh = new ServerName(entry.name, from, this.#tickets);
+        if (entry.hasCertificate && !fresh.hasCertificate) throw noCertificate();
         entry.source = from;
         entry.credentials = fresh.credentials;
         entry.handle = fresh.handle;

@@ -2,6 +2,7 @@ import { createHash, constants as crypto } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { MillraceError } from '../errors.ts';
 import { contextHandle } from './node-internals.ts';
+import { explainMistake, silentMistake } from './tls-diagnosis.ts';
 
 /** Keys and certificates of one name, as PEM texts: what threads can send each other. */
 export interface TlsCredentials {
@@ -14,6 +15,19 @@ export interface TlsCredentials {
   readonly dhparam?: string;
   /** In OpenSSL's syntax. */
   readonly ciphers?: string;
+}
+
+/** TLS 1.3 has no others but those with 8-byte tags, which Node.js leaves out, too. */
+const SUITES_1_3 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+/** TLS 1.2 with forward secrecy and authenticated encryption alone, as RFC 9325 §4.2 has it. */
+const SUITES_1_2 =
+  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:' +
+  'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305';
+/** For whoever gives parameters for it. */
+const SUITES_DHE = 'DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305';
+
+function defaultCiphers(hasDh: boolean): string {
+  return `${SUITES_1_3}:${SUITES_1_2}${hasDh ? `:${SUITES_DHE}` : ''}`;
 }
 
 /** Bytes of the key that session tickets are sealed with. */
@@ -48,6 +62,8 @@ export function createContext(name: string, credentials: TlsCredentials, tickets
     const missing = key === undefined ? 'key_file_name' : 'cert_file_name';
     throw badCertificate(name, `${missing} is missing: a certificate and its private key go together`);
   }
+  const mistake = silentMistake(credentials);
+  if (mistake !== '') throw badCertificate(name, mistake);
   try {
     const context = createSecureContext({
       minVersion: 'TLSv1.2',
@@ -62,12 +78,21 @@ export function createContext(name: string, credentials: TlsCredentials, tickets
       ...(cert === undefined ? {} : { cert }),
       ...(passphrase === undefined ? {} : { passphrase }),
       ...(dhparam === undefined ? {} : { dhparam }),
-      ...(ciphers === undefined ? {} : { ciphers }),
+      ciphers: ciphers ?? defaultCiphers(dhparam !== undefined),
     });
     return contextHandle(context);
   } catch (cause) {
-    throw badCertificate(name, cause instanceof Error ? cause.message : String(cause), cause);
+    throw badCertificate(name, explainMistake(credentials, cause), cause);
   }
+}
+
+/** What to tell a user whose TLS has no certificate at all: nobody could connect. */
+export function noCertificate(): MillraceError {
+  return badCertificate(
+    '',
+    "there is no certificate, so no client could connect. Give 'key_file_name' and 'cert_file_name', to SSLApp() or to " +
+      "serve() in 'tls' (millrace serve: --key and --cert), or add names with app.addServerName() before the server listens",
+  );
 }
 
 /** What to tell a user whose key or certificate cannot be used. `name` is '' for the default. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import {
   kLastWriteWasAsync,
   kReadBytesOrError,
@@ -123,6 +124,20 @@ export class TlsStream implements SocketHandle {
       .toString('base64')
       .replaceAll(/.{1,64}/g, '$&\n');
     return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
+  }
+
+  /**
+   * Whether the client's certificate, and that of the authority which issued it, are in force at this time. OpenSSL looks
+   * at the dates in a full handshake alone; a session that is resumed brings the verdict of then along.
+   */
+  isCertificateInForce(authorities: readonly X509Certificate[], now: number): boolean {
+    const der = this.#isClosed ? undefined : this.#tls.getPeerCertificate(true)?.raw;
+    if (der === undefined) return true;
+    const certificate = new X509Certificate(der);
+    if (!isInForce(certificate, now)) return false;
+    const issuers = authorities.filter((authority) => certificate.checkIssued(authority));
+    // None: there were certificates in between, which a session does not keep.
+    return issuers.length === 0 || issuers.some((issuer) => isInForce(issuer, now));
   }
 
   /** Why the client's certificate is not to be trusted; '' when it is. */
@@ -300,6 +315,10 @@ export class TlsStream implements SocketHandle {
     streamBaseState[kReadBytesOrError] = error;
     this.onread();
   }
+}
+
+function isInForce({ validFrom, validTo }: X509Certificate, now: number): boolean {
+  return Date.parse(validFrom) <= now && now <= Date.parse(validTo);
 }
 
 let wrap: ReturnType<typeof loadTlsWrap> | undefined;

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ErrorCode } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';
@@ -145,14 +146,22 @@ export type ToShard =
   /** End all connections, then the shard. */
   | { readonly type: 'drain'; readonly terms: DrainTerms };
 
+/** The module cannot be used. */
+export interface ModuleFailure {
+  readonly type: 'failed';
+  readonly message: string;
+  readonly stack: string;
+  /** When it is no fault of the module. */
+  readonly code?: ErrorCode;
+}
+
 export type FromShard =
   /** The thread is there, and loads the module. */
   | { readonly type: 'started' }
   /** The module of a successor is loaded. */
   | { readonly type: 'prepared' }
   | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
-  /** The module cannot be used. */
-  | { readonly type: 'failed'; readonly message: string; readonly stack: string }
+  | ModuleFailure
   /** The channel with this descriptor is open; -1: the port is. */
   | { readonly type: 'connected'; readonly fd: number }
   /** The channel with this descriptor was overtaken by another before it was open, and is closed. */

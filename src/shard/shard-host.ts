@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
-import type { FromShard, ShardData, TlsSetup } from './control-message.ts';
+import type { FromShard, ModuleFailure, ShardData, TlsSetup } from './control-message.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';
 import { deadline, GRACE, within } from './patience.ts';
@@ -366,7 +366,8 @@ export class ShardHost {
   }
 }
 
-function badModule(module: string, failure: { message: string; stack: string }): MillraceError {
+function badModule(module: string, failure: ModuleFailure): MillraceError {
+  if (failure.code !== undefined) return new MillraceError(failure.code, failure.message);
   const cause = new Error(failure.message);
   cause.stack = failure.stack;
   return new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module ${module}: ${failure.message}`, {

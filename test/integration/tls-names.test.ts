@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import type { ServeOptions, TlsOptions } from 'millrace';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Certificate, makeCertificate } from '../support/certificates.ts';
 import { Client } from '../support/clients.ts';
 import { MODES, type Mode, type Running } from '../support/server.ts';
@@ -138,7 +138,9 @@ describe.each(MODES)('reloadTls in %s', (mode) => {
     writeFileSync(tls.key_file_name as string, late.key);
     await expect(reload(running)).rejects.toMatchObject({
       code: 'MILLRACE_BAD_CERTIFICATE',
-      message: expect.stringMatching(/The TLS options cannot be used: .*mismatch/) as string,
+      message: expect.stringMatching(
+        /The TLS options cannot be used: the private key is not that of the certificate/,
+      ) as string,
     });
     install('main', SERVER_CERTIFICATE);
     writeFileSync(join(folder, 'name.pem'), 'nothing');
@@ -149,6 +151,7 @@ describe.each(MODES)('reloadTls in %s', (mode) => {
     await expect(reload(running, { cert_file_name: 5 as never })).rejects.toMatchObject({
       code: 'MILLRACE_INVALID_OPTION',
     });
+    await expect(reload(running, {})).rejects.toMatchObject({ code: 'MILLRACE_BAD_CERTIFICATE' });
     for (let i = 0; i < 4; i++) {
       expect(await fingerprintFor(running.port, 'localhost')).toBe(SERVER_CERTIFICATE.fingerprint);
       expect(await fingerprintFor(running.port, 'name.test')).toBe(exact.fingerprint);
@@ -221,6 +224,49 @@ describe.each(MODES)('certificates of clients in %s', (mode) => {
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('sessions of %s', (version) => {
   const options = { minVersion: version, maxVersion: version } as const;
+
+  describe('with a certificate of the client', () => {
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    const shortLived = makeCertificate('short', { issuer: authority, days: 1 });
+    const dyingAuthority = makeCertificate('dying authority', { isAuthority: true, days: 1 });
+    const longLived = makeCertificate('long', { issuer: dyingAuthority, days: 30 });
+
+    test.each([
+      ['the certificate', shortLived, authority.cert],
+      ['the authority that issued it', longLived, dyingAuthority.cert],
+      ['that authority, of several in the file', longLived, `${authority.cert}\n${dyingAuthority.cert}`],
+    ])('are not resumed once %s has expired', async (_what, { key, cert }, ca) => {
+      const running = await start('one thread', {}, { tls: { ...tlsOptions(), ca_file_name: ca } });
+      const identity = { key, cert, ...options, rejectUnauthorized: false };
+      const session = await sessionOf(await connectTls(running.port, identity));
+      const resumed = await connectTls(running.port, { ...identity, session });
+      expect(resumed.isSessionReused()).toBe(true);
+      expect(await requestOver(resumed, '/certificate')).toBe(cert);
+      resumed.destroy();
+      // The clock of JavaScript alone: OpenSSL, which looks in a full handshake, finds all of them in force.
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 24 * 3600 * 1000 });
+      const late = connectTls(running.port, { ...identity, session });
+      await expect(late.then((socket) => requestOver(socket, '/certificate'))).rejects.toThrow();
+      const without = await connectTls(running.port, { ...options, rejectUnauthorized: false });
+      expect(await requestOver(without, '/certificate')).toBe('');
+      without.destroy();
+    });
+
+    test('are resumed when its issuer is another authority than one that has expired', async () => {
+      const ca = `${dyingAuthority.cert}${authority.cert}`;
+      const running = await start('one thread', {}, { tls: { ...tlsOptions(), ca_file_name: ca } });
+      const identity = { key: client.key, cert: client.cert, ...options, rejectUnauthorized: false };
+      const session = await sessionOf(await connectTls(running.port, identity));
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 24 * 3600 * 1000 });
+      const resumed = await connectTls(running.port, { ...identity, session });
+      expect(resumed.isSessionReused()).toBe(true);
+      expect(await requestOver(resumed, '/certificate')).toBe(client.cert);
+      resumed.destroy();
+    });
+  });
 
   test('are resumed on any shard, also after a reload, and keep the certificate of the client', async () => {
     const running = await start(

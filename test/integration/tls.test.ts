@@ -1,5 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { SSLApp, serve } from 'millrace';
 import { Agent, fetch, WebSocket as UndiciWebSocket } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,8 +11,16 @@ import { Client } from '../support/clients.ts';
 import { sleep, until, within } from '../support/deadline.ts';
 import { pattern } from '../support/frame-bytes.ts';
 import { HOST, MODES, type Running } from '../support/server.ts';
-import { connectTls, SERVER_CERTIFICATE, startTls, tlsErrorOf, tlsOptions } from '../support/tls.ts';
+import {
+  connectTls,
+  fingerprintFor,
+  SERVER_CERTIFICATE,
+  startTls,
+  tlsErrorOf,
+  tlsOptions,
+} from '../support/tls.ts';
 
+const authority = makeCertificate('Authority', { isAuthority: true });
 const TRUST = { ca: SERVER_CERTIFICATE.cert };
 
 describe.each(MODES)('TLS in %s', (mode) => {
@@ -94,14 +105,49 @@ describe('TLS options', () => {
   test.each([
     ['a key without its certificate', { key_file_name: other.key }, /cert_file_name is missing/],
     ['a certificate without its key', { cert_file_name: other.cert }, /key_file_name is missing/],
-    ['a key of another certificate', { ...tlsOptions(), key_file_name: other.key }, /key values mismatch/],
+    [
+      'a key of another certificate',
+      { ...tlsOptions(), key_file_name: other.key },
+      /the private key is not that of the certificate/,
+    ],
+    [
+      'the intermediate certificate in front',
+      { key_file_name: other.key, cert_file_name: `${authority.cert}${other.cert}` },
+      /number 2 in cert_file_name: it must be the first/,
+    ],
+    ['the two swapped', { key_file_name: other.cert, cert_file_name: other.key }, /swapped/],
+    [
+      'authorities that are none',
+      { ...tlsOptions(), ca_file_name: fileURLToPath(new URL('tls-names.test.ts', import.meta.url)) },
+      /ca_file_name holds no certificate in PEM/,
+    ],
+    [
+      'an authority that is damaged',
+      { ...tlsOptions(), ca_file_name: other.cert.replace('\nMII', '\nMMM') },
+      /ca_file_name holds a certificate that is damaged/,
+    ],
+    [
+      'parameters that are none',
+      { ...tlsOptions(), dh_params_file_name: other.cert },
+      /dh_params_file_name holds no 'DH PARAMETERS'/,
+    ],
+    ['a folder', { ...tlsOptions(), key_file_name: tmpdir() }, /cannot be read \(EISDIR: it is a folder\)/],
+    [
+      'a relative path',
+      { ...tlsOptions(), key_file_name: 'none.pem' },
+      /'none.pem' cannot be read \(ENOENT: there is no such file in \/.+\)/,
+    ],
     ['a file that is not there', { ...tlsOptions(), key_file_name: '/none.pem' }, /'\/none.pem'.*ENOENT/],
     [
       'what is no certificate',
       { ...tlsOptions(), cert_file_name: '-----BEGIN NOTHING-----' },
       /cannot be used/,
     ],
-    ['unknown ciphers', { ...tlsOptions(), ssl_ciphers: 'NONE-SUCH' }, /cannot be used: .*cipher/i],
+    [
+      'unknown ciphers',
+      { ...tlsOptions(), ssl_ciphers: 'NONE-SUCH' },
+      /ssl_ciphers 'NONE-SUCH' names no cipher/,
+    ],
   ])('%s: is told before anything starts', async (_name, tls, message) => {
     expect(() => SSLApp(tls)).toThrow(message);
     expect(() => SSLApp(tls)).toThrow(expect.objectContaining({ code: 'MILLRACE_BAD_CERTIFICATE' }));
@@ -122,10 +168,86 @@ describe('TLS options', () => {
     },
   );
 
+  const withoutArmour = other.key.split('\n').slice(1, -2).join('\n');
+  test.each([
+    ['lost its first line', other.key.split('\n').slice(1).join('\n')],
+    ['is base64 in lines', withoutArmour],
+    ['is base64 in one line', withoutArmour.replaceAll('\n', '')],
+    ['has a wrong first line', other.key.replace('-----BEGIN', '----BEGIN')],
+    ['is short', 'MC4CAQAwBQYDK2VwBCIEIC0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0'],
+  ])('a key that %s is not shown', async (_what, key) => {
+    const tls = { ...tlsOptions(other), key_file_name: key };
+    const errors: unknown[] = [];
+    for (const run of [() => SSLApp(tls), () => serve({ app: 'none.js', port: 0, tls })]) {
+      try {
+        await run();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    expect(errors).toHaveLength(2);
+    for (const error of errors) {
+      expect(error).toMatchObject({
+        message: expect.stringMatching(
+          /key_file_name: a text of \d+ characters is neither the path/,
+        ) as string,
+      });
+      const shown = inspect(error, { depth: 10 });
+      for (const line of key.split('\n')) {
+        const isOfKey = line.length > 20 && !line.startsWith('-');
+        if (isOfKey) expect(shown).not.toContain(line.slice(4, 20));
+      }
+    }
+  });
+
+  test.each([
+    ['key', 'key_file_name'],
+    ['cert', 'cert_file_name'],
+    ['ca', 'ca_file_name'],
+    ['ciphers', 'ssl_ciphers'],
+  ])("'%s', as Node.js calls it, is told to be '%s'", async (name, own) => {
+    const tls = { [name]: other.key };
+    const message = new RegExp(`'${name}' is the name of Node.js; here it is '${own}'`);
+    expect(() => SSLApp(tls)).toThrow(message);
+    expect(() => SSLApp(tlsOptions()).addServerName('x.test', tls)).toThrow(message);
+    await expect(serve({ app: 'none.js', port: 0, tls })).rejects.toThrow(message);
+    // Frameworks hand through what is meant for another server.
+    if (own in tlsOptions()) SSLApp({ ...tlsOptions(), ...tls });
+  });
+
+  test('PKCS #12 is told to become PEM', () => {
+    expect(() => SSLApp({ pfx: Buffer.alloc(1) } as object)).toThrow(/openssl pkcs12/);
+  });
+
+  test('without any certificate nothing listens: that is an error with the remedies', async () => {
+    const remedies = {
+      code: 'MILLRACE_BAD_CERTIFICATE',
+      message: expect.stringMatching(
+        /there is no certificate.*'key_file_name'.*SSLApp\(\).*serve\(\).*--key and --cert.*addServerName/,
+      ) as string,
+    };
+    expect(() => SSLApp({}).listen(0, () => {})).toThrow(expect.objectContaining(remedies));
+    expect(() => SSLApp({}).listen_unix(() => {}, '/none/none')).toThrow(expect.objectContaining(remedies));
+    expect(() => SSLApp({}).getDescriptor()).toThrow(expect.objectContaining(remedies));
+    expect(() => SSLApp({}).addServerName('x.test', {})).toThrow(
+      /'x.test' cannot be used: there is no certificate/,
+    );
+    const app = new URL('./fixtures/tls-app.js', import.meta.url);
+    await expect(serve({ app, port: 0, shards: 1, tls: {} })).rejects.toMatchObject(remedies);
+    const ca = { ca_file_name: SERVER_CERTIFICATE.cert };
+    await expect(serve({ app, port: 0, shards: 1, tls: ca })).rejects.toMatchObject(remedies);
+    const names = { 'name.test': tlsOptions(other) };
+    const server = await serve({ app, port: 0, shards: 1, tls: {}, data: { names } });
+    expect(await fingerprintFor(server.port, 'name.test')).toBe(other.fingerprint);
+    await server.close({ drain: 0 });
+  });
+
   test('an encrypted key needs its passphrase', () => {
     const locked = makeCertificate('locked.test', { passphrase: 'open sesame' });
-    expect(() => SSLApp(tlsOptions(locked))).toThrow(/cannot be used/);
-    expect(() => SSLApp({ ...tlsOptions(locked), passphrase: 'wrong' })).toThrow(/cannot be used/);
+    expect(() => SSLApp(tlsOptions(locked))).toThrow(/encrypted: give its 'passphrase'.*--passphrase-file/);
+    expect(() => SSLApp({ ...tlsOptions(locked), passphrase: 'wrong' })).toThrow(
+      /'passphrase' does not open/,
+    );
     SSLApp({ ...tlsOptions(locked), passphrase: Buffer.from('open sesame') });
   });
 
@@ -178,4 +300,57 @@ test('connections of one address are counted over TLS', async () => {
   expect(running.server!.stats().acceptor.overLimit).toBe(1);
   for (const client of clients) await client.close();
   await running.stop();
+});
+
+describe('ciphers of TLS 1.2', () => {
+  const WEAK = [
+    'AES128-GCM-SHA256',
+    'AES256-SHA',
+    'ECDHE-ECDSA-AES128-SHA',
+    'ECDHE-ECDSA-AES256-SHA384',
+    'ECDHE-ECDSA-AES128-CCM8',
+    'ECDHE-ECDSA-AES256-CCM8',
+    'ECDHE-ECDSA-CAMELLIA128-SHA256',
+    'ECDHE-ECDSA-ARIA128-GCM-SHA256',
+    'DHE-RSA-AES128-GCM-SHA256',
+  ];
+  const STRONG = [
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+  ];
+  const only = (ciphers: string) => ({ ciphers, maxVersion: 'TLSv1.2' }) as const;
+
+  function listening(options: Parameters<typeof SSLApp>[0]): [port: number, app: ReturnType<typeof SSLApp>] {
+    const app = SSLApp(options);
+    let port = -1;
+    app.listen(HOST, 0, (socket) => {
+      if (socket !== false) port = socket.port;
+    });
+    return [port, app];
+  }
+
+  test('have forward secrecy and authenticated encryption, by default', async () => {
+    const [port, app] = listening(tlsOptions());
+    for (const cipher of STRONG) {
+      const socket = await connectTls(port, only(cipher));
+      expect(socket.getCipher().name).toBe(cipher);
+      socket.destroy();
+    }
+    for (const cipher of WEAK)
+      expect(await tlsErrorOf(port, only(cipher)), cipher).toMatch(/HANDSHAKE_FAILURE/);
+    app.close();
+  });
+
+  test('are those of ssl_ciphers when it is given, and TLS 1.3 goes on', async () => {
+    const [port, app] = listening({ ...tlsOptions(), ssl_ciphers: 'ECDHE-ECDSA-AES128-SHA' });
+    const old = await connectTls(port, only('ECDHE-ECDSA-AES128-SHA'));
+    expect(old.getCipher().name).toBe('ECDHE-ECDSA-AES128-SHA');
+    old.destroy();
+    expect(await tlsErrorOf(port, only('ECDHE-ECDSA-AES128-GCM-SHA256'))).toMatch(/HANDSHAKE_FAILURE/);
+    const newer = await connectTls(port);
+    expect([newer.getProtocol(), newer.getCipher().name]).toEqual(['TLSv1.3', 'TLS_AES_256_GCM_SHA384']);
+    newer.destroy();
+    app.close();
+  });
 });
