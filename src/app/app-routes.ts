@@ -1,9 +1,9 @@
+import { described } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
 import type { Shard } from '../shard/shard.ts';
 import { userCode } from '../user-code.ts';
 import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
-import { described } from './caller-values.ts';
 import type { ConnectionFilter } from './connection-filters.ts';
 import { declarativeHandler } from './declarative-handler.ts';
 import type { HttpHandler, Routes } from './http-dispatcher.ts';

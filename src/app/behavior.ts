@@ -1,9 +1,9 @@
+import { described, readInteger } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { Compression, isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
 import { COMPRESSION_THRESHOLD } from '../shard/deflate-forms.ts';
 import type { UserCode } from '../user-code.ts';
-import { described, readInteger } from './caller-values.ts';
 import type { HttpRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
 import { checkSpelling } from './option-names.ts';

@@ -1,3 +1,4 @@
+import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { addressText } from '../http/proxy-protocol.ts';
 import { allowsBody, CHUNKED, ResponseHead, UNTIL_CLOSE } from '../http/response-writer.ts';
@@ -18,7 +19,6 @@ import {
   SizedChunkReader,
 } from './body-reader.ts';
 import { BodyStream } from './body-stream.ts';
-import { described, readInteger } from './caller-values.ts';
 import type { ProxiedAddress } from './http-connection.ts';
 import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './recognized-string.ts';
 

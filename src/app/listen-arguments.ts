@@ -1,6 +1,6 @@
+import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
 import type { ListenCallback } from './app.ts';
-import { described, readInteger } from './caller-values.ts';
 import { type RecognizedString, textOf } from './recognized-string.ts';
 import { checkPort } from './server-limits.ts';
 

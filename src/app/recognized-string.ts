@@ -1,5 +1,5 @@
+import { described } from '../caller-values.ts';
 import { textPort } from '../net/native-ports.ts';
-import { described } from './caller-values.ts';
 
 /** What can be sent: text, or bytes in any of the usual shapes. */
 export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;

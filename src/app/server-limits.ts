@@ -1,5 +1,5 @@
+import { described, readFlag, readInteger, readNumber } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
-import { described, readFlag, readInteger, readNumber } from './caller-values.ts';
 
 /** One row of a table of numeric options. */
 export interface Limit {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
@@ -6,7 +7,6 @@ import type { DrainTerms } from '../shard/drain.ts';
 import { type ServerStats, serverStats } from '../shard/stats.ts';
 import type { Supervisor } from '../shard/supervisor.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
-import { described, readInteger, readNumber } from './caller-values.ts';
 import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { credentialsSource, type TlsOptions } from './tls-options.ts';

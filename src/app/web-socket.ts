@@ -1,10 +1,10 @@
+import { described, readInteger } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
 import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from './address.ts';
-import { described, readInteger } from './caller-values.ts';
 import { sendDeflated } from './deflated-frames.ts';
 import { FragmentState } from './fragment-state.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from './recognized-string.ts';

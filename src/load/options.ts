@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { described, readInteger, readNumber } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { clientRequest } from '../protocol/client-handshake.ts';
 import type { HeaderPair } from '../protocol/handshake.ts';
@@ -120,7 +121,7 @@ export interface BenchPlan extends Readonly<Record<BenchNumber, number>> {
 export function planOf(options: BenchOptions): BenchPlan {
   const numbers = checkNumbers(options);
   if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
-    throw invalid(`'onProgress' must be a function; got a ${typeof options.onProgress}`);
+    throw invalid(`'onProgress' must be a function; got ${described(options.onProgress)}`);
   }
   const scenario = options.scenario ?? 'echo';
   if (!SCENARIOS.includes(scenario)) {
@@ -150,13 +151,13 @@ export function planOf(options: BenchOptions): BenchPlan {
 
 function checkNumbers(options: BenchOptions): Record<BenchNumber, number> {
   const entries = Object.entries(BENCH_LIMITS).map(([name, limit]) => {
-    const value = options[name as BenchNumber] ?? limit.default;
-    const isNumber = Number.isInteger(value);
-    if (isNumber && value >= limit.min && value <= limit.max) return [name, value];
-    if (value === 0 && 'zero' in limit) return [name, 0];
+    const given = options[name as BenchNumber];
+    const value = readInteger(given) ?? limit.default;
+    if (value >= limit.min && value <= limit.max) return [name, value];
+    if (value === 0 && 'zero' in limit && readNumber(given ?? 0) === 0) return [name, 0];
     const zero = 'zero' in limit ? `, or 0: ${limit.zero}` : '';
     throw invalid(
-      `'${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${String(value)}`,
+      `'${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${described(given)}`,
     );
   });
   return Object.fromEntries(entries) as Record<BenchNumber, number>;

@@ -45,8 +45,8 @@ describe('options of ws()', () => {
 
   test.each([
     ['idleTimeout', '7', "; got '7' (a string)"],
-    ['idleTimeout', '\u001b[31m\n"', String.raw`; got '\u001b[31m\n"' (a string)`],
-    ['idleTimeout', 'x'.repeat(100), `; got '${'x'.repeat(40)}…' (a string)`],
+    ['idleTimeout', '\u001b[31m\n', String.raw`; got '\x1b[31m\n' (a string)`],
+    ['idleTimeout', 'x'.repeat(100), `; got '${'x'.repeat(40)}… (60 more characters)' (a string)`],
     ['idleTimeout', 7.5, '; got 7.5'],
     ['maxFragments', {}, '; got an object'],
     ['maxFragments', [1], '; got an array'],

@@ -99,6 +99,25 @@ describe.each(MODES)('TLS in %s', (mode) => {
   });
 });
 
+describe('TLS', () => {
+  test('has classes with the names of uWebSockets.js', async () => {
+    const names: string[] = [];
+    const app = SSLApp(tlsOptions()).ws('/*', {
+      open: (ws) => {
+        names.push(ws.constructor.name);
+      },
+    });
+    let port = 0;
+    app.listen(HOST, 0, (socket) => {
+      if (socket !== false) ({ port } = socket);
+    });
+    const client = await Client.connect(`wss://${HOST}:${port}/`, TRUST);
+    expect([app.constructor.name, ...names]).toEqual(['uWS.SSLApp', 'uWS.SSLWebSocket']);
+    await client.close();
+    app.close();
+  });
+});
+
 describe('TLS options', () => {
   const other = makeCertificate('other.test');
 

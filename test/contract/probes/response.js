@@ -208,7 +208,7 @@ export const RESPONSE_PROBES = {
   ...forEach('res: onAborted', { undefined: undefined, null: null, object: {} }, (t, value) =>
     called(t, (res) => [res.onAborted(value) === res, res.end() === res]),
   ),
-  ...forEach('res: onData', { undefined: undefined, object: {} }, (t, value) =>
+  ...forEach('res: onData', { object: {} }, (t, value) =>
     called(t, (res) => [res.onData(value) === res, res.end() === res]),
   ),
   ...forEach('res: onWritable', { undefined: undefined, object: {} }, (t, value) =>

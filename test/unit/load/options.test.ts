@@ -35,9 +35,16 @@ describe('planOf', () => {
     expect(planOf({ url: 'ws://a:b@host', headers }).headers).toEqual([['authorization', 'Bearer x']]);
   });
 
+  it('takes numbers as text, and null for what is not given', () => {
+    const given = { url: 'ws://host', connections: '7', duration: null, size: 0 } as never;
+    expect(planOf(given)).toMatchObject({ connections: 7, duration: 10, size: 0 });
+  });
+
   const wrong: [options: Partial<BenchOptions>, message: string][] = [
     [{ connections: 0 }, "'connections' must be an integer from 1 to 1000000 (connections); got 0"],
-    [{ pipelining: 1.5 }, "'pipelining' must be an integer from 1"],
+    [{ pipelining: 0.5 }, "'pipelining' must be an integer from 1"],
+    [{ pipelining: '0' as never }, "; got '0' (a string)"],
+    [{ warmup: 0.5 }, 'or 0: none; got 0.5'],
     [{ duration: -1 }, "'duration' must be an integer from 1 to 86400 (seconds); got -1"],
     [
       { amount: Number.NaN },

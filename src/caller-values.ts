@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /**
  * What callers pass as numbers and flags: all that JavaScript programs do is read here, and nowhere else. Numbers may be
  * text, as they come from the environment and from addresses, flags may be 0 or 1, and null is "not given", like
@@ -35,16 +37,10 @@ const MAX_QUOTED = 40;
 
 /** What came, for the message of an error: quoted where it is text, with its type where that is the mistake. */
 export function described(value: unknown): string {
-  if (typeof value === 'string') return `${quoted(value)} (a string)`;
+  if (typeof value === 'string') return `'${printable(value, MAX_QUOTED)}' (a string)`;
   if (typeof value === 'number' || value === null || value === undefined) return String(value);
   if (typeof value === 'boolean') return `${value} (a boolean)`;
   if (typeof value === 'bigint') return `${value}n (a bigint)`;
   if (Array.isArray(value)) return 'an array';
   return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
-}
-
-function quoted(text: string): string {
-  const shown = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
-  // Nothing of it may be a control character where the message is printed.
-  return `'${JSON.stringify(shown).slice(1, -1).replaceAll('\\"', '"')}'`;
 }
