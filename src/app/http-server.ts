@@ -137,8 +137,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
     if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
-      transport.owner = new HttpConnection(this, transport, 0, 0);
-      transport.destroy();
+      const connection = new HttpConnection(this, transport, 0, 0);
+      transport.owner = connection;
+      this.#shard.count(Counter.REFUSED);
+      this.refuse(connection, refusalOf(503, false));
       return;
     }
     const rest = parser.consumed;

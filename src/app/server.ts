@@ -145,7 +145,8 @@ export class Server {
    * Loads the app module anew, files it imports too, and replaces the shards with new threads, one by one while the
    * others serve: a shard's clients get a Close frame with 1001 when its successor has loaded the module, `drain` ms to
    * leave, and can connect again to any shard. Publishes of other shards meanwhile do not reach the one that is being
-   * replaced. With one shard connections are answered 503 while it is drained.
+   * replaced. With one shard newcomers wait for its successor, up to
+   * 1024 and for `handshakeTimeout`; others are answered 503.
    *
    * Resolves when all shards are replaced. `data` stays what `serve()` was given.
    *

@@ -19,6 +19,7 @@ import { Balancer } from './balancer.ts';
 import { type AcceptorData, HandoffMode, type RouteEntry } from './control-message.ts';
 import type { DrainTerms } from './drain.ts';
 import { addressIn, HandoffKind, handoffPrefix } from './handoff-message.ts';
+import { HeldConnections } from './held-connections.ts';
 import { ShardIntakes } from './intake.ts';
 import { within } from './patience.ts';
 import { REFUSING, Refusing } from './refusing.ts';
@@ -99,7 +100,10 @@ export class Acceptor implements TransportContext {
   /** Those of them whose head is not complete. */
   readonly #heads = new WaitingRoom();
   readonly #refusing = new Refusing();
-  /** How many of them were refused, or said nothing, and are to follow our FIN. */
+  /** Shards that are being replaced, and whom they are waited for by. */
+  readonly #awaited = new Set<number>();
+  readonly #held = new HeldConnections();
+  /** How many of the sockets were refused, or said nothing, and are to follow our FIN. */
   #lingering = 0;
   /** Told when one of them is gone, or lingers. */
   #onFewer: () => void = ignore;
@@ -162,6 +166,8 @@ export class Acceptor implements TransportContext {
     this.#senders[index] = sender;
     this.#intakes.opened(index);
     this.#tables[index] = this.#tableOf(routes);
+    this.#awaited.delete(index);
+    this.#release();
   }
 
   /** The shard is gone. */
@@ -171,8 +177,13 @@ export class Acceptor implements TransportContext {
     this.#intakes.closed(index);
   }
 
-  /** The shard is to end: it gets what was sent to it, and no more. */
+  /** The shard is to end, and another to take its place: it gets what was sent to it, and no more. */
   shardRetires(index: number): void {
+    this.#awaited.add(index);
+    this.#finish(index);
+  }
+
+  #finish(index: number): void {
     this.#senders[index]?.finish();
     this.#senders[index] = null;
     this.#intakes.closed(index);
@@ -183,13 +194,15 @@ export class Acceptor implements TransportContext {
    * on. Resolves when nobody is here any more, or the deadline has passed.
    */
   async stop({ grace, deadline }: DrainTerms): Promise<void> {
+    this.#awaited.clear();
+    this.#release();
     await readWaiting();
     await within(
       this.#untilFew(() => this.#lingering),
       grace,
     );
     for (const transport of this.#sockets) this.#turnAway(transport);
-    for (let i = 0; i < this.#senders.length; i++) this.shardRetires(i);
+    for (let i = 0; i < this.#senders.length; i++) this.#finish(i);
     await within(
       this.#untilFew(() => 0),
       deadline - grace,
@@ -264,9 +277,34 @@ export class Acceptor implements TransportContext {
       this.#send(client, shard, handoffPrefix(kind, 0, row), row);
       return;
     }
+    const turnAway = (): void => {
+      this.#admission.leave(row);
+      this.#tellExcess(client, 503, NO_ADDRESS);
+    };
     if (isFull) this.#counters[Counter.OVER_LIMIT]!++;
-    this.#admission.leave(row);
-    this.#tellExcess(client, 503, NO_ADDRESS);
+    if (isFull || !this.#canHold) turnAway();
+    else this.#held.holdUnread(client, row, this.#limits.handshakeTimeout, turnAway);
+  }
+
+  /** No shard can take a connection, but one that can is to come. */
+  get #canHold(): boolean {
+    return this.#awaited.size > 0 && this.#held.hasRoom;
+  }
+
+  /** Whoever waits is tried again: sent to a shard, or refused if none is to come any more. */
+  #release(): void {
+    const onRequest = (transport: Transport, request: string): void => {
+      const bytes = Buffer.from(request, 'latin1');
+      const parser = this.#parsers.pop() ?? this.#newParser();
+      const pending = transport.owner as Pending;
+      pending.parser = parser;
+      parser.feed(bytes, 0, bytes.length);
+      this.#place(transport, parser.head, bytes, parser.consumed, bytes.length);
+      this.#returnParser(pending);
+    };
+    this.#held.release(onRequest, ({ client, row }) => {
+      this.#passOn(client, row);
+    });
   }
 
   // Events of the transport.
@@ -298,6 +336,10 @@ export class Acceptor implements TransportContext {
   onTimer(transport: Transport, now: number): number {
     const pending = transport.owner as Pending;
     if (now < pending.deadline) return pending.deadline;
+    if (this.#held.drop(transport) !== '') {
+      this.#refuse(transport, refusalOf(503));
+      return pending.deadline;
+    }
     if (!pending.isLingering && pending.parser !== null) {
       this.#counters[Counter.TIMEOUTS]!++;
       this.#refuse(transport, errorResponse(408));
@@ -316,7 +358,7 @@ export class Acceptor implements TransportContext {
 
   #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
     this.#counters[Counter.REQUESTS]!++;
-    const { address, refusal } = transport.owner as Pending;
+    const { refusal } = transport.owner as Pending;
     if (refusal !== 0) {
       this.#refuse(transport, refusalOf(refusal), head);
       return;
@@ -326,7 +368,18 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, refusalOf(503), head);
       return;
     }
+    this.#place(transport, head, bytes, rest, end);
+  }
+
+  /** Gives a request that is to be served to a shard, or has it wait for one. */
+  #place(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
+    const { address } = transport.owner as Pending;
     const shard = this.#choose(head, () => transport.peerName().address);
+    if (shard < 0 && this.#canHold) {
+      this.#heads.delete(transport);
+      this.#held.hold(transport, requestText(head, bytes, rest, end));
+      return;
+    }
     if (shard < 0) {
       this.#refuse(transport, refusalOf(503), head);
       return;
@@ -419,6 +472,7 @@ export class Acceptor implements TransportContext {
   #forget(transport: Transport): void {
     const pending = transport.owner as Pending;
     this.#returnParser(pending);
+    this.#held.drop(transport);
     if (pending.isLingering) this.#lingering--;
     this.#sockets.delete(transport);
     this.#heads.delete(transport);

@@ -3,6 +3,7 @@ import { Agent, get as httpGet } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { connect as secure } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { type CloseOptions, type ServeOptions, type Server, serve } from 'millrace';
 import { Client as UndiciClient } from 'undici';
@@ -12,6 +13,7 @@ import { sleep, until } from '../support/deadline.ts';
 import { close, text } from '../support/frame-bytes.ts';
 import { HostileClient } from '../support/hostile-client.ts';
 import { requestText } from '../support/http-client.ts';
+import { MillraceProcess } from '../support/millrace-process.ts';
 import { closeCodeOf, RawClient } from '../support/raw-client.ts';
 import { HOST } from '../support/server.ts';
 import { SERVER_CERTIFICATE, tlsOptions } from '../support/tls-mode.ts';
@@ -68,10 +70,13 @@ afterEach(async () => {
   for (const client of HostileClient.live) client.destroy();
 });
 
+/** Of a request that was the first on its connection. */
+const NEWCOMER = 'newcomer:';
+
 /** Requests of node:http, one after the other on connections that are kept. None is sent again. */
-function viaAgent(agent: Agent, path: string, isTls = false): Promise<string> {
+function viaAgent(agent: Agent, path: string, isTls = false, port = server.port): Promise<string> {
   return new Promise((resolve) => {
-    const options = { port: server.port, host: HOST, path, agent, ca: isTls ? SERVER_CERTIFICATE.cert : '' };
+    const options = { port, host: HOST, path, agent, ca: isTls ? SERVER_CERTIFICATE.cert : '' };
     const request = (isTls ? httpsGet : httpGet)(options, (response) => {
       response.resume();
       response.on('end', () => {
@@ -82,7 +87,7 @@ function viaAgent(agent: Agent, path: string, isTls = false): Promise<string> {
       });
     });
     request.on('error', ({ message }) => {
-      resolve(message);
+      resolve(request.reusedSocket ? message : `${NEWCOMER} ${message}`);
     });
   });
 }
@@ -140,10 +145,14 @@ describe('keep-alive clients lose no request', () => {
     expect(Object.keys(counts)).toEqual(['200']);
   });
 
-  it('over TLS', async () => {
-    await start({ shards: 2, tls: tlsOptions() });
-    const agents = LANES.map(() => new HttpsAgent({ keepAlive: true }));
-    const lanes = agents.map((agent) => (path: string) => viaAgent(agent, path, true));
+  it.each([
+    ['plain', {}],
+    ['TLS', { tls: tlsOptions() }],
+  ])('where the only shard is replaced, and newcomers wait for its successor: %s', async (_name, options) => {
+    await start(options);
+    const isTls = 'tls' in options;
+    const agents = LANES.map(() => new (isTls ? HttpsAgent : Agent)({ keepAlive: true }));
+    const lanes = agents.map((agent) => (path: string) => viaAgent(agent, path, isTls));
     const counts = await underLoad(lanes, reloads(3));
     for (const agent of agents) agent.destroy();
     expect(Object.keys(counts)).toEqual(['200']);
@@ -349,6 +358,53 @@ it('a connection that the kernel has and the acceptor has not yet is served when
     expect([client.error, client.bytes.toString()]).toEqual(['', expect.stringMatching(/hello$/)]);
   }
   await closing;
+});
+
+it('a newcomer that waits for the successor of the only shard is answered 503 when the server is closed', async () => {
+  await start();
+  const stays = await RawClient.webSocket(server.port, '/', {}, { allowHalfOpen: true });
+  const reloading = server.reload({ drain: 20_000 });
+  expect(closeCodeOf(await stays.frame())).toBe(1001);
+  const waits = await RawClient.connect(server.port);
+  waits.write(get('/'));
+  await until(() => server.stats().acceptor.requests === 2, 'it waits');
+  const closing = server.close({ drain: 20_000 });
+  expect((await waits.response()).status).toBe(503);
+  stays.send(close(1001));
+  stays.end();
+  await Promise.all([reloading, closing]);
+});
+
+it('SIGTERM to millrace serve: requests on connections are answered, and only new connections refused', async () => {
+  await start();
+  const path = fileURLToPath(APP);
+  const command = await MillraceProcess.serve([
+    path,
+    '--port',
+    '0',
+    '--host',
+    HOST,
+    '--drain',
+    '60000',
+    '--grace',
+    '20000',
+  ]);
+  const { port } = command;
+  const agents = LANES.map(() => new Agent({ keepAlive: true }));
+  let answers = 0;
+  const lanes = agents.map((agent) => async (target: string) => {
+    const outcome = await viaAgent(agent, target, false, port);
+    answers++;
+    return outcome;
+  });
+  const counts = await underLoad(lanes, async () => {
+    await until(() => answers > 100, 'all have a connection');
+    command.kill('SIGTERM');
+    expect((await command.exit()).code).toBe(0);
+  });
+  for (const agent of agents) agent.destroy();
+  // The kernel resets who connects between the last accept and the end of the listening socket.
+  expect(Object.keys(counts).filter((outcome) => !outcome.startsWith(NEWCOMER))).toEqual(['200']);
 });
 
 /** A masked text frame. */

@@ -1,0 +1,65 @@
+import type { TcpHandle } from '../net/node-internals.ts';
+import type { Transport } from '../net/transport.ts';
+
+/** Connections, and bytes that came with them, that wait for a shard. */
+const MAX_HELD = 1024;
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
+
+/** A connection nobody has read from. */
+interface HeldClient {
+  readonly client: TcpHandle;
+  /** Row of the address table. */
+  readonly row: number;
+  readonly timeout: NodeJS.Timeout;
+}
+
+/** HeldConnections: those that the acceptor has while no shard can take them, but one will soon. */
+export class HeldConnections {
+  /** With the request, and what came behind it. */
+  readonly #requests = new Map<Transport, string>();
+  #bytes = 0;
+  readonly #clients = new Set<HeldClient>();
+
+  get hasRoom(): boolean {
+    return this.#requests.size + this.#clients.size < MAX_HELD && this.#bytes < MAX_HELD_BYTES;
+  }
+
+  /** What comes behind the request waits in the kernel. */
+  hold(transport: Transport, request: string): void {
+    this.#requests.set(transport, request);
+    this.#bytes += request.length;
+    transport.pause();
+  }
+
+  /** @param onTimeout it has waited for as many seconds, and waits no more */
+  holdUnread(client: TcpHandle, row: number, seconds: number, onTimeout: () => void): void {
+    const timeout = setTimeout(() => {
+      this.#clients.delete(held);
+      onTimeout();
+    }, seconds * 1000);
+    const held: HeldClient = { client, row, timeout };
+    this.#clients.add(held);
+  }
+
+  /** It waits no more. Returns its request; '' when it did not wait. */
+  drop(transport: Transport): string {
+    const request = this.#requests.get(transport);
+    if (request === undefined) return '';
+    this.#requests.delete(transport);
+    this.#bytes -= request.length;
+    return request;
+  }
+
+  /** None of them waits any more, oldest first. */
+  release(
+    onRequest: (transport: Transport, request: string) => void,
+    onClient: (held: HeldClient) => void,
+  ): void {
+    for (const held of Array.from(this.#clients)) {
+      clearTimeout(held.timeout);
+      this.#clients.delete(held);
+      onClient(held);
+    }
+    for (const transport of Array.from(this.#requests.keys())) onRequest(transport, this.drop(transport));
+  }
+}
