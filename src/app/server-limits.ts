@@ -69,8 +69,9 @@ export const SERVER_LIMITS = {
   /** Connections the kernel holds until they are accepted; it cuts this to net.core.somaxconn. */
   backlog: { default: 4096, min: 1, max: 65_535, unit: 'connections' },
   /**
-   * Time a thread of the server may take to start, a shard's with its app module (serve only). One that takes longer is
-   * ended: `serve()` and `reload()` reject then, and a shard that is started anew counts as crashed.
+   * Time a thread of the server may take to start, a shard's with its app module (serve only), and as long again until a
+   * shard's event loop turns. One that takes longer is ended: `serve()` and `reload()` reject then, and a shard that is
+   * started anew counts as crashed.
    */
   loadTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /**

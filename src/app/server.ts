@@ -40,6 +40,7 @@ export class Server {
   /** Null: connections are plain. */
   #tls: TlsSource | null;
   #closing: Promise<void> | null = null;
+  readonly #closed = new AbortController();
   #isProfiling = false;
   #isReloading = false;
 
@@ -121,7 +122,7 @@ export class Server {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
    */
   async profile(seconds: number, options: ProfileOptions = {}): Promise<ThreadProfile[]> {
-    const { signal } = options;
+    const { signal = NEVER } = options;
     const duration = checkRange('seconds', readNumber(seconds), 0.1, 300, seconds);
     const interval = checkRange(
       'interval',
@@ -134,7 +135,8 @@ export class Server {
     this.#isProfiling = true;
     try {
       return await this.#supervisor.profile(interval, async () => {
-        await sleep(duration * 1000, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+        const either = AbortSignal.any([signal, this.#closed.signal]);
+        await sleep(duration * 1000, undefined, { signal: either }).catch(() => {});
       });
     } finally {
       this.#isProfiling = false;
@@ -151,7 +153,8 @@ export class Server {
    * Resolves when all shards are replaced. `data` stays what `serve()` was given.
    *
    * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded: the shard that tried keeps the old one,
-   *   and so do those behind it; MILLRACE_APP_STATE when the server is closed, or reloading
+   *   and so do those behind it; MILLRACE_SHARD_CRASHED when a new thread ended before it had connections: it is started
+   *   anew, and those behind it stay; MILLRACE_APP_STATE when the server is closed, or reloading
    */
   async reload(options: CloseOptions = {}): Promise<void> {
     const terms = drainTerms('reload', options);
@@ -171,6 +174,8 @@ export class Server {
    */
   close(options: CloseOptions = {}): Promise<void> {
     this.#closing ??= this.#supervisor.close(drainTerms('close', options));
+    // A recording ends with what it records.
+    this.#closed.abort();
     return this.#closing;
   }
 
@@ -178,6 +183,8 @@ export class Server {
     return this.close();
   }
 }
+
+const NEVER = new AbortController().signal;
 
 /** How connections end, with the defaults for what is not given. */
 export function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {

@@ -130,13 +130,7 @@ export class AcceptorHost {
     const started = new Promise<void>((resolve) => {
       this.#onStarted = resolve;
     });
-    const { loadTimeout } = this.#options;
-    const patience = deadline(loadTimeout, () => {
-      this.#fail(startFailed(new Error(`it does not start within ${loadTimeout} s ('loadTimeout')`)));
-    });
-    await Promise.race([started, this.failed]).finally(() => {
-      clearTimeout(patience);
-    });
+    await Promise.race([started, this.failed]);
   }
 
   /** Lets the acceptor accept; resolves when it does. */
@@ -145,7 +139,12 @@ export class AcceptorHost {
       this.#onListening = resolve;
     });
     this.#sendListener();
-    await Promise.race([listening, this.failed]);
+    const patience = deadline(this.#options.loadTimeout, () => {
+      this.#fail(startFailed(this.#lateness()));
+    });
+    await Promise.race([listening, this.failed]).finally(() => {
+      clearTimeout(patience);
+    });
   }
 
   tell(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
@@ -252,13 +251,19 @@ export class AcceptorHost {
 
   #watch(worker: Worker): void {
     let cause: unknown = new Error('the acceptor thread exited');
+    const patience = deadline(this.#options.loadTimeout, () => {
+      cause = this.#lateness();
+      void worker.terminate();
+    });
     worker.on('error', (error) => {
       cause = error;
     });
     worker.on('message', (message: FromAcceptor) => {
+      if (message.type === 'started') clearTimeout(patience);
       this.#onMessage(message);
     });
     worker.on('exit', () => {
+      clearTimeout(patience);
       this.#worker = null;
       // What it had accepted and not handed over died with it.
       settleCounters(this.#control.counters(this.#control.shards));
@@ -267,6 +272,10 @@ export class AcceptorHost {
       if (!this.#hasListened) this.#fail(startFailed(cause));
       else if (!this.#isClosing) void this.#restart(cause);
     });
+  }
+
+  #lateness(): Error {
+    return new Error(`it does not start within ${this.#options.loadTimeout} s ('loadTimeout')`);
   }
 
   /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */

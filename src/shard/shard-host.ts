@@ -61,6 +61,10 @@ export class ShardHost {
   #reloading: ((errors: readonly string[]) => void)[] = [];
   /** Called when the acceptor knows the shard, or it ended. */
   #waiting: (() => void)[] = [];
+  /** Called when the module is loaded, or the shard ended. */
+  #onLoaded: (() => void)[] = [];
+  /** Runs from then on, or from a take-over, until the shard has opened the first channel that it was offered. */
+  #joining: NodeJS.Timeout | undefined;
   /** What waits for the first start. */
   #onStarted: { resolve(): void; reject(error: MillraceError): void } | null = null;
   /** When it was told that it does not take what it is sent, in ms of `performance.now()`; -1: it does. */
@@ -237,8 +241,12 @@ export class ShardHost {
 
   #onMessage(message: FromShard): void {
     if (message.type === 'ready') {
-      if (this.#life !== null) this.#join.ready(this.#life, message.routes);
+      if (this.#life === null) return;
+      this.#join.ready(this.#life, message.routes);
+      this.#awaitJoin();
+      for (const resolve of this.#onLoaded.splice(0)) resolve();
     } else if (message.type === 'connected') {
+      clearTimeout(this.#joining);
       this.#join.connected(message.fd);
     } else if (message.type === 'discarded') {
       this.#join.discarded(message.fd);
@@ -250,6 +258,17 @@ export class ShardHost {
     } else if (message.type === 'overflow') {
       this.#events.onOverflow(message.to, message.dropped);
     }
+  }
+
+  /** Ends a thread that has loaded the module and stands still since. */
+  #awaitJoin(): void {
+    clearTimeout(this.#joining);
+    this.#joining = deadline(this.#threads.loadTimeout, () => {
+      // Without descriptors none can be offered, which is not its fault.
+      if (!this.isReady || this.#join.isOffered)
+        void this.#pool.destroy(notJoined(this.#options.module, this.#threads.loadTimeout));
+      else this.#awaitJoin();
+    });
   }
 
   #ended(error: unknown): void {
@@ -271,6 +290,8 @@ export class ShardHost {
     this.#life = null;
     this.#stalledAt = -1;
     this.#isHeapFull = false;
+    clearTimeout(this.#joining);
+    for (const resolve of this.#onLoaded.splice(0)) resolve();
     this.#join.clear();
     this.#wakeWaiting();
     for (const resolve of this.#reloading.splice(0)) resolve([]);
@@ -291,11 +312,14 @@ export class ShardHost {
   /**
    * Replaces it with a thread that has loaded the module anew. Resolves with whether it did.
    *
-   * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays
+   * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays. MILLRACE_SHARD_CRASHED when
+   *   the new thread ended before it had connections; it is started anew
    */
   async replace(terms: DrainTerms): Promise<boolean> {
     // One that is being started may have loaded the old module.
-    if (this.#life !== null && !this.isReady) await this.#known();
+    if (this.#life !== null && !this.isReady) {
+      await new Promise<void>((resolve) => this.#onLoaded.push(resolve));
+    }
     const old = this.#life;
     // One that crashed loads the module anew anyhow.
     if (old === null || !this.isReady || this.#isClosing) return false;
@@ -325,10 +349,14 @@ export class ShardHost {
     }
     const known = this.#known();
     successor.post({ type: 'take-over' });
+    this.#awaitJoin();
     // It is a shard like any other now.
     this.#watch(successor, () => null);
-    await within(known, GRACE);
-    return true;
+    // A successor that hangs is ended then, see #awaitJoin.
+    await within(known, Math.max(2 * this.#threads.loadTimeout * 1000, GRACE));
+    if (this.#isClosing) return false;
+    if (this.#life === successor) return true;
+    throw startError(this.#options.index, await successor.ended.catch((error: unknown) => error));
   }
 
   /** Resolves when the successor has loaded the module, and waits. */
@@ -373,6 +401,14 @@ function badModule(module: string, failure: ModuleFailure): MillraceError {
   return new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module ${module}: ${failure.message}`, {
     cause,
   });
+}
+
+function notJoined(module: string, seconds: number): MillraceError {
+  return new MillraceError(
+    'MILLRACE_BAD_MODULE',
+    `Cannot use the app module ${module}: the event loop stands still since it was loaded, for ${seconds} s now ` +
+      "('loadTimeout'). Something that it started does not end",
+  );
 }
 
 function notLoaded(module: string, seconds: number): MillraceError {

@@ -47,6 +47,11 @@ export class ShardJoin {
     return this.#routes !== null;
   }
 
+  /** The shard was told to open its end, and has not. */
+  get isOffered(): boolean {
+    return this.#offer !== null;
+  }
+
   /** The shard has loaded its module. */
   ready(life: ShardLife, routes: readonly RouteEntry[]): void {
     this.#life = life;

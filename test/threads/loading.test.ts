@@ -91,6 +91,23 @@ describe('an app module that is never loaded', () => {
     while ((await generation(running)) !== 'second');
   });
 
+  it('because its event loop stands still as soon as it is: serve() and reload() reject, and it is tried again', async () => {
+    process.env['LOADS'] = 'loops afterwards';
+    await expect(start()).rejects.toMatchObject({
+      code: 'MILLRACE_BAD_MODULE',
+      message: expect.stringMatching(/loads\.js: the event loop stands still .*'loadTimeout'/),
+    });
+    delete process.env['LOADS'];
+    const crashes: unknown[] = [];
+    const running = await start({ onCrash: (_shard, crash) => crashes.push(crash) });
+    process.env['LOADS'] = 'loops afterwards';
+    process.env['GENERATION'] = 'second';
+    await expect(running.reload()).rejects.toMatchObject({ code: 'MILLRACE_BAD_MODULE' });
+    delete process.env['LOADS'];
+    while ((await generation(running)) !== 'second');
+    expect(crashes[0]).toMatchObject({ code: 'MILLRACE_BAD_MODULE' });
+  });
+
   it('is waited for without end when loadTimeout is 0, and close() ends it', async () => {
     const running = await start({ loadTimeout: 0 });
     process.env['LOADS'] = 'loops for ever';
@@ -106,7 +123,7 @@ describe('close() ends all threads', () => {
   it('at any moment of a reload', async () => {
     let hasSucceeded = false;
     // Until a reload is through before it is closed.
-    for (let pause = 0; !hasSucceeded; pause += 40) {
+    for (let pause = 0; !hasSucceeded; pause += 40 + pause / 4) {
       const running = await start({ shards: 2, loadTimeout: 60 });
       let isThrough = false;
       const reloading = running.reload({ drain: 100 }).then(() => {

@@ -53,6 +53,13 @@ describe('server.profile', () => {
     }
   });
 
+  it('ends with the server', async () => {
+    await start(example('echo.js'));
+    const recording = server!.profile(300);
+    await server!.close({ drain: 0 });
+    expect((await recording).map(({ thread }) => thread)).toContain('main');
+  });
+
   it('leaves out a shard that dies meanwhile, and goes on after it', async () => {
     const { port } = await start(CRASH_LOOP);
     const recording = server!.profile(1);
