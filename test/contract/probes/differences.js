@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The differences between uWebSockets.js and this package: the rows of docs/migrate-from-uwebsockets.md by their ids, each
- * with the probes that show it. A probe that is in none of them must give the same with both.
+ * The differences between uWebSockets.js and this package: rows of docs/migrate-from-uwebsockets.md by their ids, each with
+ * the probes that show it. A probe that is in none of them must give the same with both. (Rows that are not here are of what
+ * no probe shows: what is ours alone, concerns the process or the platform, or takes time to be seen.)
  */
 
 /** @type {Readonly<Record<string, readonly string[]>>} */
@@ -241,40 +242,3 @@ export const DIFFERENCES = {
     'in close by close: sendFirstFragment',
   ],
 };
-
-/** Rows that no probe shows: what is ours alone, concerns the process or the platform, or takes time to be seen. */
-export const NOT_PROBED = [
-  'lone-surrogate',
-  'subscribe-limits',
-  'keep-alive',
-  'slow-reader',
-  'wrong-options',
-  'pem-text',
-  'remove-server-name',
-  'filter-response',
-  'shared-port',
-  'parsing-error',
-  'proxy-protocol',
-  'h3',
-  'store-memory',
-  'request-in-open',
-  'expect',
-  'http-versions',
-  'slow-bodies',
-  'engine-header',
-  'head-length',
-  'header-bytes',
-  'aborted-field',
-  'ssl-names',
-  'upgrade-fields',
-  'protocols',
-  'compression-offers',
-  'compressor-sizes',
-  'shared-buffer',
-  'dropped-publish',
-  'topics',
-  'ticks',
-  'write-time',
-  'next-tick',
-  'platforms',
-];
