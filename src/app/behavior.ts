@@ -45,7 +45,7 @@ export interface WebSocketBehavior<UserData = unknown> {
   compression?: number;
   /** Bytes below which messages are sent as they are. 0: all but empty ones are compressed. Default 64. */
   compressionThreshold?: number;
-  /** Topics a connection may be subscribed to; `subscribe` to one more returns false. Default 65,536. */
+  /** Topics a connection may be subscribed to; `subscribe` to one more returns false. Default 16,384. */
   maxSubscriptions?: number;
   /** Frames a message may have; more closes with 1008. Default 131,072. */
   maxFragments?: number;
@@ -122,7 +122,7 @@ export const BEHAVIOR_LIMITS = {
   maxLifetime: { default: 0, min: 1, max: 240, zero: 'no limit', unit: 'minutes' },
   maxFragments: { default: 131_072, min: 1, max: 2 ** 31, unit: 'frames' },
   maxPingsPerSecond: { default: 100, min: 1, max: 2 ** 31, unit: 'pings' },
-  maxSubscriptions: { default: 65_536, min: 1, max: 2 ** 24, unit: 'topics' },
+  maxSubscriptions: { default: 16_384, min: 1, max: 2 ** 24, unit: 'topics' },
   compressionThreshold: {
     default: COMPRESSION_THRESHOLD,
     min: 1,

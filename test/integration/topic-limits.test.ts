@@ -25,6 +25,8 @@ async function commanded(
       message: (ws, message) => {
         const [command, topic] = JSON.parse(Buffer.from(message).toString()) as [string, string];
         const results: Record<string, () => unknown> = {
+          'subscribe many': () =>
+            Array.from({ length: Number(topic) }, (_, i) => ws.subscribe(`many ${i}`)).filter(Boolean).length,
           subscribe: () => ws.subscribe(topic),
           unsubscribe: () => ws.unsubscribe(topic),
           topics: () => ws.getTopics(),
@@ -79,10 +81,11 @@ describe('topics have limits', () => {
     expect(await one!('publish', 'x'.repeat(9))).toBe(false);
   });
 
-  it('are generous: 1,048,576 topics, names of 4 KiB, 65,536 subscriptions', async () => {
+  it('are generous: 1,048,576 topics, names of 4 KiB, 16,384 subscriptions', async () => {
     const [one] = await commanded({}, {}, 1);
     expect(await one!('subscribe', 'x'.repeat(4096))).toBe(true);
     expect(await one!('subscribe', 'x'.repeat(4097))).toBe(false);
+    expect(await one!('subscribe many', '16384')).toBe(16_384 - 1);
   });
 
   it('that are no numbers are refused in words', () => {
