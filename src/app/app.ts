@@ -397,6 +397,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
         this.#shard.count(Counter.ACCEPT_ERRORS);
         listenAgain(socket, listener, bind);
       },
+      onCut: () => {
+        this.#shard.count(Counter.CUT_SHORT);
+      },
     });
     const socket = new ListenSocket(listener, bound);
     if (listener.start(handle) !== 0) return null;

@@ -46,6 +46,8 @@ export const Counter = {
   SUBSCRIPTIONS_REFUSED: 22,
   /** Connections closed before their first request was whole, because their place was needed. */
   EVICTED: 24,
+  /** Connections cut off at once because few descriptors were left. */
+  CUT_SHORT: 25,
   /** TLS handshakes that were done. */
   TLS_HANDSHAKES: 30,
   /** Those of them that resumed a session. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { MillraceError } from '../errors.ts';
-import { hasDescriptors } from './descriptor-limit.ts';
+import { descriptorLimit, hasDescriptors } from './descriptor-limit.ts';
 import {
   errorName,
   type SocketAddress,
@@ -15,11 +15,14 @@ import { untilQuiet } from './turns.ts';
 /** How long no connection is accepted after `accept` failed, in ms (out of descriptors, mostly). */
 export const ACCEPT_BACKOFF = 100;
 
-/** Descriptors that must be free to accept: a connection takes one, and another while it is handed over. */
+/** Descriptors that must be free while nobody connects: a connection takes one, and another while it is handed over. */
 const MIN_DESCRIPTORS = 4;
 
 /** Ms between two looks at whether they are. */
 const PROBE_INTERVAL = 250;
+
+/** Of so many descriptors that a process may have open one is left for everything but connections; 8 to 64 are. */
+const SPARED = 16;
 
 const EMFILE = -constants.errno.EMFILE;
 
@@ -31,17 +34,26 @@ export interface ListenerEvents {
    * handle keeps the socket open.
    */
   onAcceptError(error: number): void;
+  /**
+   * A connection was cut off at once, because few descriptors are left. Given where nobody else has the listening socket:
+   * if it were closed, so would be all that wait in the backlog. Undefined: the listener gives up its handle instead.
+   */
+  onCut?(): void;
 }
 
 /**
  * Accepts connections on a listening handle.
  *
  * Out of descriptors libuv tells nobody: it accepts and closes connections by means of a spare descriptor, and
- * when another thread has taken that one, it tries again at once, for ever. So the listener looks itself.
+ * when another thread has taken that one, it tries again at once, for ever. So the listener looks itself: a connection
+ * gets the lowest number that is free, so a high one says that few are left.
  */
 export class Listener {
   readonly #backlog: number;
   readonly #events: ListenerEvents;
+  /** The first descriptor that is not for connections. */
+  readonly #highest: number;
+  readonly #spared: number;
   #handle: TcpHandle | null = null;
   #probe: NodeJS.Timeout | undefined;
   #accepted = 0;
@@ -49,6 +61,9 @@ export class Listener {
   constructor(backlog: number, events: ListenerEvents) {
     this.#backlog = backlog;
     this.#events = events;
+    const limit = descriptorLimit();
+    this.#spared = Math.min(Math.max(Math.floor(limit / SPARED), 8), 64);
+    this.#highest = limit - this.#spared;
   }
 
   /** Starts to accept on a bound handle, which the listener then owns. Returns 0 or a negative errno. */
@@ -60,9 +75,11 @@ export class Listener {
         return;
       }
       this.#accepted++;
-      this.#events.onConnection(client);
+      if (client.fd < this.#highest) this.#events.onConnection(client);
+      else this.#short(client);
     };
-    const error = hasDescriptors(MIN_DESCRIPTORS) ? handle.listen(this.#backlog) : EMFILE;
+    const isEnough = hasDescriptors(this.#events.onCut === undefined ? this.#spared : MIN_DESCRIPTORS);
+    const error = isEnough ? handle.listen(this.#backlog) : EMFILE;
     if (error !== 0) {
       handle.close();
       return error;
@@ -92,6 +109,17 @@ export class Listener {
   async finish(patience: number): Promise<void> {
     await untilQuiet(() => this.#accepted, patience);
     this.close();
+  }
+
+  /** Few descriptors are left. */
+  #short(client: TcpHandle): void {
+    if (this.#events.onCut !== undefined) {
+      client.close();
+      this.#events.onCut();
+      return;
+    }
+    this.#events.onConnection(client);
+    this.#fail(EMFILE);
   }
 
   #fail(error: number): void {

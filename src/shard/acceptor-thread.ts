@@ -27,6 +27,14 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
       control.counters(data.shards)[Counter.ACCEPT_ERRORS]!++;
       tell({ type: 'listener-lost' });
     },
+    // Where the main thread has the listening socket, too, connections wait in the backlog.
+    ...(data.mode === HandoffMode.TRANSFER
+      ? {
+          onCut: (): void => {
+            control.counters(data.shards)[Counter.CUT_SHORT]!++;
+          },
+        }
+      : {}),
   });
   const listen = (handle: TcpHandle): void => {
     const error = listener.start(handle);

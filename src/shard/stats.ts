@@ -74,7 +74,10 @@ export interface ShardStats extends ThreadStats {
 export interface AcceptorStats extends ThreadStats {
   /** Connections refused because a connection limit was reached. */
   readonly overLimit: number;
+  /** Times that nothing was accepted for a while, mostly because few descriptors were left; the backlog holds who comes. */
   readonly acceptErrors: number;
+  /** Connections cut off at once because few descriptors were left (`handoff: 'transfer'`). */
+  readonly cutShort: number;
   readonly handoffFailed: number;
 }
 
@@ -126,6 +129,7 @@ export function serverStats(control: ControlBlock, links: LinkMemory): ServerSta
       ...threadStats(counters),
       overLimit: sumOf(control, Counter.OVER_LIMIT),
       acceptErrors: counters[Counter.ACCEPT_ERRORS]!,
+      cutShort: counters[Counter.CUT_SHORT]!,
       handoffFailed: sumOf(control, Counter.HANDOFF_FAILED),
     },
     shards,

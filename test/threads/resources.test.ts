@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Server } from 'millrace';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sleep, until, within } from '../support/deadline.ts';
 import { HostileClient, handshakeHead, inParallel } from '../support/hostile-client.ts';
@@ -97,6 +98,32 @@ describe.each(['serve', 'App'] as const)('%s out of descriptors (P09)', (mode) =
     expect(talkers.filter(({ problem }) => problem !== '').map(({ problem }) => problem)).toEqual([]);
     expect(child?.exitCode).toBe(null);
     expect(output).toBe('');
+  });
+});
+
+describe('serve out of descriptors', () => {
+  it('counts every connection that it cuts off for want of them; the others wait, or are taken', async () => {
+    const port = await start('serve');
+    const clients: HostileClient[] = [];
+    await inParallel(Array.from({ length: 700 }), 700, async () => {
+      const client = await HostileClient.open(port).catch(() => null);
+      if (client === null) return;
+      clients.push(client);
+      client.write(handshakeHead('/echo'));
+    });
+    const counts = async (): Promise<{ acceptErrors: number; handoffFailed: number }> => {
+      const answer = within(once(child!, 'message'), 'the counters');
+      child!.send('stats');
+      const [{ stats }] = (await answer) as [{ stats: ReturnType<Server['stats']> }];
+      return stats.acceptor;
+    };
+    for (const end = performance.now() + RECOVERED; ; await sleep(20)) {
+      const { acceptErrors, handoffFailed } = await counts();
+      const cut = clients.filter(({ isOver, received }) => isOver && received === 0).length;
+      const taken = clients.filter(({ received }) => received > 0).length;
+      if (acceptErrors > 0 && cut === handoffFailed && taken > 100) break;
+      if (performance.now() > end) expect({ acceptErrors, handoffFailed, taken }).toEqual({ cut });
+    }
   });
 });
 
