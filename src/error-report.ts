@@ -86,6 +86,7 @@ const places = new Map<string, number>();
 /** Failures of further places. */
 let others = 0;
 let timer: NodeJS.Timeout | null = null;
+let isFlushedAtExit = false;
 
 /**
  * Prints to standard error that something of the user's failed. The first failure of a place in 10 seconds is printed
@@ -109,9 +110,12 @@ export function reportError(what: string, error: unknown): void {
     timer = setTimeout(flushReports, WINDOW);
     timer.unref();
   }
+  if (isFlushedAtExit) return;
+  isFlushedAtExit = true;
+  process.once('exit', flushReports);
 }
 
-/** Ends the window: tells what was counted, and forgets it. To be called before the thread ends. */
+/** Ends the window: tells what was counted, and forgets it. It is called when the thread ends, too. */
 export function flushReports(): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;

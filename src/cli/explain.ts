@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { MillraceError } from '../errors.ts';
+import { printableLines } from '../printable.ts';
 import { UsageError } from './args.ts';
 
 /** The folder of the compiled package (or of its sources), as stacks show it. */
@@ -13,6 +14,9 @@ const FOREIGN_FRAMES = [
   fileURLToPath(OWN_FOLDER),
 ];
 
+/** Characters of a line that are shown. */
+const MAX_LINE = 2000;
+
 /** How long Node.js may take to say where a syntax error is, in ms. */
 const LOCATE_TIMEOUT = 5000;
 
@@ -22,6 +26,11 @@ const LOCATE_TIMEOUT = 5000;
  * shown whole.
  */
 export function explain(error: unknown): string {
+  // Messages quote what servers, files and the command line say.
+  return printableLines(explanation(error), MAX_LINE);
+}
+
+function explanation(error: unknown): string {
   if (error instanceof UsageError) return `millrace: ${error.message}\n${error.remedy}`;
   if (!(error instanceof MillraceError)) {
     return `millrace: unexpected error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
@@ -68,5 +77,5 @@ export function locateSyntaxError(error: unknown, module: URL): string {
   );
   const lines = (stderr ?? '').split('\n');
   const end = lines.findIndex((line) => line.startsWith('SyntaxError'));
-  return end < 0 ? '' : lines.slice(0, end + 1).join('\n');
+  return end < 0 ? '' : printableLines(lines.slice(0, end + 1).join('\n'), MAX_LINE);
 }

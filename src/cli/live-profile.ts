@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Server } from '../app/server.ts';
+import { errorLine } from '../error-report.ts';
 import { find0x } from '../profile/flamegraph.ts';
 import { writeProfiles } from '../profile/write-profiles.ts';
 
@@ -21,9 +22,7 @@ export function profileOnSignal(server: Server): void {
     isRecording = true;
     void profileLive(server)
       .catch((error: unknown) => {
-        process.stderr.write(
-          `millrace: no profile: ${error instanceof Error ? error.message : String(error)}\n`,
-        );
+        process.stderr.write(`millrace: no profile: ${errorLine(error)}\n`);
       })
       .finally(() => {
         isRecording = false;

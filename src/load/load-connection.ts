@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { printable } from '../printable.ts';
 import { checkServerResponse, clientRequest, type ExpectedResponse } from '../protocol/client-handshake.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import { parseExtensions } from '../protocol/extension.ts';
@@ -250,10 +251,12 @@ function refusal(head: ResponseHead, body: string): string {
   const location = head.header('location');
   const hint =
     head.status >= 300 && head.status < 400 && location !== ''
-      ? `it is at ${printable(location)}`
+      ? `it is at ${printable(utf8Of(location), SHOWN_BODY)}`
       : (STATUS_HINTS[head.status] ?? '');
-  const said = /^text\/plain/i.test(head.header('content-type')) ? printable(body.trim()) : '';
-  const status = `${head.status} ${printable(head.reason)}`.trim();
+  const said = /^text\/plain/i.test(head.header('content-type'))
+    ? printable(utf8Of(body).trim(), SHOWN_BODY)
+    : '';
+  const status = `${head.status} ${printable(utf8Of(head.reason), SHOWN_BODY)}`.trim();
   return (
     `the server refused the handshake with ${status}` +
     (hint === '' ? '' : `: ${hint}`) +
@@ -261,8 +264,7 @@ function refusal(head: ResponseHead, body: string): string {
   );
 }
 
-/** What a server says goes to a terminal: no control characters, and not much of it. */
-function printable(text: string): string {
-  const clean = text.replace(/[^\x20-\x7e]+/g, ' ');
-  return clean.length > SHOWN_BODY ? `${clean.slice(0, SHOWN_BODY)}…` : clean;
+/** Heads are read as Latin-1. */
+function utf8Of(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString();
 }

@@ -1,3 +1,7 @@
+import { printable } from '../printable.ts';
+
+/** Characters of a reason that are kept. */
+const MAX_LENGTH = 500;
 /** More different reasons are counted as one. */
 const MOST_REASONS = 20;
 const OTHERS = 'other reasons';
@@ -6,7 +10,9 @@ const OTHERS = 'other reasons';
 export class Reasons {
   readonly #counts = new Map<string, number>();
 
-  add(reason: string, count = 1): void {
+  /** What a server said may be part of it. */
+  add(text: string, count = 1): void {
+    const reason = printable(text, MAX_LENGTH);
     const isKnown = this.#counts.has(reason) || this.#counts.size < MOST_REASONS;
     const name = isKnown ? reason : OTHERS;
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);

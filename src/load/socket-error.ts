@@ -1,3 +1,4 @@
+import { printable } from '../printable.ts';
 import type { Target } from './target.ts';
 
 /** What a failed connection means, in words, with the remedy where there is one. */
@@ -6,7 +7,8 @@ export function explainSocketError(error: Error | null, target: Target): string 
   const { code = '' } = error as NodeJS.ErrnoException;
   const known = REASONS[code]?.(target) ?? tlsReason(code, target);
   if (known !== undefined) return known;
-  return code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+  const message = printable(error.message);
+  return code === '' || message.includes(code) ? message : `${message} (${printable(code)})`;
 }
 
 const REASONS: Readonly<Record<string, (target: Target) => string>> = {

@@ -1,4 +1,6 @@
+import { errorText } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
+import { printable } from '../printable.ts';
 
 /** Obstacle: why threads cannot be joined for now. It is tried again and again, and printed once. */
 export class Obstacle {
@@ -16,7 +18,10 @@ export class Obstacle {
     const { message } = error as Error;
     if (message === this.#last) return;
     this.#last = message;
-    console.error(this.#where, error instanceof MillraceError ? `${message}; it is tried again` : error);
+    console.error(
+      this.#where,
+      error instanceof MillraceError ? `${printable(message)}; it is tried again` : errorText(error),
+    );
   }
 
   /** It is gone. */

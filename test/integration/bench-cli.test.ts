@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BenchResult } from 'millrace/bench';
@@ -174,4 +175,36 @@ describe('millrace bench', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('Usage: millrace bench URL');
   });
+});
+
+test('what a hostile server says reaches neither the terminal nor the report as it is', async () => {
+  const answer = 'HTTP/1.1 101 Good\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ';
+  let count = 0;
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', (bytes) => {
+        const [, key = ''] = /Sec-WebSocket-Key: (\S+)/i.exec(bytes.toString('latin1')) ?? [];
+        // The probe is answered well, the load is not.
+        if (key === '' || count++ === 0) {
+          const accept = createHash('sha1')
+            .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+            .digest('base64');
+          socket.end(key === '' ? '' : `${answer}${accept}\r\n\r\n\x88\x00`, 'latin1');
+        } else {
+          socket.end(
+            'HTTP/1.1 503 \x1b]0;title\x07No\r\nContent-Type: text/plain\r\n\r\n\x1b[2J\x9bAll gone',
+          );
+        }
+      });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const { stdout, stderr } = await run(`ws://127.0.0.1:${port}/`, '-d', '1', '-c', '2');
+  server.close();
+  expect(stdout).toContain('\\x1b]0;title\\x07No');
+  // oxlint-disable-next-line no-control-regex -- what must not be there
+  expect(stdout + stderr).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
 });

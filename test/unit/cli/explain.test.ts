@@ -74,3 +74,20 @@ describe('explain', () => {
     expect(explain('a string')).toBe('millrace: unexpected error\na string');
   });
 });
+
+test('nothing that a message or a stack quotes is obeyed by a terminal', () => {
+  const text = '\x1b[2J\x1b]0;title\x07\u202e\r\x9b';
+  const cause = new Error(text);
+  cause.stack = `Error: ${text}\n    at ${text} (file:///home/me/app.js:1:1)`;
+  for (const error of [
+    new UsageError(`no ${text}`, 'remedy'),
+    new MillraceError('MILLRACE_BENCH_FAILED', `the server says ${text}`),
+    new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module: ${text}`, { cause }),
+    cause,
+    text,
+  ]) {
+    const shown = explain(error);
+    expect(shown).toContain('\\x1b[2J');
+    for (const line of shown.split('\n')) expect(line).toMatch(/^[^\p{Cc}\p{Bidi_Control}]*$/u);
+  }
+});

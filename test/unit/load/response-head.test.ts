@@ -50,8 +50,14 @@ describe('handshakeProblem', () => {
     [
       'HTTP/1.1 400 Bad\r\nContent-Type: text/plain',
       'Origin\u001b[2J is wrong',
-      /with 400 Bad \(it says: Origin \[2J is wrong\)$/,
+      /with 400 Bad \(it says: Origin\\x1b\[2J is wrong\)$/,
     ],
+    [
+      'HTTP/1.1 400 B\u001b[31mad\u009b\r\nContent-Type: text/plain',
+      Buffer.from('für \u202eeid').toString('latin1'),
+      /with 400 B\\x1b\[31mad\ufffd \(it says: für \\u202eeid\)$/,
+    ],
+    ['HTTP/1.1 302 Found\r\nLocation: /\u001b[2J', '', /it is at \/\\x1b\[2J$/],
     ['HTTP/1.1 418', '<html>', /with 418$/],
     ['220 mail.example.com ESMTP', '', /no HTTP\/1\.1/],
   ])('of %j %j is told', (head, body, expected) => {
