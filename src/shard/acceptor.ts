@@ -179,6 +179,7 @@ export class Acceptor implements TransportContext {
 
   /** The shard is to end, and another to take its place: it gets what was sent to it, and no more. */
   shardRetires(index: number): void {
+    if (this.#intakes.isStalled(index)) this.#relieve(index);
     this.#awaited.add(index);
     this.#finish(index);
   }

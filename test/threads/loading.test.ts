@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { type ServeOptions, type Server, serve } from 'millrace';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openDescriptors } from '../support/alive.ts';
 import { until } from '../support/deadline.ts';
 import { HOST } from '../support/server.ts';
@@ -120,6 +120,16 @@ describe('an app module that is never loaded', () => {
 });
 
 describe('close() ends all threads', () => {
+  it('but one that is in native code, which it does not wait for, and says so', async () => {
+    const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const running = await start({ shards: 2 });
+    await fetch(`http://${HOST}:${running.port}/sleep`, { signal: AbortSignal.timeout(500) }).catch(() => {});
+    await running.close({ drain: 0 });
+    expect(threads.size).toBe(1);
+    expect(complaints.mock.calls.join()).toContain('is not gone after 5 s: it is in native code');
+    vi.restoreAllMocks();
+  });
+
   it('at any moment of a reload', async () => {
     let hasSucceeded = false;
     // Until a reload is through before it is closed.

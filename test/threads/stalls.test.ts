@@ -13,6 +13,8 @@ interface Stalled {
   readonly server: Server;
   /** What was told, in order: `stalled 1`, `recovered 1`, `crashed 1`. */
   readonly told: string[];
+  /** Whether a shard stands still, or did. */
+  isHeld(shard: number): boolean;
   /** Lets a shard go on. */
   release(shard: number): void;
 }
@@ -47,6 +49,7 @@ async function start(options: Partial<ServeOptions>): Promise<Stalled> {
   running = {
     server,
     told,
+    isHeld: (shard) => Atomics.load(cells, 8 + shard) === 1,
     release: (shard) => {
       Atomics.store(cells, shard, 1);
       Atomics.notify(cells, shard);
@@ -60,6 +63,15 @@ async function knock({ server }: Stalled, path = '/', fields: string[] = []): Pr
   const client = await HostileClient.open(server.port);
   client.write(handshakeHead(path, fields));
   return client;
+}
+
+/** 300 connections, with heads of which a channel holds some fifty. */
+async function knockWithLongHeads(stalled: Stalled): Promise<HostileClient[]> {
+  const clients: HostileClient[] = [];
+  await inParallel(Array.from({ length: 300 }), 100, async () => {
+    clients.push(await knock(stalled, '/', [`Cookie: ${'x'.repeat(3500)}`]));
+  });
+  return clients;
 }
 
 /** The shard that answered; '' as long as none has. */
@@ -79,6 +91,7 @@ async function hang(stalled: Stalled, shard: number): Promise<void> {
     const client = await knock(stalled, `/${Math.random()}`);
     if ((await answered(client)) !== String(shard)) continue;
     client.write(frameBytes(text('stand still'), SAMPLE_KEY));
+    await until(() => stalled.isHeld(shard), 'it stands still');
     return;
   }
 }
@@ -115,11 +128,7 @@ describe.each(WAYS)('a shard that stands still, with handoff %s,', (handoff) => 
   it('does not keep what was sent to it when its channel is full, nor lose it', async () => {
     const stalled = await start({ balance: 'round-robin', handoff, shards: 2 });
     await hang(stalled, 1);
-    const clients: HostileClient[] = [];
-    // Long heads, of which a channel holds some fifty.
-    await inParallel(Array.from({ length: 300 }), 100, async () => {
-      clients.push(await knock(stalled, '/', [`Cookie: ${'x'.repeat(3500)}`]));
-    });
+    const clients = await knockWithLongHeads(stalled);
     await until(() => stalled.told.length > 0, 'it is told');
     const waiting = (): number => clients.filter((client) => shardOf(client) === '').length;
     // Half of them were sent to it; a port holds all.
@@ -133,6 +142,16 @@ describe.each(WAYS)('a shard that stands still, with handoff %s,', (handoff) => 
     await until(() => stalled.server.stats().total.webSockets === open, 'each is counted, once');
     // It is joined again.
     await hang(stalled, 1);
+  });
+
+  it('and then ends takes along only what was in its channel', async () => {
+    const stalled = await start({ balance: 'round-robin', handoff, shards: 2 });
+    await hang(stalled, 0);
+    const clients = await knockWithLongHeads(stalled);
+    await threads[0]!.terminate();
+    await until(() => clients.every((client) => client.isOver || shardOf(client) !== ''), 'each has an end');
+    const lost = clients.filter(({ isOver }) => isOver).length;
+    expect(lost).toBeLessThan(handoff === 'channel' ? 120 : 151);
   });
 
   it('as all others do makes newcomers wait, and nobody is refused', async () => {
@@ -159,6 +178,23 @@ describe.each(WAYS)('a shard that stands still, with handoff %s,', (handoff) => 
     while ((await answered(await knock(stalled))) !== '0');
     expect(stalled.told).toEqual(['stalled 0', 'crashed 0']);
   });
+});
+
+it('when all shards stand still more connections wait than a thousand, others get 503', async () => {
+  const stalled = await start({ shards: 1 });
+  await hang(stalled, 0);
+  const clients: HostileClient[] = [];
+  await inParallel(Array.from({ length: 1600 }), 100, async () => {
+    clients.push(await knock(stalled));
+  });
+  const refused = (): number => clients.filter(({ bytes }) => bytes.includes('HTTP/1.1 503')).length;
+  await until(() => refused() > 0 && stalled.server.stats().acceptor.requests > 1600, 'some are refused');
+  expect(clients.length - refused()).toBeGreaterThan(1024);
+  stalled.release(0);
+  await until(
+    () => clients.every((client) => shardOf(client) !== '' || client.bytes.includes('503')),
+    'all are answered',
+  );
 });
 
 it('a sticky connection goes to another shard as long as its own stands still, and back then', async () => {
