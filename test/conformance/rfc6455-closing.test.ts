@@ -23,7 +23,7 @@ const INVALID_CODES = [
 ];
 
 describe('Closing', () => {
-  conformance('§5.5.1 a Close is answered with its code', [
+  conformance('§5.5.1 a Close is answered with its code and reason', [
     closes('no payload', [close()], 1005, ''),
     closes('a code', [close(1000)], 1000, ''),
     closes('a code and a reason', [close(1000, 'Hello World!')], 1000, 'Hello World!'),

@@ -121,7 +121,7 @@ describe.each(MODES)('echo in %s', (mode) => {
     for (const message of Object.values(TEXTS)) expect(await client.ask(message)).toBe(message);
     const large = pattern(200_000);
     expect(Buffer.compare((await client.ask(large)) as Uint8Array, large)).toBe(0);
-    expect(await client.close(4321, 'enough')).toEqual({ code: 4321, reason: '' });
+    expect(await client.close(4321, 'enough')).toEqual({ code: 4321, reason: 'enough' });
   });
 
   test('messageView echoes as message does', async () => {

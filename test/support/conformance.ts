@@ -63,7 +63,7 @@ export function closes(
   reason: string,
   replies: readonly FrameSpec[] = [],
 ): ConformanceCase {
-  const answer = close(code === 1005 ? undefined : code);
+  const answer = code === 1005 ? close() : close(code, reason);
   const latin1 = Buffer.from(reason).toString('latin1');
   return { name, frames, replies: [...replies, answer], outcome: `peer close ${code} ${latin1}` };
 }

@@ -118,7 +118,7 @@ function* readConnection(
       const failure = closeFailure(payload);
       if (failure !== 0) return failure;
       const code = payload.length === 0 ? 1005 : payload[0]! * 256 + payload[1]!;
-      replies.push({ opcode: 8, payload: Uint8Array.from(payload.slice(0, 2)) });
+      replies.push({ opcode: 8, payload: Uint8Array.from(payload) });
       events.push(eventOf(`peer close ${code}`, payload.slice(2)));
       return 0;
     }

@@ -294,7 +294,12 @@ export function closingRows(): FramesRow[] {
       1006,
     ),
     ...closing('C03 a close without a code', [close()], ['close'], 1005),
-    ...closing('C03 a reason of 123 bytes', [close(1000, 'r'.repeat(123))], ['close 1000'], 1000),
+    ...closing(
+      'C03 a reason of 123 bytes',
+      [close(1000, 'r'.repeat(123))],
+      [`close 1000 ${'r'.repeat(123)}`],
+      1000,
+    ),
     ...closing(
       'C05 data, a ping and a close behind a close',
       [close(1000), text('x'), ping('y'), close(1001)],
