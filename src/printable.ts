@@ -66,3 +66,12 @@ function escapeOf(code: number): string {
   if (code < 0x100) return `\\x${digits.padStart(2, '0')}`;
   return code > 0xffff ? `\\u{${digits}}` : `\\u${digits.padStart(4, '0')}`;
 }
+
+/** A URL, or what was meant to be one, without the user name and password in front of its host. */
+export function withoutPassword(url: string): string {
+  const scheme = url.indexOf('://');
+  const start = scheme < 0 ? 0 : scheme + 3;
+  const end = start + url.slice(start).search(/[/?#]|$/);
+  const at = url.lastIndexOf('@', end);
+  return at < start ? url : `${url.slice(0, start)}…@${url.slice(at + 1)}`;
+}

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { MillraceError } from '../errors.ts';
+import { withoutPassword } from '../printable.ts';
 
 /** Where a WebSocket URL leads. */
 export interface Target {
@@ -31,9 +32,9 @@ export function parseTarget(text: string): Target {
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
     const scheme = url.protocol === 'https:' ? 'wss' : 'ws';
     const rest = /^https?:$/.test(url.protocol)
-      ? `; did you mean ${scheme}${url.href.slice(url.protocol.length - 1)}?`
+      ? `; did you mean ${scheme}${withoutPassword(url.href).slice(url.protocol.length - 1)}?`
       : '';
-    throw invalid(`the URL must begin with ws:// or wss://; got '${text}'${rest}`);
+    throw invalid(`the URL must begin with ws:// or wss://; got '${withoutPassword(text)}'${rest}`);
   }
   const secure = url.protocol === 'wss:';
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -52,7 +53,7 @@ export function parseTarget(text: string): Target {
 
 function parse(url: string, text: string): URL {
   if (URL.canParse(url)) return new URL(url);
-  throw invalid(`'${text}' is no URL: give one ${EXAMPLE}`);
+  throw invalid(`'${withoutPassword(text)}' is no URL: give one ${EXAMPLE}`);
 }
 
 /** RFC 7617. */

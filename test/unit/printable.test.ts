@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { printable, printableLines } from '../../src/printable.ts';
+import { printable, printableLines, withoutPassword } from '../../src/printable.ts';
 
 describe('printable', () => {
   it.each([
@@ -44,5 +44,18 @@ describe('printableLines', () => {
     expect(printableLines('one\r\ntwo\x1b\nthree', 4)).toBe(
       'one\ntwo… (1 more characters)\nthre… (1 more characters)',
     );
+  });
+});
+
+describe('withoutPassword', () => {
+  it.each([
+    ['ws://user:secret@host:1/path?a=b@c', 'ws://…@host:1/path?a=b@c'],
+    ['user:secret@host', '…@host'],
+    ['http://a@b@host', 'http://…@host'],
+    ['ws://host/@user', 'ws://host/@user'],
+    ['ws://host', 'ws://host'],
+    ['', ''],
+  ])('shows %s as %s', (url, shown) => {
+    expect(withoutPassword(url)).toBe(shown);
   });
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { MillraceError } from '../../errors.ts';
 import { BENCH_LIMITS, type BenchResult, bench, benchReport } from '../../load/index.ts';
+import { withoutPassword } from '../../printable.ts';
 import { UsageError } from '../args.ts';
 import { plural } from '../banner.ts';
 import { BenchProgressBar } from '../bench-progress.ts';
@@ -74,7 +75,7 @@ function announcement({ options }: BenchArgs): string {
     amount > 0 ? plural(amount, scenario === 'connect' ? 'handshake' : 'message') : `${duration} s`;
   const inFlight = pipelining > 1 ? `, ${plural(pipelining, 'message')} in flight on each` : '';
   const threads = workers > 1 ? `, ${plural(workers, 'client thread')}` : '';
-  return `Running ${length} of ${scenario} @ ${String(url)}\n${plural(connections, 'connection')}${inFlight}${threads}`;
+  return `Running ${length} of ${scenario} @ ${withoutPassword(String(url))}\n${plural(connections, 'connection')}${inFlight}${threads}`;
 }
 
 function show(result: BenchResult, { json, html, latency }: BenchArgs): void {

@@ -209,7 +209,11 @@ function firstLine(file: string): string {
     return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
-    throw new UsageError(`--passphrase-file: cannot read '${file}' (${code})`, seeHelp(COMMAND));
+    // Not the name: who mistakes the flag writes the passphrase itself there.
+    throw new UsageError(
+      `--passphrase-file: there is no file that can be read (${code}); its value is the path of a file, not the passphrase`,
+      seeHelp(COMMAND),
+    );
   }
 }
 

@@ -28,6 +28,8 @@ describe('parseTarget', () => {
     ['ws://host:99999', 'is no URL'],
     ['http://host/x', 'did you mean ws://host/x?'],
     ['https://host', 'did you mean wss://host/?'],
+    ['http://me:secret@host', /^(?!.*secret).*did you mean ws:\/\/…@host/],
+    ['ws://me:secret@host:99999', /^(?!.*secret).*is no URL/],
     ['ftp://host', "must begin with ws:// or wss://; got 'ftp://host'"],
     ['ws://a%zz@host', 'write it as %25'],
   ])('refuses %j', (url, message) => {

@@ -96,7 +96,8 @@ describe('parseServeArgs', () => {
       tls: { ...tls, passphrase: "import { fileURLToPath } from 'node:url';" },
     });
     const isMissing = (): unknown => optionsOf('--cert', 'c', '--key', 'k', '--passphrase-file', '/none');
-    expect(isMissing).toThrow("--passphrase-file: cannot read '/none' (ENOENT)");
+    expect(isMissing).toThrow('--passphrase-file: there is no file that can be read (ENOENT)');
+    expect(isMissing).not.toThrow('/none');
   });
 
   test.each([
