@@ -23,6 +23,7 @@ import { Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../shard/stats.ts';
 import { callUser, userCode, watch } from '../user-code.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
+import { checkHosts, HOST_NAMES, type HostOptions } from './host-options.ts';
 import { HttpServer } from './http-server.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
 import { checkSpelling } from './option-names.ts';
@@ -53,7 +54,7 @@ export class ListenSocket {
 export type ListenCallback = (socket: ListenSocket | false) => void;
 
 /** Options of an App that listens itself. */
-export interface AppOptions extends Partial<ServerLimits>, TlsOptions {
+export interface AppOptions extends Partial<ServerLimits>, Partial<HostOptions>, TlsOptions {
   /**
    * Every connection starts with a header of the PROXY protocol, version 2, as load balancers send it; one without is
    * refused. The App must be reached by them alone: they are believed. See `res.getProxiedRemoteAddress`. Default false.
@@ -61,7 +62,7 @@ export interface AppOptions extends Partial<ServerLimits>, TlsOptions {
   proxyProtocol?: boolean;
 }
 
-const APP_NAMES = [...Object.keys(SERVER_LIMITS), ...TLS_NAMES, 'proxyProtocol'];
+const APP_NAMES = [...Object.keys(SERVER_LIMITS), ...TLS_NAMES, ...HOST_NAMES, 'proxyProtocol'];
 
 export interface AppParts {
   readonly shard: Shard;
@@ -108,6 +109,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     const http = new HttpServer(ownShard, limits);
     super(ownShard, http);
     http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol);
+    http.useHosts(checkHosts('App', options));
     this.#limits = limits;
     this.#shard = ownShard;
     this.#http = http;

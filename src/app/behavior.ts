@@ -54,7 +54,11 @@ export interface WebSocketBehavior<UserData = unknown> {
   /** Seconds the peer has to answer a Close frame and end the connection. 1 to 960. Default 5. */
   closeTimeout?: number;
 
-  /** Pages that may connect: '*', 'same-origin' or a list such as ['https://example.com']. Default '*'. */
+  /**
+   * Pages that may connect: '*', 'same-origin' or a list such as ['https://example.com']. Default '*'. 'same-origin' compares
+   * with the request's own Host, which a page of another site can have lead here: see `allowedHosts` and `behindTls` of
+   * `serve()` and `App()`.
+   */
   origins?: OriginPolicy;
   /**
    * Subprotocols the route speaks, in any order: the first one of the client's that is among them is agreed on, also of

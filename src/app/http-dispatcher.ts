@@ -44,6 +44,8 @@ export class Dispatcher {
   /** Those of hosts that have none of their own. */
   readonly routes = new Routes();
   readonly heads: HeadSource;
+  /** A proxy in front ends TLS. */
+  isBehindTls = false;
   readonly #domains = new Domains<Routes>();
   readonly #shard: Shard;
   readonly #refuser: Refuser;
@@ -191,7 +193,7 @@ export class Dispatcher {
     const connection = this.#connection!;
     const head = this.#head!;
     const isPassed = this.#offers++ < this.#skip;
-    const refusal = refuseUpgrade(head, route.rules, connection.transport.tls !== null);
+    const refusal = refuseUpgrade(head, route.rules, this.isBehindTls || connection.transport.tls !== null);
     if (refusal !== undefined) {
       // As in uWebSockets.js another route may answer what is no handshake at all.
       if (!isHandshake(head)) {

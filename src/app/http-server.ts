@@ -1,3 +1,4 @@
+import { AllowedHosts, type HostRules } from '../http/allowed-hosts.ts';
 import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
@@ -30,7 +31,7 @@ import {
   writable,
 } from './http-response.ts';
 import { ownCopy } from './recognized-string.ts';
-import { refusalOf } from './refuser.ts';
+import { hostRefusal, refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { WebSocketRoute } from './websocket-route.ts';
@@ -74,6 +75,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
   readonly #filters: ConnectionFilters;
+  /** Null: requests may have any. */
+  #hosts: AllowedHosts | null = null;
   /** Connections whose first request is not whole. */
   readonly #new = new WaitingRoom();
 
@@ -94,6 +97,12 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
   /** For failures of callbacks that no connection has to answer for. */
   get onFailure(): OnFailure {
     return this.#errors.report;
+  }
+
+  /** Which names requests may call this server by, and whether clients come by https. */
+  useHosts({ allowedHosts, behindTls }: HostRules): void {
+    this.#hosts = allowedHosts === null ? null : new AllowedHosts(allowedHosts);
+    this.dispatcher.isBehindTls = behindTls;
   }
 
   addFilter(filter: ConnectionFilter): void {
@@ -471,6 +480,11 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (connection.excess !== 0) {
       this.#shard.count(Counter.REFUSED);
       this.refuse(connection, refusalOf(connection.excess, head.method === 'HEAD'));
+      return;
+    }
+    if (this.#hosts !== null && !this.#hosts.has(head.host)) {
+      this.#shard.count(Counter.REFUSED);
+      this.refuse(connection, hostRefusal(head.method === 'HEAD'));
       return;
     }
     // The last of the requests that came together says that it is the last; with a body it is.

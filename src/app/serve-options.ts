@@ -7,11 +7,12 @@ import { described, readInteger, withoutNull } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
 import type { FullHeap } from '../shard/recycler.ts';
+import { HOST_NAMES, type HostOptions } from './host-options.ts';
 import { checkNames } from './option-names.ts';
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { TlsOptions } from './tls-options.ts';
 
-export interface ServeOptions extends Partial<ServerLimits> {
+export interface ServeOptions extends Partial<ServerLimits>, Partial<HostOptions> {
   /**
    * The app module: a URL or a path. Its default export `(app, shard) => void | Promise<void>` runs once in each
    * shard.
@@ -75,7 +76,7 @@ const CALLBACKS = ['onCrash', 'onStalled', 'onRecovered', 'onHeapFull', 'onOverf
 
 const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'handoff'] as const;
 
-const NAMES = [...OTHERS, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)];
+const NAMES = [...OTHERS, ...HOST_NAMES, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)];
 
 /**
  * Checks what each option of `serve()` must be whatever its value is for, and gives those that are not null.

@@ -6,6 +6,7 @@ import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import type { FullHeap } from '../shard/recycler.ts';
 import { Supervisor } from '../shard/supervisor.ts';
 import { callUser, type UserCode, userCode } from '../user-code.ts';
+import { checkHosts } from './host-options.ts';
 import {
   checkBalance,
   checkHandoff,
@@ -48,6 +49,7 @@ export async function serve(given: ServeOptions): Promise<Server> {
     balance: checkBalance(options.balance, tls !== null),
     tls: tls === null ? null : readCredentials(tls),
     limits,
+    hosts: checkHosts('serve', options),
     loadTimeout: limits.loadTimeout,
     maxHeapSize: limits.maxHeapSize,
     heapShare: limits.heapWatermark / 100,

@@ -17,6 +17,7 @@ import { within } from '../shard/patience.ts';
 import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
 import { type AppParts, makeRoom, partsOf, TemplatedApp } from './app.ts';
+import { hostOptions } from './host-options.ts';
 
 /** What the app module of `serve()` gets beside its App. */
 export interface ShardInfo {
@@ -50,7 +51,7 @@ export async function runShard(data: ShardData): Promise<void> {
   // The number, and its rings, may be another thread's still.
   let links = data.isSuccessor ? null : link();
   const names = data.tls === null ? null : serverNames(data.tls);
-  const app = new TemplatedApp(data.limits, shard, names);
+  const app = new TemplatedApp({ ...data.limits, ...hostOptions(data.hosts) }, shard, names);
   try {
     const run = await loadModule(data.module);
     await run(app, { index: data.index, count: data.count, data: data.data });

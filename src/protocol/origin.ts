@@ -10,7 +10,8 @@ import { MillraceError } from '../errors.ts';
  *
  * - `undefined` or `'*'`: all.
  * - `'same-origin'`: pages of the host and port that the request itself names in Host; https pages alone when the
- *   server does TLS itself.
+ *   server does TLS itself, or a proxy in front does (`behindTls`). Whether Host is a name of this server is `allowedHosts`'
+ *   to say.
  * - a list of origins as browsers serialize them, such as `https://example.com` or `http://localhost:3000`:
  *   these and no others. Scheme, host and port must be equal; there are no wildcards, and subdomains are
  *   hosts of their own. `'null'`, the origin of sandboxed frames and local files, has to be listed to be allowed.
@@ -24,8 +25,8 @@ const OPENING_BRACKET = 0x5b;
 /**
  * Whether a request with these values of Origin ('' if absent) and Host may be upgraded.
  *
- * `isSecure`: whether the client reached this server by TLS of our own. If so, `'same-origin'` demands an https
- * page; otherwise a proxy may have ended TLS, and http and https pages of the host are both taken as its own.
+ * `isSecure`: whether the client came by TLS, of our own or of a proxy that is known. If so, `'same-origin'` demands an
+ * https page; otherwise an unknown proxy may have ended TLS, and http and https pages of the host are both its own.
  */
 export function isOriginAllowed(
   policy: OriginPolicy,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
@@ -35,6 +36,7 @@ export interface AcceptorHostOptions {
   readonly port: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
   /** Seconds that its thread may take to start at first; 0: any time. */
   readonly loadTimeout: number;
   /** Only whether there are any matters here. */
@@ -214,7 +216,7 @@ export class AcceptorHost {
   }
 
   async #startThread(): Promise<void> {
-    const { limits, balance, tls } = this.#options;
+    const { limits, hosts, balance, tls } = this.#options;
     const mode = this.#mode;
     const channel = mode === HandoffMode.CHANNEL ? await createChannel() : null;
     if (this.#isClosing) {
@@ -231,6 +233,7 @@ export class AcceptorHost {
       addresses: this.#addresses?.memory ?? null,
       shards: this.#control.shards,
       limits,
+      hosts,
       balance,
       hashKey: this.#hashKey,
       isTls: tls !== null,

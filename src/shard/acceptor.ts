@@ -1,3 +1,4 @@
+import { AllowedHosts } from '../http/allowed-hosts.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, RequestParser } from '../http/request-parser.ts';
@@ -23,7 +24,7 @@ import { HeldConnections } from './held-connections.ts';
 import { ShardIntakes } from './intake.ts';
 import { within } from './patience.ts';
 import { REFUSING, Refusing } from './refusing.ts';
-import { refuseUpgrade } from './upgrade.ts';
+import { FOREIGN_HOST, refuseUpgrade } from './upgrade.ts';
 
 /** Seconds a peer that was refused has to follow our FIN. */
 const LINGER = 5;
@@ -88,6 +89,10 @@ export class Acceptor implements TransportContext {
   readonly #io: IoLoop;
   readonly #limits: AcceptorData['limits'];
   readonly #isTls: boolean;
+  /** A proxy in front ends TLS. */
+  readonly #isBehindTls: boolean;
+  /** Null: requests may have any. */
+  readonly #hosts: AllowedHosts | null;
   /** Shards read requests themselves. */
   readonly #isUnread: boolean;
   /** Sockets go by postMessage. */
@@ -133,6 +138,9 @@ export class Acceptor implements TransportContext {
     });
     this.#limits = data.limits;
     this.#isTls = data.isTls;
+    const { allowedHosts, behindTls } = data.hosts;
+    this.#isBehindTls = behindTls;
+    this.#hosts = allowedHosts === null ? null : new AllowedHosts(allowedHosts);
     this.#isByPort = data.mode === HandoffMode.TRANSFER;
     this.#isUnread = data.isTls || this.#isByPort;
     this.#counters = control.counters(control.shards);
@@ -364,6 +372,10 @@ export class Acceptor implements TransportContext {
       this.#refuse(transport, refusalOf(refusal), head);
       return;
     }
+    if (this.#hosts !== null && !this.#hosts.has(head.host)) {
+      this.#refuse(transport, FOREIGN_HOST, head);
+      return;
+    }
     if (this.#admission.isFull) {
       this.#counters[Counter.OVER_LIMIT]!++;
       this.#refuse(transport, refusalOf(503), head);
@@ -397,7 +409,7 @@ export class Acceptor implements TransportContext {
 
   /** A good handshake is the shard's to answer, see docs/architecture.md; a bad one costs it nothing. */
   #handshake(transport: Transport, head: RequestHead, shard: number, route: number, request: string): void {
-    const refusal = refuseUpgrade(head, this.#tables[shard]!.routes[route]!.rules);
+    const refusal = refuseUpgrade(head, this.#tables[shard]!.routes[route]!.rules, this.#isBehindTls);
     if (refusal !== undefined) {
       this.#refuse(transport, refusal);
       return;

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorCode } from '../errors.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';
@@ -62,6 +63,7 @@ export interface AcceptorData {
   readonly addresses: SharedArrayBuffer | null;
   readonly shards: number;
   readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
   readonly balance: Balance;
   /** What connections are spread by where it is by a hash: the same for all acceptors of a server. */
   readonly hashKey: HashKey;
@@ -122,6 +124,7 @@ export interface ShardData {
   /** `data` of `serve()`. */
   readonly data: unknown;
   readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly links: LinkMemory;

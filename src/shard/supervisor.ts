@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import type { HostRules } from '../http/allowed-hosts.ts';
 import { Counter } from '../net/counter.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
@@ -25,6 +26,7 @@ export interface SupervisorOptions {
   readonly shards: number;
   readonly balance: Balance;
   readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
   /** Seconds that a thread may take to start, its module loaded; 0: any time. */
   readonly loadTimeout: number;
   /** Null: connections are plain. */
@@ -223,7 +225,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #hostShard(
     index: number,
-    { module, data, limits, loadTimeout, maxHeapSize, heapShare, shards, tls }: SupervisorOptions,
+    { module, data, limits, hosts, loadTimeout, maxHeapSize, heapShare, shards, tls }: SupervisorOptions,
   ): ShardHost {
     const options = {
       index,
@@ -233,6 +235,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       module,
       data,
       limits,
+      hosts,
       tls,
       links: this.linkMemory,
       heapShare,

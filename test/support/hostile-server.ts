@@ -29,6 +29,8 @@ export type Limits = Pick<
   | 'maxConnections'
   | 'maxConnectionsPerAddress'
   | 'backlog'
+  | 'allowedHosts'
+  | 'behindTls'
 >;
 
 /** A server under attack, in one thread or many. */

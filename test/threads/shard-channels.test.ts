@@ -33,6 +33,7 @@ class DrivenShard {
       count: 1,
       control: new ControlBlock(1).memory,
       addresses: null,
+      hosts: { allowedHosts: null, behindTls: false },
       module: new URL('../../examples/echo.js', import.meta.url).href,
       data: null,
       limits: checkServerLimits('serve', {}),

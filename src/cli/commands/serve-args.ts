@@ -63,6 +63,15 @@ const FLAGS: Flags = {
     value: 'HOW',
     help: 'How sockets reach the shards: channel, transfer (Node.js 24.20, 26.6 and later) or auto (default).',
   },
+  'allowed-hosts': {
+    value: 'NAMES',
+    help:
+      'Names that requests may call the server by, such as example.com,.example.org (and all below it); others are ' +
+      'answered 403. IP addresses and localhost are always allowed. Default: any name.',
+  },
+  'behind-tls': {
+    help: "A proxy in front ends TLS: 'same-origin' takes https pages alone.",
+  },
   cert: {
     value: 'FILE',
     help: 'Serve TLS with this certificate (PEM), with the intermediate ones behind it.',
@@ -166,12 +175,17 @@ export function parseServeArgs(argv: readonly string[]): ServeArgs | null {
   const balance = values.get('balance');
   const handoff = values.get('handoff');
   const tls = parseTls(values);
+  const allowedHosts = values.get('allowed-hosts');
   const options: ServeArgs['options'] = {
     port: number('port', SERVE_NUMBERS.port) ?? SERVE_NUMBERS.port.default,
     ...(host === undefined ? {} : { host }),
     ...(shards === undefined ? {} : { shards }),
     ...(balance === undefined ? {} : { balance: parseBalance(balance) }),
     ...(handoff === undefined ? {} : { handoff: parseHandoff(handoff) }),
+    ...(allowedHosts === undefined
+      ? {}
+      : { allowedHosts: allowedHosts.split(',').map((name) => name.trim()) }),
+    ...(values.has('behind-tls') ? { behindTls: true } : {}),
     ...(tls === undefined ? {} : { tls }),
   };
   for (const name of Object.keys(LIMIT_FLAGS) as (keyof ServerLimits)[]) {

@@ -44,6 +44,15 @@ describe('parseServeArgs', () => {
     });
   });
 
+  test('reads the names that the server is called by, and that a proxy ends TLS', () => {
+    const argv = ['--allowed-hosts', 'example.com, .example.org', '--behind-tls'];
+    expect(optionsOf(...argv)).toEqual({
+      port: 9001,
+      allowedHosts: ['example.com', '.example.org'],
+      behindTls: true,
+    });
+  });
+
   test.each([
     ['least-connections', 'least-connections'],
     ['round-robin', 'round-robin'],
