@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns';
 import { fstatSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { described, readNumber } from '../caller-values.ts';
 import { reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
@@ -538,17 +539,19 @@ function orNull(bind: () => TcpHandle | null): TcpHandle | null {
 }
 
 function openSocket(fd: number): TcpHandle {
+  // Not cut: the descriptor below is something else.
+  const number = readNumber(fd);
   let isSocket = false;
   try {
-    isSocket = Number.isInteger(fd) && fstatSync(fd).isSocket();
+    isSocket = Number.isInteger(number) && fstatSync(number).isSocket();
   } catch {
     // No descriptor of this process.
   }
   const handle = new TCP(TCP_SOCKET);
-  if (isSocket && handle.open(fd) === 0) return handle;
+  if (isSocket && handle.open(number) === 0) return handle;
   handle.close();
   throw new MillraceError(
     'MILLRACE_INVALID_ARGUMENT',
-    `adoptSocket: ${String(fd)} is not the descriptor of a connected stream socket`,
+    `adoptSocket: the argument must be the descriptor of a connected stream socket; got ${described(fd)}`,
   );
 }

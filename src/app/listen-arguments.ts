@@ -49,9 +49,10 @@ export function listenArguments(args: readonly unknown[]): ListenArguments {
   };
 }
 
-/** Whether there is a host in front. One that is not given is told from such a port by a port that follows it. */
+/** Whether there is a host in front, which may be one that is not given: a port follows it. */
 function isHost(args: readonly unknown[]): boolean {
   const [first] = args;
-  if (first === undefined || first === null || first === '') return args.length > 2;
+  if (args.length < 3) return false;
+  if (first === undefined || first === null || first === '') return true;
   return typeof first !== 'number' && typeof first !== 'boolean' && Number.isNaN(readInteger(first));
 }

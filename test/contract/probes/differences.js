@@ -8,6 +8,7 @@
 /** @type {Readonly<Record<string, readonly string[]>>} */
 export const DIFFERENCES = {
   'no-number': [
+    'listen: port alone: word',
     'listen: port alone: empty text',
     'listen: port alone: NaN',
     'listen: port behind a host: true',
@@ -157,7 +158,11 @@ export const DIFFERENCES = {
   ],
   'chunk-of-data': ['res: a chunk of onData later'],
   'no-answer': ['route: no answer and no onAborted'],
-  'handler-throws': ['route: a handler that throws'],
+  'handler-throws': [
+    'route: a handler that throws',
+    'res: onAborted that throws',
+    'ws: a handler that: throws',
+  ],
   'connection-close': ['res: Connection: close asked for'],
   'end-without-body': ['res: endWithoutBody to GET', 'res: endWithoutBody to GET with a length'],
   bodiless: ['res: 204', 'res: 304'],
@@ -241,4 +246,21 @@ export const DIFFERENCES = {
     'in close by close: getRemoteAddressAsText',
     'in close by close: sendFirstFragment',
   ],
+  h3: ['exports: H3App'],
+  'no-certificate': ['exports: SSLApp without a certificate listens'],
+  'http-versions': ['res: to HTTP/1.0', 'res: to HTTP/1.2'],
+  expect: ['res: Expect of another kind'],
+  'head-length': ['res: HEAD by end with nothing'],
+  'header-bytes': ['res: a header as bytes that are not UTF-8'],
+  'async-callback': [
+    'res: an async handler that rejects',
+    'res: an async onData that rejects',
+    'upgrade: an async handler that rejects',
+    'ws: a handler that: rejects',
+  ],
+  'filter-response': ['res: written to in a filter'],
+  'upgrade-fields': ['upgrade: Connection and Upgrade of its own'],
+  'request-in-open': ['upgrade: the request given to open'],
+  'compression-offers': ['upgrade: x-webkit-deflate-frame'],
+  ticks: ['ws: nextTick and microtasks between two messages of one read'],
 };

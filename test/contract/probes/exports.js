@@ -176,4 +176,14 @@ export const EXPORT_PROBES = {
   ...forEach('numSubscribers', { undefined: undefined, 'a topic nobody has': 'x', number: 5 }, (t, value) =>
     outcome(() => routed(t).numSubscribers(value)),
   ),
+
+  'exports: H3App': (t) => outcome(() => t.app({}, 'H3App').constructor.name),
+  'exports: SSLApp without a certificate listens': (t) => {
+    const app = t.app({}, 'SSLApp');
+    return outcome(() => t.listen(app) > 0);
+  },
+  'exports: SSLApp with a file that is not there': (t) =>
+    outcome(
+      () => t.app({ key_file_name: '/none.pem', cert_file_name: '/none.pem' }, 'SSLApp').constructor.name,
+    ),
 };

@@ -372,4 +372,59 @@ export const RESPONSE_PROBES = {
     );
     return first;
   },
+
+  'res: to HTTP/1.0': async (t) => {
+    const peer = t.peerOf(t.listen(t.app().get('/', (/** @type {any} */ res) => res.end('x'))));
+    peer.send('GET / HTTP/1.0\r\n\r\n');
+    await peer.wait(() => undefined);
+    return peer.received.toString('latin1').slice(0, 12);
+  },
+  'res: to HTTP/1.2': async (t) => {
+    const peer = t.peerOf(t.listen(t.app().get('/', (/** @type {any} */ res) => res.end('x'))));
+    peer.send('GET / HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await peer.wait(() => undefined);
+    return peer.received.toString('latin1').slice(0, 12);
+  },
+  'res: Expect of another kind': (t) => t.get((res) => res.end('x'), 'GET /', ['Expect: something']),
+  'res: an empty Expect': (t) => t.get((res) => res.end('x'), 'GET /', ['Expect:']),
+  'res: HEAD by end with nothing': (t) => called(t, (res) => res.end(), 'HEAD /'),
+  'res: HEAD by end with a body': (t) => called(t, (res) => res.end('abc'), 'HEAD /'),
+  'res: a header as bytes that are not UTF-8': (t) =>
+    called(t, (res) => res.writeHeader('x-a', Buffer.from([0xe9])).end('x')),
+  'res: an async handler that rejects': (t) =>
+    t.get(async (res) => {
+      res.onAborted(() => {});
+      await Promise.resolve();
+      throw new Error('probe');
+    }),
+  'res: an async onData that rejects': (t) =>
+    t.get((res) => {
+      res.onAborted(() => {});
+      res.onData(async () => {
+        await Promise.resolve();
+        throw new Error('probe');
+      });
+    }),
+  'res: onAborted that throws': async (t) => {
+    let isCalled = false;
+    await t.get((res) => {
+      res.onAborted(() => {
+        isCalled = true;
+        throw new Error('probe');
+      });
+      res.close();
+    });
+    return isCalled;
+  },
+  'res: written to in a filter': (t) => {
+    /** @type {unknown} */
+    let result;
+    const app = t
+      .app()
+      .filter((/** @type {any} */ res, /** @type {number} */ count) => {
+        if (count > 0) result = outcome(() => res.writeStatus('200 OK') === res);
+      })
+      .any('/*', (/** @type {any} */ res) => res.end('x'));
+    return t.http(t.listen(app)).then(() => result);
+  },
 };

@@ -234,4 +234,36 @@ export const UPGRADE_PROBES = {
     });
     return [order, socket.head?.status ?? 'closed'];
   },
+
+  'upgrade: Connection and Upgrade of its own': (t) =>
+    answer(t, {
+      upgrade: (/** @type {any} */ res, /** @type {any} */ req, /** @type {any} */ context) =>
+        res
+          .writeHeader('Connection', 'Upgrade')
+          .writeHeader('Upgrade', 'websocket')
+          .upgrade({}, req.getHeader('sec-websocket-key'), '', '', context),
+    }),
+  'upgrade: the request given to open': async (t) => {
+    let result;
+    await t.open({
+      open: (/** @type {any} */ _, /** @type {any} */ request) => {
+        result = typeof request;
+      },
+    });
+    return result ?? 'not called';
+  },
+  'upgrade: x-webkit-deflate-frame': (t) =>
+    answer(t, { compression: t.uWS.SHARED_COMPRESSOR }, ['Sec-WebSocket-Extensions: x-webkit-deflate-frame']),
+  'upgrade: a dedicated compressor of 8 KB': (t) =>
+    answer(t, { compression: t.uWS.DEDICATED_COMPRESSOR_8KB | t.uWS.SHARED_DECOMPRESSOR }, [
+      'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
+    ]),
+  'upgrade: an async handler that rejects': (t) =>
+    answer(t, {
+      upgrade: async (/** @type {any} */ res) => {
+        res.onAborted(() => {});
+        await Promise.resolve();
+        throw new Error('probe');
+      },
+    }),
 };

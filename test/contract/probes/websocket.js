@@ -193,4 +193,39 @@ export const WEBSOCKET_PROBES = {
     await socket.end();
     return events;
   },
+
+  ...forEach(
+    'ws: a handler that',
+    {
+      throws: () => {
+        throw new Error('probe');
+      },
+      rejects: async () => {
+        await Promise.resolve();
+        throw new Error('probe');
+      },
+    },
+    async (t, message) => {
+      const socket = await t.open({ message });
+      socket.send(clientFrame(1));
+      return socket.end();
+    },
+  ),
+  'ws: nextTick and microtasks between two messages of one read': async (t) => {
+    /** @type {string[]} */
+    const order = [];
+    const socket = await t.open({
+      message: (/** @type {any} */ ws, /** @type {ArrayBuffer} */ message) => {
+        const text = Buffer.from(message).toString();
+        order.push(text);
+        void Promise.resolve().then(() => order.push(`${text} then`));
+        process.nextTick(() => order.push(`${text} tick`));
+        if (text === 'b') ws.end(4000);
+      },
+      close: () => order.push('close'),
+    });
+    socket.send(Buffer.concat([clientFrame(1, 'a'), clientFrame(1, 'b')]));
+    await socket.end();
+    return order;
+  },
 };
