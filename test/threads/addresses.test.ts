@@ -162,6 +162,24 @@ describe('serve()', () => {
     expect(await statusOf(port, { from: '127.0.0.9' })).toBe('101');
   });
 
+  it('sends sticky connections to the same shards when the acceptor dies', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {});
+    target = await startServe({ shards: 4, balance: { sticky: 'url' } });
+    const shards = async (): Promise<string[]> => {
+      const keys = Array.from({ length: 24 }, (_, i) => `/control/${i}`);
+      const talkers = await Promise.all(keys.map((path) => Talker.open(target.port, path)));
+      for (const { client } of talkers) client.destroy();
+      return talkers.map(({ shard }) => shard);
+    };
+    const before = await shards();
+    expect(new Set(before).size).toBeGreaterThan(1);
+    const count = threads.length;
+    await threads.at(-1)!.terminate();
+    await until(() => threads.length > count, 'there is another acceptor');
+    // The shards join it one by one.
+    for (let after: string[] = []; after.join() !== before.join(); ) after = await shards();
+  });
+
   it('counts on when shards are replaced, and forgets those that died', async () => {
     target = await startServe({ maxConnectionsPerAddress: 4, shards: 2 });
     const talkers = await Promise.all(Array.from({ length: 4 }, () => Talker.open(target.port)));
