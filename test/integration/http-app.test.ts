@@ -219,7 +219,7 @@ describe('listen', () => {
 
   test('wrong arguments are named', () => {
     expect(() => app.listen(0, 7 as never, keep)).toThrow('LIBUS_LISTEN_EXCLUSIVE_PORT');
-    expect(() => app.listen('x' as never, keep)).toThrow('port');
+    expect(() => app.listen('localhost', 'x' as never, keep)).toThrow('port');
     expect(() => us_listen_socket_close(false as never)).toThrow('listen()');
     expect(() => us_socket_local_port(undefined as never)).toThrow('listen()');
     expect(() => H3App()).toThrow(expect.objectContaining({ code: 'MILLRACE_NOT_SUPPORTED' }));
