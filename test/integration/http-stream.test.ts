@@ -5,6 +5,7 @@ import { sleep, until } from '../support/deadline.ts';
 import { exchange, requestText } from '../support/http-client.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { HOST, MODES, type Running, startApp, startModule } from '../support/server.ts';
+import { tlsMode } from '../support/tls-mode.ts';
 import { pattern } from './fixtures/bodies-app.js';
 
 const get = (path: string) => requestText('GET', path);
@@ -175,6 +176,26 @@ describe('a peer that does not read', () => {
     client.resume();
     for (let i = 0; i < 300; i++) expect((await client.response()).bytes).toHaveLength(MIB);
     expect(answered).toBe(300);
+    client.destroy();
+    await running.stop();
+  });
+
+  test('that makes headway is left alone, however long it takes', async () => {
+    // TLS comes in pieces a quarter as large.
+    const size = (tlsMode.isOn ? 10 : 32) * MIB;
+    const running = startApp(
+      (app) => {
+        app.get('/', (res) => {
+          res.end(new Uint8Array(size));
+        });
+      },
+      { writeTimeout: 2 },
+    );
+    const client = await RawClient.connect(running.port);
+    client.write(requestText('GET', '/', { Connection: 'close' }));
+    const stop = client.readSlowly(10);
+    expect((await client.response()).bytes).toHaveLength(size);
+    stop();
     client.destroy();
     await running.stop();
   });
