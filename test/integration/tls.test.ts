@@ -338,7 +338,8 @@ describe('ciphers of TLS 1.2', () => {
     'ECDHE-ECDSA-AES256-GCM-SHA384',
     'ECDHE-ECDSA-CHACHA20-POLY1305',
   ];
-  const only = (ciphers: string) => ({ ciphers, maxVersion: 'TLSv1.2' }) as const;
+  // Newer clients would not offer the weak ones.
+  const only = (cipher: string) => ({ ciphers: `${cipher}:@SECLEVEL=0`, maxVersion: 'TLSv1.2' }) as const;
 
   function listening(options: Parameters<typeof SSLApp>[0]): [port: number, app: ReturnType<typeof SSLApp>] {
     const app = SSLApp(options);
