@@ -335,7 +335,7 @@ describe('ws.send', () => {
 });
 
 describe('The option', () => {
-  it.each([-1, 2, 255, 257 + 512, 0x10001, 1.5, '1', {}])('compression: %j is refused', (compression) => {
+  it.each([-1, 2, 255, 257 + 512, 0x10001, 2.5, '2', 'on', '', {}])('compression: %j is refused', (compression) => {
     expect(() => new Route({ compression: compression as number })).toThrow(
       expect.objectContaining({
         code: 'MILLRACE_INVALID_OPTION',
