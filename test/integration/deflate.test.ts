@@ -335,14 +335,17 @@ describe('ws.send', () => {
 });
 
 describe('The option', () => {
-  it.each([-1, 2, 255, 257 + 512, 0x10001, 2.5, '2', 'on', '', {}])('compression: %j is refused', (compression) => {
-    expect(() => new Route({ compression: compression as number })).toThrow(
-      expect.objectContaining({
-        code: 'MILLRACE_INVALID_OPTION',
-        message: expect.stringContaining("'compression'") as string,
-      }),
-    );
-  });
+  it.each([-1, 2, 255, 257 + 512, 0x10001, 2.5, '2', 'on', '', {}])(
+    'compression: %j is refused',
+    (compression) => {
+      expect(() => new Route({ compression: compression as number })).toThrow(
+        expect.objectContaining({
+          code: 'MILLRACE_INVALID_OPTION',
+          message: expect.stringContaining("'compression'") as string,
+        }),
+      );
+    },
+  );
 
   it.each([-1, 0.5, 'x'])('compressionThreshold: %j is refused', (compressionThreshold) => {
     expect(() => new Route({ compressionThreshold: compressionThreshold as number })).toThrow(
