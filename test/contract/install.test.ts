@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,30 +11,32 @@ import { Client } from '../support/clients.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-describe('npm i uWebSockets.js@file:… in an empty folder', () => {
-  const running: ChildProcess[] = [];
-  let folder = '';
+/** A folder that the packed package is installed into, and the programs that run in it. */
+class Installation {
+  readonly folder: string;
+  readonly #running: ChildProcess[] = [];
 
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'millrace-install-'));
-    await writeFile(join(folder, 'package.json'), '{ "private": true }');
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async make(manifest: object, packages: readonly string[] = []): Promise<Installation> {
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-install-'));
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, ...manifest }));
     const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
     const { stdout } = await run('npm', pack, { cwd: root });
     const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-    const install = ['install', '--no-audit', '--no-fund', `uWebSockets.js@file:${join(folder, filename)}`];
-    await run('npm', install, { cwd: folder });
-  });
-  afterEach(() => {
-    for (const child of running.splice(0)) child.kill('SIGKILL');
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', ...packages];
+    await run('npm', [...install, `uWebSockets.js@file:${join(folder, filename)}`], { cwd: folder });
+    return new Installation(folder);
+  }
 
   /** Starts a program in the folder; it says where it listens. */
-  async function start(program: string): Promise<{ port: number; child: ChildProcess; lines: string[] }> {
-    const path = join(folder, program);
+  async start(program: string): Promise<{ port: number; child: ChildProcess; lines: string[] }> {
+    const path = join(this.folder, program);
     await copyFile(new URL(`programs/${program}`, import.meta.url), path);
-    const child = spawn(process.execPath, [path], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'] });
-    running.push(child);
+    const child = spawn(process.execPath, [path], { cwd: this.folder, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#running.push(child);
     let errors = '';
     child.stderr.on('data', (data: Buffer) => {
       errors += data.toString();
@@ -51,6 +53,27 @@ describe('npm i uWebSockets.js@file:… in an empty folder', () => {
     });
     return { port, child, lines };
   }
+
+  stop(): void {
+    for (const child of this.#running.splice(0)) child.kill('SIGKILL');
+  }
+
+  async remove(): Promise<void> {
+    this.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+describe('npm i uWebSockets.js@file:… in an empty folder', () => {
+  let installation: Installation;
+  const start = (program: string) => installation.start(program);
+  beforeAll(async () => {
+    installation = await Installation.make({});
+  });
+  afterEach(() => {
+    installation.stop();
+  });
+  afterAll(() => installation.remove());
 
   it('runs an echo server', async () => {
     const { port, lines } = await start('echo.cjs');
@@ -99,4 +122,48 @@ describe('npm i uWebSockets.js@file:… in an empty folder', () => {
     for (const client of clients) expect(await client.next()).toBe('to all');
     for (const client of clients) await client.close();
   });
+});
+
+// The original is not on npm: they name it by the address of its repository, which npm would fetch with git.
+describe('packages that depend on uWebSockets.js, with "overrides" as the documentation gives them', () => {
+  let installation: Installation;
+
+  beforeAll(async () => {
+    const guide = await readFile(join(root, 'docs/migrate-from-uwebsockets.md'), 'utf8');
+    const overrides = /^ *("overrides": \{.*\})$/m.exec(guide)![1]!;
+    const manifest = JSON.parse(`{ ${overrides} }`) as object;
+    const { dependencies } = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const names = ['@geut/fastify-uws', 'fastify', 'hyper-express', 'ultimate-express'];
+    installation = await Installation.make(
+      manifest,
+      names.map((name) => `${name}@${dependencies[name]}`),
+    );
+  });
+  afterAll(() => installation.remove());
+
+  it('get this package, and no other', async () => {
+    const { stdout } = await run('npm', ['ls', '--json', '--all', 'uWebSockets.js'], {
+      cwd: installation.folder,
+    });
+    const resolved = [...stdout.matchAll(/"uWebSockets\.js": \{\s*"version": "([^"]*)"/g)];
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(resolved.map((match) => match[1])).toEqual([version, version, version, version]);
+    const installed = join(installation.folder, 'node_modules/uWebSockets.js/package.json');
+    expect(JSON.parse(await readFile(installed, 'utf8'))).toMatchObject({ name: 'millrace' });
+  });
+
+  it.each(['with-ultimate-express.cjs', 'with-hyper-express.cjs', 'with-fastify-uws.mjs'])(
+    'run: %s',
+    async (program) => {
+      const { port } = await installation.start(program);
+      const url = `http://127.0.0.1:${port}`;
+      expect(await (await fetch(`${url}/hello/Ada`)).text()).toBe('Hello Ada');
+      const headers = { 'content-type': 'application/json' };
+      const value = { list: [1, 2, 3], text: 'Grüße' };
+      const echo = await fetch(`${url}/echo`, { method: 'POST', body: JSON.stringify(value), headers });
+      expect(await echo.json()).toEqual(value);
+    },
+  );
 });
