@@ -1,5 +1,5 @@
 import { invalidArgument } from '../errors.ts';
-import { FIELD_VALUE, TOKEN } from './characters.ts';
+import { ASCII_VALUE, TOKEN } from './characters.ts';
 
 /** Header lines in the order they are sent; a name may come more than once. */
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
@@ -79,12 +79,12 @@ function checkField(name: string, value: string): boolean {
     throw invalidArgument(`The header name ${quote(name)} is not a token: use letters, digits and "-".`);
   }
   const text = kindOf(value);
-  if (text === Text.INVALID) {
+  if (text === INVALID) {
     throw invalidArgument(
       `The value of header ${quote(name)} holds a line break, NUL or another control: encode or remove it.`,
     );
   }
-  return text === Text.ASCII;
+  return text === ASCII;
 }
 
 /**
@@ -151,6 +151,8 @@ function isNotSaid([name]: readonly [name: string, value: string]): boolean {
   return lower !== 'upgrade' && lower !== 'connection';
 }
 
+const OK_LINE = 'HTTP/1.1 200 OK\r\n';
+
 /** In place of a length: the body comes in chunks (RFC 9112 §7.1). */
 export const CHUNKED = -2;
 
@@ -211,7 +213,7 @@ export class ResponseHead {
   writeStatus(status: string): this {
     if (this.#status !== 0) return this;
     this.#text = statusLine(status);
-    if (kindOf(status) !== Text.ASCII) this.#isAscii = false;
+    if (kindOf(status) !== ASCII) this.#isAscii = false;
     this.#status = Number(status.slice(0, 3));
     return this;
   }
@@ -224,7 +226,7 @@ export class ResponseHead {
    */
   writeHeader(name: string, value: string): this {
     const isAscii = checkField(name, value);
-    if (this.#status === 0) this.writeStatus('200 OK');
+    if (this.#status === 0) this.#writeOk();
     if (this.#isOfServer(name, value)) return this;
     if (!isAscii) this.#isAscii = false;
     this.#text += `${name}: ${value}\r\n`;
@@ -242,7 +244,7 @@ export class ResponseHead {
    * @param saysKeepAlive it does not, which the peer (HTTP/1.0) must be told
    */
   finish(contentLength: number, date: string, close = false, saysKeepAlive = false): string {
-    if (this.#status === 0) this.writeStatus('200 OK');
+    if (this.#status === 0) this.#writeOk();
     let text = this.#text;
     if (date !== '' && !this.#hasDate) text += `Date: ${date}\r\n`;
     if (this.#connectionName !== '') text += this.#ownConnection(close, saysKeepAlive);
@@ -266,9 +268,16 @@ export class ResponseHead {
     this.#close = false;
   }
 
+  #writeOk(): void {
+    this.#text = OK_LINE;
+    this.#status = 200;
+  }
+
   /** Takes note of what the server must know. Returns whether the line is not to be sent, or not from here. */
   #isOfServer(name: string, value: string): boolean {
-    switch (name.length) {
+    const size = name.length;
+    if (size !== 4 && size !== 10 && size !== 14 && size !== 17) return false;
+    switch (size) {
       case 4: {
         if (name.toLowerCase() !== 'date') return false;
         const isSecond = this.#hasDate;
@@ -328,10 +337,10 @@ export class ResponseHead {
 }
 
 function statusLine(status: string): string {
-  if (status === '200 OK') return 'HTTP/1.1 200 OK\r\n';
+  if (status === '200 OK') return OK_LINE;
   const code = Number(status.slice(0, 3));
   const shaped = isDecimal(status.slice(0, 3)) && code >= 100 && code <= 999;
-  if (!shaped || (status.length > 3 && status[3] !== ' ') || kindOf(status) === Text.INVALID) {
+  if (!shaped || (status.length > 3 && status[3] !== ' ') || kindOf(status) === INVALID) {
     throw invalidArgument(
       `The status ${quote(status)} is not a three-digit code and a phrase: write one such as "200 OK".`,
     );
@@ -373,18 +382,27 @@ function isToken(text: string): boolean {
   return text.length > 0;
 }
 
-const Text = { INVALID: 0, ASCII: 1, UNICODE: 2 } as const;
-type Text = (typeof Text)[keyof typeof Text];
+/** What `kindOf` says of a text. */
+const INVALID = 0;
+const ASCII = 1;
+const UNICODE = 2;
 
 /** Whether a text can be a field value; beyond ASCII anything can, as UTF-8 has no controls of its own there. */
-function kindOf(text: string): Text {
-  let kind: Text = Text.ASCII;
+function kindOf(text: string): number {
+  // An imported name is loaded anew at every use; a local is not.
+  const ascii = ASCII_VALUE;
   for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) kind = Text.UNICODE;
-    else if (FIELD_VALUE[code] !== 1) return Text.INVALID;
+    if (ascii[text.charCodeAt(i)] !== 1) return kindFrom(text, i);
   }
-  return kind;
+  return ASCII;
+}
+
+function kindFrom(text: string, start: number): number {
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80 && ASCII_VALUE[code] !== 1) return INVALID;
+  }
+  return UNICODE;
 }
 
 function isDecimal(text: string): boolean {
