@@ -4,11 +4,16 @@ import { parseAddress } from './peer-address.ts';
 /** No row of the address table. */
 export const NO_ADDRESS = -1;
 
-/** The header: rows, columns, and the two words of the hash's key. */
+/** The header: rows, columns, the two words of the hash's key, and the columns in use. */
 const HEADER_WORDS = 16;
-const Header = { ROWS: 0, COLUMNS: 1, KEY: 2 } as const;
+const Header = {
+  ROWS: 0,
+  COLUMNS: 1,
+  KEY: 2,
+  /** Columns that were ever counted in, from the first on. */ USED: 4,
+} as const;
 
-/** Words of a row before its counts. */
+/** Words of an address. */
 const KEY_WORDS = 2;
 
 /** Rows at least and at most. */
@@ -22,7 +27,7 @@ const WINDOW = 32;
  * Address table: the connections of each peer address, in shared memory of the server, so that they are counted whichever
  * thread has them, and stay counted when a thread dies.
  *
- *     ┌ rows, columns, key of the hash ┐ ┌ row: address (2 words) │ count of column 0 │ count of column 1 … ┐ ┌ row …
+ *     ┌ header ┐ ┌ addresses, by row (2 words each) ┐ ┌ column 0: counts, by row ┐ ┌ column 1 …
  *
  * An address is an IPv4 address or the /64 of an IPv6 one (what one customer gets). Each column is that of a thread: of a
  * shard, and the last one of the acceptor, for connections it has not given to a shard yet. The acceptor alone chooses
@@ -37,7 +42,6 @@ export class AddressTable {
   readonly columns: number;
   readonly #words: Int32Array;
   readonly #mask: number;
-  readonly #stride: number;
   readonly #hash: KeyedHash;
 
   constructor(memory: SharedArrayBuffer) {
@@ -46,7 +50,6 @@ export class AddressTable {
     this.#words = words;
     this.columns = words[Header.COLUMNS]!;
     this.#mask = words[Header.ROWS]! - 1;
-    this.#stride = KEY_WORDS + this.columns;
     this.#hash = new KeyedHash([words[Header.KEY]!, words[Header.KEY + 1]!]);
   }
 
@@ -98,15 +101,17 @@ export class AddressTable {
   /** Connections of a row, of all threads. */
   total(row: number): number {
     let total = 0;
-    const start = this.#at(row) + KEY_WORDS;
-    for (let i = start, end = start + this.columns; i < end; i++) total += Atomics.load(this.#words, i);
+    const used = Atomics.load(this.#words, Header.USED);
+    for (let column = 0; column < used; column++)
+      total += Atomics.load(this.#words, this.#count(row, column));
     return total;
   }
 
   // Counts order nothing but themselves: the acceptor acts on a sum that may be a moment old.
 
   add(row: number, column: number, by: number): void {
-    Atomics.add(this.#words, this.#at(row) + KEY_WORDS + column, by);
+    this.#use(column);
+    Atomics.add(this.#words, this.#count(row, column), by);
   }
 
   /** The connections of a column are gone: its thread is. */
@@ -117,14 +122,31 @@ export class AddressTable {
   /** The connections of a column are these, by row. Whoever else counts in it must have stopped. */
   recount(column: number, counts: ReadonlyMap<number, number>): void {
     const words = this.#words;
+    if (column >= Atomics.load(words, Header.USED) && counts.size === 0) return;
+    this.#use(column);
     // Rows without a change are not written to: most of the memory was never touched, and takes no room until it is.
-    for (let row = 0, at = HEADER_WORDS + KEY_WORDS + column; row <= this.#mask; row++, at += this.#stride) {
+    for (let row = 0, at = this.#count(0, column); row <= this.#mask; row++, at++) {
       const count = counts.get(row) ?? 0;
       if (Atomics.load(words, at) !== count) Atomics.store(words, at, count);
     }
   }
 
+  /** Where the address of a row is. */
   #at(row: number): number {
-    return HEADER_WORDS + row * this.#stride;
+    return HEADER_WORDS + row * KEY_WORDS;
+  }
+
+  #count(row: number, column: number): number {
+    return HEADER_WORDS + (this.#mask + 1) * (KEY_WORDS + column) + row;
+  }
+
+  #use(column: number): void {
+    const words = this.#words;
+    let used = Atomics.load(words, Header.USED);
+    while (column >= used) {
+      const seen = Atomics.compareExchange(words, Header.USED, used, column + 1);
+      if (seen === used) return;
+      used = seen;
+    }
   }
 }

@@ -1,3 +1,8 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { App, type AppOptions, type ListenSocket, us_listen_socket_close } from 'millrace';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -250,6 +255,30 @@ describe('App()', () => {
       expect(await ask(`0000:0000:0000:0000:0000:ffff:c000:02${last}`)).toBe(status);
     }
     app.close();
+  });
+
+  it('limits nobody on a Unix socket, which has no address', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-addresses-'));
+    const path = join(folder, 'app.sock');
+    const app = App({ maxConnectionsPerAddress: 1 });
+    app.get('/', (res) => {
+      res.end('here');
+    });
+    await new Promise<void>((resolve) => {
+      app.listen_unix(() => {
+        resolve();
+      }, path);
+    });
+    const sockets = Array.from({ length: 5 }, () => connect(path));
+    const answers = sockets.map(async (socket) => {
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      const [bytes] = (await once(socket, 'data')) as [Buffer];
+      return bytes.toString('latin1', 9, 12);
+    });
+    expect(await Promise.all(answers)).toEqual(['200', '200', '200', '200', '200']);
+    for (const socket of sockets) socket.destroy();
+    app.close();
+    rmSync(folder, { recursive: true });
   });
 
   it('counts for its children too, also when they die', async () => {
