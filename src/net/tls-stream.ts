@@ -4,6 +4,7 @@ import {
   kReadBytesOrError,
   loadTlsWrap,
   type ShutdownRequest,
+  ShutdownWrap,
   type SocketAddress,
   type SocketHandle,
   streamBaseState,
@@ -15,6 +16,7 @@ import {
   type WriteRequest,
   WriteWrap,
 } from './node-internals.ts';
+import { allocateTarget } from './write-memory.ts';
 
 /**
  * Bytes of a turn that may wait for the write in flight before they count as backpressure: the kernel would have
@@ -24,6 +26,13 @@ const MAX_HELD = 192 * 1024;
 
 /** With this many waiting for the turn's end no more is read in it: echoes go out as they come in. */
 const REST_AT = 64 * 1024;
+
+/** Ms that the peer of a connection that failed has to follow our FIN, and how many such there may be in a thread. */
+const LINGER = 5000;
+const MAX_LINGERING = 64;
+let lingering = 0;
+/** What they send. */
+const discarded = allocateTarget(4096);
 
 /** ALPN (RFC 7301): the only protocol there is here, in wire format. */
 const HTTP_1_1 = Uint8Array.of(8, ...Buffer.from('http/1.1'));
@@ -67,6 +76,7 @@ export class TlsStream implements SocketHandle {
   #isResting = false;
   #isClosed = false;
   #isSecure = false;
+  #isFailed = false;
   #isWriting = false;
   /** Copies of what was written meanwhile. */
   #held: Uint8Array[] = [];
@@ -205,6 +215,39 @@ export class TlsStream implements SocketHandle {
     this.#waiting = null;
     this.#shutdown = null;
     this.#held = [];
+    // An alert was sent: a reset would eat it.
+    if (this.#isFailed && lingering < MAX_LINGERING && this.#linger(callback)) return;
+    this.#closeHandles(callback);
+  }
+
+  /** Sends FIN, and reads in vain until the peer's. Returns whether that can be done. */
+  #linger(callback?: () => void): boolean {
+    const tcp = this.#tcp;
+    const request = new ShutdownWrap();
+    request.oncomplete = ignore;
+    if (tcp.shutdown(request) !== 0) return false;
+    lingering++;
+    const done = (): void => {
+      clearTimeout(timeout);
+      tcp.onread = ignore;
+      lingering--;
+      this.#closeHandles(callback);
+    };
+    const timeout = setTimeout(done, LINGER);
+    timeout.unref();
+    // A program that is done need not wait for it.
+    tcp.unref();
+    // From here on what comes goes past TLS.
+    tcp.useUserBuffer(discarded);
+    tcp.onread = (): void => {
+      if (streamBaseState[kReadBytesOrError]! < 0) done();
+    };
+    const error = tcp.readStart();
+    if (error !== 0 && error !== UV_EALREADY) done();
+    return true;
+  }
+
+  #closeHandles(callback?: () => void): void {
     const tls = this.#tls;
     this.#tcp.close(() => {
       // What libuv still held of it is given up; it would keep the handle alive for ever.
@@ -260,6 +303,7 @@ export class TlsStream implements SocketHandle {
   }
 
   failed(reason: string): void {
+    this.#isFailed = true;
     if (!this.#isClosed) this.#events.onTlsError(this, reason);
   }
 

@@ -317,3 +317,46 @@ test('TLS to a plain port is answered 400 and closed (S03)', async () => {
   expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 400 /);
   await running.stop();
 });
+
+test.each(MODES)('who speaks no TLS and goes on sending gets a FIN, and no reset: %s', async (mode) => {
+  const running = await start(mode, 'tls-app.js');
+  for (let i = 0; i < 5; i++) {
+    const socket = connectTcp({ port: running.port, host: HOST, allowHalfOpen: true });
+    let error = '';
+    socket.on('error', ({ message }) => {
+      error = message;
+    });
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    const ended = new Promise<void>((resolve) => socket.once('end', resolve));
+    socket.resume();
+    await once(socket, 'connect');
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\n\r\n');
+    for (let piece = 0; piece < 20; piece++) {
+      socket.write(pattern(64 * 1024));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await within(Promise.race([ended, closed]), 'the end');
+    socket.end();
+    await within(closed, 'the end of both directions');
+    expect(error).toBe('');
+  }
+});
+
+test('of connections that failed so few wait for the peer, and no descriptor is left', async () => {
+  const running = await start('one thread', 'tls-app.js');
+  const before = openDescriptors();
+  const peers = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const socket = connectTcp({ port: running.port, host: HOST, allowHalfOpen: true });
+      socket.on('error', () => {}).resume();
+      await once(socket, 'connect');
+      socket.write('no TLS at all\r\n\r\n');
+      await within(Promise.race([once(socket, 'end'), once(socket, 'close')]), 'the end');
+      return socket;
+    }),
+  );
+  const held = openDescriptors() - before - peers.length;
+  expect(held).toBeLessThanOrEqual(64);
+  for (const socket of peers) socket.destroy();
+  await until(() => openDescriptors() <= before, 'no descriptor is left');
+});
