@@ -16,7 +16,7 @@ export function bytesOf(message: RecognizedString): Uint8Array {
   }
   if (message === undefined) return NO_BYTES;
   throw new TypeError(
-    `Text and data can only be passed by String, ArrayBuffer or TypedArray; got ${described(message)}.`,
+    `Text and data can only be passed by String, ArrayBuffer or TypedArray. Got ${described(message)}.`,
   );
 }
 

@@ -367,7 +367,7 @@ describe('onProgress', () => {
 
   test('must be a function', async () => {
     await expect(bench({ url: 'ws://127.0.0.1:1', onProgress: 'yes' as never })).rejects.toThrow(
-      "'onProgress' must be a function; got a string",
+      "'onProgress' must be a function; got 'yes' (a string)",
     );
   });
 });

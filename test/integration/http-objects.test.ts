@@ -287,7 +287,7 @@ describe('a response', () => {
     });
     for (const message of result) {
       expect(message).toContain(
-        'Text and data can only be passed by String, ArrayBuffer or TypedArray; got ',
+        'Text and data can only be passed by String, ArrayBuffer or TypedArray. Got ',
       );
     }
   });

@@ -80,7 +80,6 @@ describe('send', () => {
   test.each([
     ['a number', 1],
     ['null', null],
-    ['undefined', undefined],
     ['a boolean', true],
     ['an object', { length: 1 }],
     ['an array', [1, 2]],
@@ -95,6 +94,13 @@ describe('send', () => {
     }
     ws.send('goes on');
     expect(await client.text()).toBe('goes on');
+    client.destroy();
+  });
+
+  test('undefined is an empty message, as in uWebSockets.js', async () => {
+    const { ws, client } = await route.pair();
+    expect(ws.send(undefined as never)).toBe(1);
+    expect(await client.text()).toBe('');
     client.destroy();
   });
 
