@@ -49,7 +49,7 @@ export class IoLoop {
   readonly blocks = new BlockPool();
   readonly backlogs = new BacklogPool();
   /** Views of messages, for handlers that take one during their call. */
-  readonly messageViews = new ViewTable();
+  readonly messageViews = new ViewTable(this.receiveBuffer);
   /** Sockets whose corked bytes are written together. */
   readonly batch = new WriteBatch(this);
   readonly timer = new IdleTimer();

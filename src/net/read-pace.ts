@@ -51,8 +51,12 @@ export class ReadPace implements Pace {
 
   /** Bytes of a socket are going to be handled. */
   begin(size: number): void {
-    const isShort = size < SHORT_READ && this.stride >= FIRST_STRIDE;
-    this.#startedAt = isShort ? UNKNOWN : this.#clock();
+    if (size < SHORT_READ && this.stride >= FIRST_STRIDE) this.#startedAt = UNKNOWN;
+    else this.#beginTimed();
+  }
+
+  #beginTimed(): void {
+    this.#startedAt = this.#clock();
     this.#lookedAt = this.#startedAt;
   }
 
@@ -80,8 +84,8 @@ export class ReadPace implements Pace {
   }
 
   /**
-   * TLS hands on record by record, many of them in one turn, however small. Returns whether the socket had its share of
-   * the turn; the end of the turn must be told of if `isWatching` says so.
+   * TLS hands on record by record, many of them in one turn, however small: one is about to be handled. Returns whether
+   * the socket has had its share of the turn; the end of the turn must be told of if `isWatching` says so.
    */
   noteRecord(reader: object, size: number): boolean {
     if (reader !== this.#reader) {
@@ -92,8 +96,7 @@ export class ReadPace implements Pace {
     if (this.#readingSince !== UNKNOWN) {
       return this.#clock() - this.#readingSince >= this.#share && this.mayStop;
     }
-    if (++this.#reads < MANY_READS && size < SHORT_READ) return false;
-    this.#readingSince = this.#startedAt === UNKNOWN ? this.#clock() : this.#startedAt;
+    if (++this.#reads >= MANY_READS || size >= SHORT_READ) this.#readingSince = this.#clock();
     return false;
   }
 

@@ -353,11 +353,7 @@ export class Transport implements Output, TimerNode {
     io.counters[Counter.BYTES_IN]! += count;
     io.readStamp = (io.readStamp + 1) | 0;
     this.lastActive = io.timer.now;
-    if ((this.#flags & MUST_WAIT) !== 0) {
-      // TLS hands on all records that it has, also when it reads no more.
-      this.hold(io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
-      return;
-    }
+    if ((this.#flags & Flag.TLS) !== 0 && this.#mustRecordWait(count)) return;
     this.beginCork();
     io.pace.begin(count);
     this.context.onChunk(this, io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + count);
@@ -368,7 +364,6 @@ export class Transport implements Output, TimerNode {
       this.#fullReads = 0;
       this.#yield();
     }
-    if ((this.#flags & Flag.TLS) !== 0) this.#noteRecord(count);
   }
 
   /** Its turn has come again. */
@@ -454,10 +449,15 @@ export class Transport implements Output, TimerNode {
     this.io.yieldRead(this);
   }
 
-  #noteRecord(size: number): void {
+  /** TLS hands on all records that it has, also when it reads no more. Returns whether this one is held. */
+  #mustRecordWait(size: number): boolean {
     const { io } = this;
-    if (io.pace.noteRecord(this, size)) this.#yield();
-    else if (io.pace.isWatching) io.requestTurnEnd();
+    if ((this.#flags & MUST_WAIT) === 0 && !io.pace.noteRecord(this, size)) {
+      if (io.pace.isWatching) io.requestTurnEnd();
+      return false;
+    }
+    this.hold(io.receiveBuffer, FRAME_HEADROOM, FRAME_HEADROOM + size);
+    return true;
   }
 
   #dropHeld(): void {

@@ -4,19 +4,14 @@ const NO_BYTES = new Uint8Array(0);
 const SLOTS = 1024;
 
 /**
- * Views of other memory in a row after which the table turns to it. To turn costs about as much as to make these views:
- * whoever has messages come from here and there in turn makes nobody pay more than for a view each.
- */
-const TURN_AFTER = SLOTS;
-
-/**
  * ViewTable: views over one block of memory, made once for each place and length and then handed out again.
  *
  * A new `Uint8Array` costs V8 some 50 ns and work for its collector, and asking an array for its `buffer` 40 more:
  * for small messages most of what the engine would spend in JavaScript. A shard reads into one buffer and writes
  * from one slab, so the same few places come back. Whoever holds a view longer than it is valid sees it change.
  *
- * A message that was joined, decompressed or kept lies elsewhere: its view is made for it alone, and those of the block stay.
+ * A message that was joined, decompressed or held lies elsewhere: its view is made for it alone, and those of the block
+ * stay. To turn to another block costs about as much as to make a thousand views, so what peers send must not bring it about.
  */
 export class ViewTable {
   #bytes: Uint8Array = NO_BYTES;
@@ -25,13 +20,15 @@ export class ViewTable {
   readonly #views: Uint8Array[] = Array.from({ length: SLOTS }, () => NO_BYTES);
   /** Offset of each view; -1 where there is none. */
   readonly #offsets = new Int32Array(SLOTS).fill(-1);
-  /** Views of other memory since the last one of the block. */
-  #strangers = TURN_AFTER;
 
-  /** `bytes[offset, offset + length)` */
+  /** @param bytes the block */
+  constructor(bytes: Uint8Array) {
+    this.turnTo(bytes);
+  }
+
+  /** `bytes[offset, offset + length)`, kept if `bytes` is the block. */
   view(bytes: Uint8Array, offset: number, length: number): Uint8Array {
-    if (bytes !== this.#bytes) return this.#elsewhere(bytes, offset, length);
-    if (this.#strangers !== 0) this.#strangers = 0;
+    if (bytes !== this.#bytes) return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
     const slot = (offset ^ (length << 3)) & (SLOTS - 1);
     if (this.#offsets[slot] === offset) {
       const kept = this.#views[slot]!;
@@ -47,16 +44,8 @@ export class ViewTable {
     return view;
   }
 
-  #elsewhere(bytes: Uint8Array, offset: number, length: number): Uint8Array {
-    if (++this.#strangers <= TURN_AFTER) {
-      return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
-    }
-    this.#turnTo(bytes);
-    return this.view(bytes, offset, length);
-  }
-
-  #turnTo(bytes: Uint8Array): void {
-    this.#strangers = 0;
+  /** From here on its block is this one. */
+  turnTo(bytes: Uint8Array): void {
     this.#bytes = bytes;
     this.#memory = bytes.buffer;
     this.#start = bytes.byteOffset;

@@ -69,12 +69,13 @@ export class Cork {
   #isKeeping = false;
   #slab: Slab;
   readonly #slabs: SlabPool;
-  readonly #views = new ViewTable();
+  readonly #views: ViewTable;
 
   constructor(slabs: SlabPool) {
     this.#slabs = slabs;
     this.#slab = slabs.take();
     this.bytes = this.#slab.bytes;
+    this.#views = new ViewTable(this.bytes);
   }
 
   /** The position for `size` more bytes, or -1: flush first (or, when nothing is corked, it is too large). */
@@ -86,6 +87,8 @@ export class Cork {
       this.#slabs.close(this.#slab);
       this.#slab = this.#slabs.take();
       this.bytes = this.#slab.bytes;
+      // A slab lasts for 64 KiB at least.
+      this.#views.turnTo(this.bytes);
     }
     this.start = 0;
     return 0;

@@ -61,11 +61,7 @@ export class Connection extends ReceiverState {
    * where it stopped because of the pace: what is from there on is to come again.
    */
   receive(bytes: Uint8Array, start: number, end: number): number {
-    if (this.state === DONE) return end;
-    const position = this.context.parser.parse(this, bytes, start, end);
-    // It may have ended between two frames, the second of which began a message.
-    if (isDone(this)) this.context.release(this);
-    return position;
+    return this.state === DONE ? end : this.context.parser.parse(this, bytes, start, end);
   }
 
   /**
@@ -250,6 +246,10 @@ export class ConnectionContext implements MessageHandler<Connection> {
     else if (this.#isPingFlood(connection)) this.onReceiveError(connection, CloseCode.POLICY_VIOLATION);
     else this.#onPing(connection, bytes, offset, length);
     return !isDone(connection);
+  }
+
+  hasEnded(connection: Connection): boolean {
+    return isDone(connection);
   }
 
   onReceiveError(connection: Connection, closeCode: number, isInflation = false): void {

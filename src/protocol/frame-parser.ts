@@ -58,6 +58,8 @@ export interface FrameHandler<S extends FrameState> {
     last: boolean,
     seen: number,
   ): boolean;
+  /** Whether the connection ended between two frames, while others had their turn. */
+  hasEnded?(state: S): boolean;
   /** The bytes are not WebSocket. `closeCode` is 1002 or what `onFrameHeader` returned. */
   onFrameError(state: S, closeCode: number): void;
 }
@@ -179,12 +181,18 @@ export class FrameParser<S extends FrameState> {
       position = next;
       if (!handler.onFrame(state, bytes, payload, length, firstByte, seen)) return end;
       if (--left === 0) {
-        left = this.#pace.look();
-        if (left === 0) return position;
+        left = this.#look(state);
+        if (left <= 0) return left === 0 ? position : end;
       }
     }
     if (position < end) this.#keepSpill(state, bytes, position, end);
     return end;
+  }
+
+  /** How many frames are handled before the next look; 0: none for now; -1: none ever. */
+  #look(state: S): number {
+    const left = this.#pace.look();
+    return this.#handler.hasEnded?.(state) === true ? -1 : left;
   }
 
   /** RFC 6455 §5.2 and §5.5: reserved bits and opcodes, mask bit, control frames whole and short. */

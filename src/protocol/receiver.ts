@@ -51,6 +51,8 @@ export interface MessageHandler<S extends ReceiverState> {
    * @param isInflation it became apparent when a message was decompressed
    */
   onReceiveError(state: S, closeCode: number, isInflation?: boolean): void;
+  /** Whether the connection ended between two frames. */
+  hasEnded?(state: S): boolean;
 }
 
 export interface ReceiverLimits {
@@ -185,6 +187,10 @@ export class Receiver<S extends ReceiverState> implements FrameHandler<S> {
     if (!last) return true;
     message.fragments++;
     return (firstByte & FIN) === 0 ? true : this.#finishMessage(state);
+  }
+
+  hasEnded(state: S): boolean {
+    return this.#handler.hasEnded?.(state) === true;
   }
 
   onFrameError(state: S, closeCode: number): void {
