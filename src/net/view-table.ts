@@ -28,7 +28,7 @@ export class ViewTable {
 
   /** `bytes[offset, offset + length)`, kept if `bytes` is the block. */
   view(bytes: Uint8Array, offset: number, length: number): Uint8Array {
-    if (bytes !== this.#bytes) return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+    if (bytes !== this.#bytes) return viewElsewhere(bytes, offset, length);
     const slot = (offset ^ (length << 3)) & (SLOTS - 1);
     if (this.#offsets[slot] === offset) {
       const kept = this.#views[slot]!;
@@ -52,4 +52,9 @@ export class ViewTable {
     for (let i = 0; i < SLOTS; i++) this.#views[i] = NO_BYTES;
     this.#offsets.fill(-1);
   }
+}
+
+/** A function of its own, as it is rare: what the compiler makes of `view` stays small. */
+function viewElsewhere(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
 }

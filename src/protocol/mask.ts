@@ -116,11 +116,8 @@ export function isFavoredBuffer(bytes: Uint8Array): boolean {
 
 /** XORs what lies in whole words of `bytes[offset, end)`; returns the first position that is left to do. */
 function applyLongMask(bytes: Uint8Array, offset: number, end: number, key: number): number {
-  if (bytes !== longBytes) {
-    if (isFavored || !IS_LITTLE_ENDIAN || (longBytes !== null && ++strangers < LEARN_AFTER)) return offset;
-    learnBuffer(bytes);
-  }
-  strangers = 0;
+  if (bytes !== longBytes && !learnStranger(bytes)) return offset;
+  if (strangers !== 0) strangers = 0;
   let i = offset;
   let rest = key;
   for (; ((i - longStart) & 7) !== 0; i++) {
@@ -130,6 +127,13 @@ function applyLongMask(bytes: Uint8Array, offset: number, end: number, key: numb
   const to = (end - longStart) >> 3;
   xorLongWords((i - longStart) >> 3, to, rest);
   return longStart + (to << 3);
+}
+
+/** Whether another buffer is the known one from here on. */
+function learnStranger(bytes: Uint8Array): boolean {
+  if (isFavored || !IS_LITTLE_ENDIAN || (longBytes !== null && ++strangers < LEARN_AFTER)) return false;
+  learnBuffer(bytes);
+  return true;
 }
 
 function learnBuffer(bytes: Uint8Array): void {
