@@ -78,6 +78,7 @@ describe.each(CASES)('Socket.IO %s over %s', (_version, _name, AnyServer, transp
         done();
       });
       socket.on('say', (room: string, text: unknown) => socket.to(room).emit('said', text));
+      socket.on('end me', () => socket.disconnect(true));
       socket.on('shout', (text: unknown) => io.emit('shouted', text));
     });
     app.listen('127.0.0.1', 0, (socket) => {
@@ -142,15 +143,9 @@ describe.each(CASES)('Socket.IO %s over %s', (_version, _name, AnyServer, transp
   });
 
   it('tells the client when the server ends it', async () => {
-    const connected = new Promise<void>((resolve) => {
-      io.once('connection', (socket) => {
-        setTimeout(() => socket.disconnect(true), 20);
-        resolve();
-      });
-    });
     const { socket } = await open();
     const reason = new Promise<string>((resolve) => socket.once('disconnect', resolve));
-    await connected;
+    socket.emit('end me');
     expect(await reason).toBe('io server disconnect');
   });
 
