@@ -45,7 +45,10 @@ export class ListenSocket {
     this.port = port;
   }
 
-  /** Stops accepting; open connections live on. */
+  /**
+   * Stops accepting; open connections live on. Those that the kernel has made and nobody has accepted yet are reset by it:
+   * the port is free when this returns, as in uWebSockets.js.
+   */
   close(): void {
     this.isClosed = true;
     this.#listener.close();
