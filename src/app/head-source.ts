@@ -17,7 +17,7 @@ export class HeadSource {
 
   /** As long as it is the same, `received` holds the same bytes, and the turn of the event loop is the same. */
   get stamp(): number {
-    return this.#io.readStamp;
+    return this.#io.received.stamp;
   }
 
   newParser(): RequestParser {

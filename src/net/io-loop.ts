@@ -18,15 +18,17 @@ export const RECEIVE_SIZE = 256 * 1024;
 const MAX_DIRTY = 4 * 1024 * 1024;
 
 /** What all loops of this thread read into: what is in it is dealt with before anything else is read. */
-let receiveMemory: Uint8Array | null = null;
+class ReceiveMemory {
+  readonly bytes: Uint8Array = allocateTarget(FRAME_HEADROOM + RECEIVE_SIZE);
+  /** Another number with each read of any loop, and with each turn that has an end: whether `bytes` are the same still. */
+  stamp = 0;
 
-function sharedReceiveBuffer(): Uint8Array {
-  if (receiveMemory === null) {
-    receiveMemory = allocateTarget(FRAME_HEADROOM + RECEIVE_SIZE);
-    favorBuffer(receiveMemory);
+  constructor() {
+    favorBuffer(this.bytes);
   }
-  return receiveMemory;
 }
+
+let receiveMemory: ReceiveMemory | null = null;
 
 export interface TurnListener {
   onTurnEnd(): void;
@@ -40,8 +42,9 @@ export interface TurnListener {
  * is done; bytes sent to any other leave at the end of the turn, in one write a socket.
  */
 export class IoLoop {
+  readonly received: ReceiveMemory = (receiveMemory ??= new ReceiveMemory());
   /** Every read of every socket lands here, behind room for the cut start of a frame. */
-  readonly receiveBuffer: Uint8Array = sharedReceiveBuffer();
+  readonly receiveBuffer: Uint8Array = this.received.bytes;
   /** The part of it that libuv reads into. */
   readonly readTarget: Uint8Array = this.receiveBuffer.subarray(FRAME_HEADROOM);
   readonly slabs = new SlabPool();
@@ -62,8 +65,6 @@ export class IoLoop {
   readonly counters: Float64Array;
   /** The socket whose bytes are being handled; its frames go through the cork. */
   corked: Transport | null = null;
-  /** Another number with each read, and with each turn that has an end: whether `receiveBuffer` is the same still. */
-  readStamp = 0;
   /** A write request that is not in flight. */
   spareRequest = new WriteWrap();
 
@@ -145,7 +146,7 @@ export class IoLoop {
 
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
-    this.readStamp = (this.readStamp + 1) | 0;
+    this.received.stamp = (this.received.stamp + 1) | 0;
     this.batch.endTurn();
     // Direct sends first: a socket's publishes that are older were written before them.
     this.flushDirty();

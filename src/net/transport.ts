@@ -351,7 +351,7 @@ export class Transport implements Output, TimerNode {
   readCompleted(count: number): void {
     const { io } = this;
     io.counters[Counter.BYTES_IN]! += count;
-    io.readStamp = (io.readStamp + 1) | 0;
+    io.received.stamp = (io.received.stamp + 1) | 0;
     this.lastActive = io.timer.now;
     if ((this.#flags & Flag.TLS) !== 0 && this.#mustRecordWait(count)) return;
     this.beginCork();
