@@ -34,6 +34,17 @@ export function errorLine(error: unknown): string {
   }
 }
 
+/** What an error says, as it is; of anything else that was thrown what `errorLine` shows. */
+export function messageOf(error: unknown): string {
+  try {
+    if (typeof error === 'string') return error;
+    if (error instanceof Error && typeof error.message === 'string') return error.message;
+  } catch {
+    // It may be anything.
+  }
+  return errorLine(error);
+}
+
 function describe(error: unknown, depth: number): string {
   if (!types.isNativeError(error)) return valueText(error);
   const lines = [headOf(error), ...framesOf(error).map((frame) => printable(frame))];

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { messageOf } from '../error-report.ts';
 import { Counter } from '../net/counter.ts';
 import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
@@ -56,8 +57,7 @@ export async function runShard(data: ShardData): Promise<void> {
     const run = await loadModule(data.module);
     await run(app, { index: data.index, count: data.count, data: data.data });
   } catch (error) {
-    const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
-    tell({ type: 'failed', message, stack });
+    tell({ type: 'failed', message: messageOf(error), stack: stackOf(error) });
     // Node.js keeps what a failed import() left for as long as the thread lives: the next try gets a fresh one.
     process.exit(1);
   }
@@ -89,6 +89,17 @@ export async function runShard(data: ShardData): Promise<void> {
   // Whoever is this shard next must be the only one to read its rings.
   shard.unlink();
   data.port.close();
+}
+
+/** The stack as text, whatever the module threw. */
+function stackOf(error: unknown): string {
+  try {
+    const { stack } = error as { stack?: unknown };
+    if (typeof stack === 'string') return stack;
+  } catch {
+    // It may be anything.
+  }
+  return messageOf(error);
 }
 
 /** Waits until the thread that was this shard before is gone. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { printableLines } from '../printable.ts';
 import { UsageError } from './args.ts';
@@ -33,7 +34,7 @@ export function explain(error: unknown): string {
 function explanation(error: unknown): string {
   if (error instanceof UsageError) return `millrace: ${error.message}\n${error.remedy}`;
   if (!(error instanceof MillraceError)) {
-    return `millrace: unexpected error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    return `millrace: unexpected error\n${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`;
   }
   const { code, cause, message } = error;
   const isOfModule = code === 'MILLRACE_BAD_MODULE' || code === 'MILLRACE_SHARD_CRASHED';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
+import { messageOf } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
@@ -340,7 +341,7 @@ export class AcceptorHost {
 
 function startFailed(cause: unknown): MillraceError {
   if (cause instanceof MillraceError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new MillraceError(
     'MILLRACE_ACCEPTOR_CRASHED',
     `The acceptor's thread cannot be started: ${reason}`,

@@ -1,3 +1,4 @@
+import { messageOf } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
@@ -422,7 +423,7 @@ function notLoaded(module: string, seconds: number): MillraceError {
 /** Why a shard could not be started. */
 function startError(index: number, cause: unknown): MillraceError {
   if (cause instanceof MillraceError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new MillraceError('MILLRACE_SHARD_CRASHED', `Shard ${index} ended while it started: ${reason}`, {
     cause,
   });

@@ -119,6 +119,24 @@ describe('an app module that is never loaded', () => {
   });
 });
 
+it.each([
+  [
+    'throws what is no text',
+    'MILLRACE_BAD_MODULE',
+    /loads\.js: \[Object: null prototype\] \{ toString: 1 \}$/,
+  ],
+  ['throws an error without a message', 'MILLRACE_BAD_MODULE', /loads\.js: Error: \[Function/],
+  ['throws what is no text afterwards', 'MILLRACE_SHARD_CRASHED', /while it started: \{ toString: 1 \}$/],
+])('a module that %s makes serve() and reload() reject', async (manner, code, message) => {
+  process.env['LOADS'] = manner;
+  const rejected = { code, message: expect.stringMatching(message) };
+  await expect(start()).rejects.toMatchObject(rejected);
+  delete process.env['LOADS'];
+  const running = await start({ onCrash: () => {} });
+  process.env['LOADS'] = manner;
+  await expect(running.reload()).rejects.toMatchObject(rejected);
+});
+
 describe('close() ends all threads', () => {
   it('but one that is in native code, which it does not wait for, and says so', async () => {
     const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
