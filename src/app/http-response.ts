@@ -281,7 +281,8 @@ export class HttpResponse {
 
   /** Reads the request's body whole. The callback gets null as soon as it is known to be longer than `maxSize`. */
   collectBody(maxSize: number, callback: BodyHandler): this {
-    const size = readSize('collectBody', maxSize);
+    // Infinity is no limit.
+    const size = readSize('collectBody', maxSize, Number.POSITIVE_INFINITY);
     if (size === undefined) throw invalidSize('collectBody', maxSize);
     return this.#read(new BodyCollector(size, checkFunction('collectBody', callback)));
   }
@@ -570,13 +571,15 @@ function checkFunction<F extends (...args: never[]) => unknown>(method: string, 
   throw invalidArgument(`res.${method}: the callback must be a function; got ${described(callback)}`);
 }
 
-/** A number of bytes; undefined: none was given. */
-function readSize(method: string, size: unknown): number | undefined {
+/** A number of bytes; undefined: none was given. Larger ones than the default would not be written in plain digits. */
+function readSize(method: string, size: unknown, max = Number.MAX_SAFE_INTEGER): number | undefined {
   const given = readInteger(size);
-  if (given === undefined || given >= 0) return given;
+  if (given === undefined || (given >= 0 && given <= max)) return given;
   throw invalidSize(method, size);
 }
 
 function invalidSize(method: string, size: unknown): MillraceError {
-  return invalidArgument(`res.${method}: the size must be an integer from 0 on; got ${described(size)}`);
+  return invalidArgument(
+    `res.${method}: the size must be an integer from 0 to 2 ** 53 - 1; got ${described(size)}`,
+  );
 }

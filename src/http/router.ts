@@ -38,7 +38,7 @@ export type RouteVisitor<T> = (
 /**
  * Finds routes by method and path, in the manner of uWebSockets.js. At every segment a static name comes before a
  * `:parameter`, and that before a `*`, which stands last in a pattern and takes one or more segments, empty ones too:
- * `/a/*` takes `/a/b`, `/a/b/c` and `/a/`, not `/a`. A parameter takes one segment that is not empty. All routes of
+ * `/a/*` takes `/a/b`, `/a/b/c` and `/a/`, not `/a`; `/a/**` is the same. A parameter takes one segment that is not empty. All routes of
  * the request's own method come before those of `ANY_METHOD`. Paths are compared as sent, without decoding; one that
  * does not start with a slash (`OPTIONS *`) matches `/*` alone.
  *
@@ -114,6 +114,8 @@ function segmentsOf(pattern: string): string[] {
   if (segments.length > MAX_SEGMENTS) {
     throw invalid(pattern, `has ${segments.length} segments: use at most ${MAX_SEGMENTS}, or end it in '/*'`);
   }
+  // Many programs write it so, and uWebSockets.js takes it.
+  if (segments.at(-1) === '**') segments[segments.length - 1] = WILDCARD;
   const star = segments.findIndex((segment) => segment.startsWith(WILDCARD));
   if (star >= 0 && (star < segments.length - 1 || segments[star] !== WILDCARD)) {
     throw invalid(

@@ -254,6 +254,9 @@ describe('a response', () => {
     ['a status with a line break', (res) => res.writeStatus('200 OK\r\na: b')],
     ['Transfer-Encoding', (res) => res.writeHeader('Transfer-Encoding', 'gzip')],
     ['a length of no body', (res) => res.endWithoutBody('long' as never)],
+    ['a length without end', (res) => res.endWithoutBody(Number.POSITIVE_INFINITY)],
+    ['a length that is not written in digits', (res) => res.endWithoutBody('1e21' as never)],
+    ['a total size that is not written in digits', (res) => res.tryEnd('x', 1e21)],
   ])('%s is an error that can be caught', async (_name, act) => {
     let caught: unknown;
     running = startApp((app) => {
@@ -320,6 +323,13 @@ describe('a response', () => {
       res.writeStatus('304 Not Modified').endWithoutBody('11' as never),
     );
     expect(headers.get('content-length')).toBe('11');
+  });
+
+  test('collectBody takes Infinity for no limit', async () => {
+    const { body } = await once((res) =>
+      res.collectBody(Number.POSITIVE_INFINITY, (whole) => res.end(String(whole?.byteLength))),
+    );
+    expect(body).toBe('0');
   });
 
   test('tryEnd: how much of the whole is taken, in parts and at once', async () => {

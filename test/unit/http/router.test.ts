@@ -64,6 +64,17 @@ describe('a pattern', () => {
       expect(first(all, path)).toEqual(['/*']);
   });
 
+  it('with two stars is the same as with one', () => {
+    const router = routerOf('/**', '/a/:x/**');
+    expect(first(router, '/b/c')).toEqual(['/**']);
+    expect(first(router, '/a/1/2/3')).toEqual(['/a/:x/**', '1']);
+    router.add('GET', '/*', 'in its place');
+    expect(first(router, '/')).toEqual(['in its place']);
+    expect(router.remove('GET', '/**')).toBe(true);
+    expect(first(router, '/')).toBeUndefined();
+    for (const pattern of ['/**/a', '/***', '/**a']) expect(() => routerOf(pattern)).toThrow("has a '*'");
+  });
+
   it('takes names of Object.prototype as data', () => {
     const router = routerOf('/constructor', '/:x/toString');
     for (const path of ['/__proto__', '/toString', '/hasOwnProperty', '/constructor/constructor']) {
@@ -205,7 +216,7 @@ describe('adding and removing', () => {
     ['a/b', "'/a/b'"],
     ['/a/*/b', "'/*'"],
     ['/*b', "'/*'"],
-    ['/**', "'/*'"],
+    ['/***', "'/*'"],
   ])('refuses the pattern %j and names a remedy', (pattern, remedy) => {
     const router = new Router<number>();
     for (const call of [() => router.add('GET', pattern, 1), () => router.remove('GET', pattern)]) {
