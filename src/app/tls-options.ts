@@ -144,8 +144,11 @@ function unreadable(text: string, code: string): string {
   return `'${printable(text)}' cannot be read (${code}${reason === undefined ? '' : `: ${reason}${from}`})`;
 }
 
-/** What can be shown: the text of a key that lost its first line is long, has lines, or is base64. */
+/**
+ * What can be shown. The text of a key that lost its first line, or was put into a URL or a variable, is long, has lines, or
+ * a long run of base64, which holds slashes as paths do.
+ */
 function isPath(text: string): boolean {
-  if (text.length > 255 || text.includes('\n') || text.includes('\r')) return false;
-  return text.length < 40 || !/^[A-Za-z0-9+/=]*$/.test(text) || /^\/[a-z]+\//.test(text);
+  if (text.length > 255 || text.includes('\n') || text.includes('\r') || text.includes('-----')) return false;
+  return /^(\/[a-z]+|\.{1,2})\//.test(text) || !/[A-Za-z0-9+/=_%-]{40}/.test(text);
 }

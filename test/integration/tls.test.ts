@@ -193,6 +193,12 @@ describe('TLS options', () => {
     ['is base64 in lines', withoutArmour],
     ['is base64 in one line', withoutArmour.replaceAll('\n', '')],
     ['has a wrong first line', other.key.replace('-----BEGIN', '----BEGIN')],
+    ['is part of a URL', encodeURIComponent(other.key.split('\n').slice(1, 4).join('\n'))],
+    [
+      'has a URL’s alphabet',
+      other.key.split('\n').slice(1, 4).join('').replaceAll('/', '_').replaceAll('+', '-'),
+    ],
+    ['has spaces for lines', other.key.slice(11, 240).replaceAll('\n', ' ')],
     ['is short', 'MC4CAQAwBQYDK2VwBCIEIC0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0'],
   ])('a key that %s is not shown', async (_what, key) => {
     const tls = { ...tlsOptions(other), key_file_name: key };
