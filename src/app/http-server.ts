@@ -209,6 +209,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (connection.isYielding) {
       // What came before has its turn before.
       this.#shard.io.runNextTurn(() => {
+        runTicks();
         if (!transport.isClosed) transport.context.onEnd(transport);
       });
       return;

@@ -48,6 +48,16 @@ export class HeldInput {
     held.end += size;
   }
 
+  /** Holds a copy of bytes that came before what is held already. */
+  addInFront(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
+    const later = this.#held.get(transport)!;
+    this.#held.delete(transport);
+    this.add(transport, bytes, start, end);
+    this.add(transport, later.bytes, later.start, later.end);
+    this.#held.get(transport)!.error = later.error;
+    this.#give(later.bytes);
+  }
+
   drop(transport: Transport): void {
     const held = this.#held.get(transport);
     if (held === undefined) return;

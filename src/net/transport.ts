@@ -8,6 +8,7 @@ import {
   HANDLE_OWNER,
   kLastWriteWasAsync,
   kReadBytesOrError,
+  runTicks,
   type ShutdownRequest,
   ShutdownWrap,
   type SocketHandle,
@@ -180,7 +181,9 @@ export class Transport implements Output, TimerNode {
     const { io } = this;
     const held = io.held.of(this);
     if (held?.bytes === bytes) held.start = start;
-    else io.held.add(this, bytes, start, end);
+    else if (held === undefined || bytes === io.receiveBuffer) io.held.add(this, bytes, start, end);
+    // What waited behind a request was read before what TLS has handed on since.
+    else io.held.addInFront(this, bytes, start, end);
     io.pace.mayStop = io.held.hasRoom;
     this.#flags |= Flag.HELD;
     this.#yield();
@@ -382,8 +385,13 @@ export class Transport implements Output, TimerNode {
     if (this.#phase === Phase.CLOSED || held.start < held.end) return;
     const { error } = held;
     this.#dropHeld();
-    if (error === 0) this.startReading();
-    else this.readFailed(error);
+    if (error === 0) {
+      this.startReading();
+      return;
+    }
+    // As between two reads: what the handlers of the last messages left to be done comes before the end.
+    runTicks();
+    if (!this.isClosed) this.readFailed(error);
   }
 
   readFailed(error: number): void {

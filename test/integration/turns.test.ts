@@ -82,16 +82,23 @@ class TurnCounter {
   }
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
 /** As long as no connection may be handled before the others. */
 function work(): void {
   const end = performance.now() + 1;
   while (performance.now() < end);
 }
 
-/** From here on every look at the clock finds the time of a turn over, but not that of any timeout. */
-function endEveryTurn(): void {
+/**
+ * From here on every look at the clock finds the time of a turn over, but not that of any timeout.
+ * @param step ms from one look to the next; the more, the sooner there is one for each message
+ */
+function endEveryTurn(step = 3): void {
   let time = performance.now();
-  vi.spyOn(performance, 'now').mockImplementation(() => (time += 3));
+  vi.spyOn(performance, 'now').mockImplementation(() => (time += step));
 }
 
 function numbers(count: number): string[] {
@@ -202,33 +209,40 @@ describe('messages of one read', () => {
     expect(await client.close()).toBe(1000);
   });
 
-  it('all come before the end of the connection, be it a Close frame or a FIN', async () => {
-    const COUNT_BEFORE_END = 200;
-    for (const end of ['close', 'fin']) {
+  it.each([
+    ['a Close frame', 'close'],
+    ['a FIN', 'fin'],
+  ])(
+    'all come before the end of the connection, to the last await of their handlers: %s',
+    async (_name, end) => {
+      // Those at the end wait in the kernel while the first have their turns, and the end of the connection behind them.
+      const [FIRST, ALL] = [3000, 4000];
       const events: string[] = [];
       let onClosed = (): void => {};
       const closed = new Promise<void>((resolve) => (onClosed = resolve));
       const client = await webSocket({
-        message: (_ws, message) => void events.push(Buffer.from(message).toString()),
+        message: async (_ws, message) => {
+          await Promise.resolve();
+          await Promise.resolve();
+          events.push(Buffer.from(message).toString());
+        },
         close: (_ws, code) => {
           events.push(`closed ${code}`);
           onClosed();
         },
       });
-      endEveryTurn();
-      client.write(
-        framesBytes(
-          [...numbers(COUNT_BEFORE_END).map((n) => text(n)), ...(end === 'close' ? [closeFrame(1000)] : [])],
-          SAMPLE_KEY,
-        ),
-      );
+      // Hundreds of messages are a turn's.
+      endEveryTurn(0.24);
+      const frames = numbers(ALL).map((number) => text(number));
+      client.write(framesBytes(frames.slice(0, FIRST), SAMPLE_KEY));
+      await until(() => events.length > 0);
+      if (end === 'close') frames.push(closeFrame(1000));
+      client.write(framesBytes(frames.slice(FIRST), SAMPLE_KEY));
       if (end === 'fin') client.end();
       await closed;
-      expect(events).toEqual([...numbers(COUNT_BEFORE_END), `closed ${end === 'close' ? 1000 : 1006}`]);
-      vi.restoreAllMocks();
-      await running!.stop();
-    }
-  });
+      expect(events).toEqual([...numbers(ALL), `closed ${end === 'close' ? 1000 : 1006}`]);
+    },
+  );
 
   it('end where a handler ends the connection', async () => {
     const seen: string[] = [];
@@ -267,6 +281,40 @@ describe('messages of one read', () => {
   });
 });
 
+describe('messages that came with a handshake which is answered late', () => {
+  it('come before those that TLS had in its hands meanwhile', async () => {
+    const LATE = 5000;
+    const frames = framesBytes(
+      numbers(LATE).map((number) => text(number)),
+      SAMPLE_KEY,
+    );
+    const port = start((app) =>
+      app.ws('/*', {
+        upgrade: (res, req, context) => {
+          const fields = [
+            req.getHeader('sec-websocket-key'),
+            req.getHeader('sec-websocket-protocol'),
+            req.getHeader('sec-websocket-extensions'),
+          ] as const;
+          res.onAborted(() => {});
+          setTimeout(() => res.cork(() => res.upgrade({}, ...fields, context)), 20);
+        },
+        maxBackpressure: 0,
+        message: (ws, message) => void ws.send(message),
+      }),
+    );
+    endEveryTurn();
+    const client = await RawClient.connect(port);
+    clients.push(client);
+    // A record of its own, then one of 16 KiB, with which as much waits as may, and those that TLS hands on nevertheless.
+    client.write(Buffer.concat([Buffer.from(handshakeText()), frames.subarray(0, 500)]));
+    client.write(frames.subarray(500));
+    expect((await client.response()).status).toBe(101);
+    const replies = await client.frames(LATE);
+    expect(replies.map(({ payload }) => payload.toString())).toEqual(numbers(LATE));
+  });
+});
+
 describe('requests of one read', () => {
   const COUNT = 150;
   const REQUESTS = numbers(COUNT)
@@ -302,8 +350,19 @@ describe('requests of one read', () => {
     expect(counter.most).toBeLessThan(MOST);
   });
 
-  it('are all answered when the peer has ended its side', async () => {
-    const client = await http((app) => app.get('/*', (res, req) => void res.end(req.getUrl())));
+  it.each<[string, (app: TemplatedApp) => void]>([
+    ['at once', (app) => app.get('/*', (res, req) => void res.end(req.getUrl()))],
+    [
+      'behind an await',
+      (app) =>
+        app.get('/*', async (res, req) => {
+          await Promise.resolve();
+          await Promise.resolve();
+          res.end(req.getUrl());
+        }),
+    ],
+  ])('are all answered when the peer has ended its side: %s', async (_name, routes) => {
+    const client = await http(routes);
     endEveryTurn();
     client.write(REQUESTS);
     client.end();

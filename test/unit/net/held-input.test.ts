@@ -40,6 +40,19 @@ describe('HeldInput', () => {
     expect(Buffer.compare(bytes.subarray(start, end), wanted)).toBe(0);
   });
 
+  it('takes what came before in front', () => {
+    const held = new HeldInput();
+    const one = socket();
+    held.add(one, pattern(3000, 2), 0, 3000);
+    held.of(one)!.start += 10;
+    held.of(one)!.error = -1;
+    held.addInFront(one, pattern(1000, 1), 10, 1000);
+    const { bytes, start, end, error } = held.of(one)!;
+    const wanted = concat(pattern(1000, 1).subarray(10), pattern(3000, 2).subarray(10));
+    expect(Buffer.compare(bytes.subarray(start, end), wanted)).toBe(0);
+    expect([start >= FRAME_HEADROOM, error]).toEqual([true, -1]);
+  });
+
   it('has room for 64 MiB, and again when some is given back', () => {
     const held = new HeldInput();
     const bytes = new Uint8Array(256 * 1024 - FRAME_HEADROOM);
