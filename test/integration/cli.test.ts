@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -190,28 +190,25 @@ describe('a signal', () => {
     expect(await server.exit()).toEqual({ code: 0, signal: null });
   });
 
-  test.skipIf(spawnSync('script', ['--version']).error !== undefined)(
-    'SIGHUP because the terminal is gone drains',
-    async () => {
-      const flags = ['--port', '0', '--host', '127.0.0.1', '--shards', '1'];
-      const command = [process.execPath, MAIN, 'serve', ECHO, ...flags].join(' ');
-      const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
-      onTestFinished(() => void terminal.kill('SIGKILL'));
-      let output = '';
-      terminal.stdout.on('data', (text: Buffer) => {
-        output += text.toString();
-      });
-      await until(() => output.includes('ends at once.'), 'the server serves');
-      const [, port, pid] = /port (\d+), pid (\d+)/.exec(output)!;
-      onTestFinished(() => {
-        if (isAlive(Number(pid))) process.kill(Number(pid), 'SIGKILL');
-      });
-      const client = await Client.connect(`ws://127.0.0.1:${port}`);
-      terminal.kill('SIGKILL');
-      expect((await client.closed()).code).toBe(1001);
-      await until(() => !isAlive(Number(pid)), 'the server has ended');
-    },
-  );
+  test('SIGHUP because the terminal is gone drains', async () => {
+    const flags = ['--port', '0', '--host', '127.0.0.1', '--shards', '1'];
+    const command = [process.execPath, MAIN, 'serve', ECHO, ...flags].join(' ');
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    onTestFinished(() => void terminal.kill('SIGKILL'));
+    let output = '';
+    terminal.stdout.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
+    await until(() => output.includes('ends at once.'), 'the server serves');
+    const [, port, pid] = /port (\d+), pid (\d+)/.exec(output)!;
+    onTestFinished(() => {
+      if (isAlive(Number(pid))) process.kill(Number(pid), 'SIGKILL');
+    });
+    const client = await Client.connect(`ws://127.0.0.1:${port}`);
+    terminal.kill('SIGKILL');
+    expect((await client.closed()).code).toBe(1001);
+    await until(() => !isAlive(Number(pid)), 'the server has ended');
+  });
 
   test('ends a server whose app module has not started yet', async () => {
     const module = appModule(
