@@ -133,7 +133,12 @@ export const DIFFERENCES = {
   'star-in-the-middle': ['route: a * in the middle', 'route: a * in front of more'],
   'same-parameter': ['req: the same name twice'],
   'not-found': ['route: no route', 'route: HEAD by GET'],
-  'target-forms': ['route: OPTIONS *', 'route: an absolute target', 'req: absolute url'],
+  'target-forms': [
+    'route: OPTIONS *',
+    'route: an absolute target',
+    'route: a target that is no path',
+    'req: absolute url',
+  ],
   fragment: ['req: url with a fragment'],
   domain: ['domain: on a plain App'],
   'micro-cache': ['example: a micro-cache'],

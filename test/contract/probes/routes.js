@@ -59,7 +59,9 @@ export const ROUTE_PROBES = {
   'route: raw UTF-8': (t) => found(t, ['/é'], [Buffer.from('/é').toString('latin1')]),
   'route: letters of another case': (t) => found(t, ['/a'], ['/A']),
   'route: query': (t) => found(t, ['/a'], ['/a?', '/a?x=/b', '/a?/']),
-  'route: an absolute target': (t) => found(t, ['/a', '/*'], ['http://h/a', 'http://h']),
+  'route: an absolute target': (t) =>
+    found(t, ['/a', '/*'], ['http://a/a', 'http://a', 'https://a/b', 'http://h/a']),
+  'route: a target that is no path': (t) => found(t, ['/*'], ['*', 'a', 'CONNECT a:80']),
   'route: OPTIONS *': async (t) => answers(t, t.listen(t.app().any('/*', say('any'))), ['OPTIONS *']),
   'route: pattern as bytes': async (t) =>
     answers(t, t.listen(t.app().get(Buffer.from('/a'), say('bytes'))), ['/a']),
