@@ -118,7 +118,9 @@ export class AppRoutes {
    */
   filter(filter: ConnectionFilter): this {
     if (typeof filter !== 'function')
-      throw invalidArgument('filter: the argument must be a function (res, count) => …');
+      throw invalidArgument(
+        `filter: the argument must be a function (res, count) => …; got ${described(filter)}`,
+      );
     this.#http.addFilter(filter);
     return this;
   }
@@ -129,7 +131,9 @@ export class AppRoutes {
    */
   onHttpParsingError(handler: ParsingErrorHandler): this {
     if (typeof handler !== 'function') {
-      throw invalidArgument('onHttpParsingError: the argument must be a function (req, status, body) => …');
+      throw invalidArgument(
+        `onHttpParsingError: the argument must be a function (req, status, body) => …; got ${described(handler)}`,
+      );
     }
     this.#http.onParsingError = userCode(handler);
     return this;

@@ -160,7 +160,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     if (typeof callback !== 'function') {
       throw new MillraceError(
         'MILLRACE_INVALID_ARGUMENT',
-        'listen_unix: the first argument must be a callback',
+        `listen_unix: the first argument must be a callback; got ${described(callback)}`,
       );
     }
     this.#checkCanListen('listen_unix');

@@ -231,7 +231,12 @@ function compressionOf(value: unknown): number {
 function checkProtocols(pattern: string, value: unknown): void {
   if (value === undefined) return;
   const isList = Array.isArray(value) && value.every((entry) => typeof entry === 'string' && entry !== '');
-  if (!isList) throw invalid(pattern, 'protocols', "must be a list of names such as ['chat.v1']");
+  if (!isList)
+    throw invalid(
+      pattern,
+      'protocols',
+      `must be a list of names such as ['chat.v1']; got ${described(value)}`,
+    );
 }
 
 function invalid(pattern: string, name: string, rule: string): MillraceError {

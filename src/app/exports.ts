@@ -1,3 +1,4 @@
+import { described } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
@@ -85,7 +86,7 @@ export function _cfg(_key?: RecognizedString): void {}
 function checked(where: string, socket: ListenSocket): ListenSocket {
   if (socket instanceof ListenSocket) return socket;
   throw invalidArgument(
-    `${where}: the argument must be what the callback of listen() got, when that is not false`,
+    `${where}: the argument must be what the callback of listen() got, when that is not false; got ${described(socket)}`,
   );
 }
 

@@ -30,7 +30,7 @@ export interface ListenArguments {
 export function listenArguments(args: readonly unknown[]): ListenArguments {
   const callback = args.at(-1);
   if (typeof callback !== 'function') {
-    throw invalidArgument('listen: the last argument must be a callback');
+    throw invalidArgument(`listen: the last argument must be a callback; got ${described(callback)}`);
   }
   const hasHost = isHost(args);
   const [port, options] = args.slice(hasHost ? 1 : 0, -1);

@@ -121,7 +121,10 @@ function checkData(data: unknown): void {
 export function moduleUrl(app: unknown): string {
   if (app instanceof URL) return app.href;
   if (typeof app === 'string' && app !== '') return app.startsWith('file:') ? app : pathToFileURL(app).href;
-  throw invalid('app', 'must be the URL or path of a module, such as new URL("./app.js", import.meta.url)');
+  throw invalid(
+    'app',
+    `must be the URL or path of a module, such as new URL("./app.js", import.meta.url); got ${described(app)}`,
+  );
 }
 
 /** The address to listen on; a host name's first one. */
@@ -169,14 +172,14 @@ function readBalance(balance: unknown): Balance {
   if (typeof cookie === 'string' && cookie !== '') return { sticky: { cookie } };
   throw invalid(
     'balance',
-    "must be 'least-connections', 'round-robin' or { sticky: 'ip' | 'url' | { header } | { cookie } }",
+    `must be 'least-connections', 'round-robin' or { sticky: 'ip' | 'url' | { header } | { cookie } }; got ${described(balance)}`,
   );
 }
 
 export function checkHandoff(handoff: unknown): HandoffMode | 'auto' {
   if (handoff === undefined) return 'auto';
   if (handoff === 'auto' || handoff === 'channel' || handoff === 'transfer') return handoff;
-  throw invalid('handoff', "must be 'auto', 'channel' or 'transfer'");
+  throw invalid('handoff', `must be 'auto', 'channel' or 'transfer'; got ${described(handoff)}`);
 }
 
 function invalid(name: string, rule: string): MillraceError {

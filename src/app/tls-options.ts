@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
+import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import type { CredentialsSource } from '../net/server-names.ts';
 import { badCertificate, TICKET_KEY_SIZE, type TlsCredentials } from '../net/tls-context.ts';
@@ -50,7 +51,8 @@ export function credentialsSource(where: string, options: TlsOptions, name = '')
   if (typeof options !== 'object' || options === null) {
     throw new MillraceError(
       'MILLRACE_INVALID_OPTION',
-      `${where}: the TLS options must be an object, such as { key_file_name: 'key.pem', cert_file_name: 'cert.pem' }`,
+      `${where}: the TLS options must be an object, such as { key_file_name: 'key.pem', cert_file_name: 'cert.pem' }; ` +
+        `got ${described(options)}`,
     );
   }
   checkSpelling(where, options, TLS_NAMES);

@@ -2,6 +2,7 @@
  * Origin check of the upgrade request (RFC 6455 §10.2). Browsers do not stop a page of another site from
  * opening a WebSocket with the user's cookies; this check does.
  */
+import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 
 /**
@@ -45,7 +46,9 @@ export function isOriginAllowed(
 export function validateOriginPolicy(policy: unknown): asserts policy is OriginPolicy {
   if (policy === undefined || policy === '*' || policy === 'same-origin') return;
   if (!Array.isArray(policy)) {
-    throw invalidPolicy("must be '*', 'same-origin' or a list of origins such as ['https://example.com']");
+    throw invalidPolicy(
+      `must be '*', 'same-origin' or a list of origins such as ['https://example.com']; got ${described(policy)}`,
+    );
   }
   for (const entry of policy as unknown[]) {
     if (entry === '*' || entry === 'same-origin') {
@@ -53,7 +56,7 @@ export function validateOriginPolicy(policy: unknown): asserts policy is OriginP
     }
     if (typeof entry === 'string' && canonicalOrigin(entry) !== undefined) continue;
     throw invalidPolicy(
-      `has the entry ${JSON.stringify(entry)}, which is no origin: write scheme://host or scheme://host:port, ` +
+      `has the entry ${described(entry)}, which is no origin: write scheme://host or scheme://host:port, ` +
         'without path or wildcard, international names in their xn-- form',
     );
   }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { described } from '../caller-values.ts';
 import { invalidArgument, type MillraceError } from '../errors.ts';
 
 /**
@@ -35,7 +36,7 @@ export function checkDescriptor(where: string, value: unknown): AppDescriptor {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < VERSION_UNIT) {
     throw invalid(
       where,
-      'the argument must be the number that getDescriptor() of an App returned, as it was',
+      `the argument must be the number that getDescriptor() of an App returned, as it was; got ${described(value)}`,
     );
   }
   const version = Math.floor(value / VERSION_UNIT);

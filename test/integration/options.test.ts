@@ -87,7 +87,9 @@ describe('options of ws()', () => {
     ['origins', 'https://example.com', 'list'],
     ['origins', ['example.com'], 'scheme://host'],
     ['origins', ['https://example.com/path'], 'without path'],
-    ['origins', 5, 'list'],
+    ['origins', 5, "['https://example.com']; got 5"],
+    ['origins', [Symbol('x')], 'has the entry a symbol, which is no origin'],
+    ['protocols', 'chat', "; got 'chat' (a string)"],
   ])('%s: %j', (name, value, remedy) => {
     const error = errorOf(() => App().ws('/chat', { [name]: value }));
     expect(error).toEqual(invalid(name, remedy));
@@ -231,9 +233,11 @@ describe('options of serve()', () => {
     ['port', ['-9001'], "; got '-9001' (a string)"],
     ['shards', [0, -1, 65, 0.5, 'two', true], 'leave it out for one for each core'],
     ['app', [undefined, null, 5, '', {}], 'new URL('],
+    ['app', [5], '; got 5'],
     ['host', ['', 5], 'an address or a host name'],
     ['balance', ['random', 5, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
-    ['handoff', ['x', 5], "'transfer'"],
+    ['balance', ['random'], "; got 'random' (a string)"],
+    ['handoff', ['x', 5], "'transfer'; got "],
     ['data', [() => {}, Symbol('x'), { deep: [new WeakMap()] }], 'copied between threads'],
     ['onCrash', [5, 'print'], 'must be a function'],
     ['onOverflow', [{}], 'must be a function'],
