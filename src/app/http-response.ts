@@ -304,6 +304,7 @@ export class HttpResponse {
   /** Sends all that `callback` writes in one go. Handlers run corked already; after an `await` it saves writes. */
   cork(callback: () => void): this {
     this.#assertOpen();
+    assertFunction('cork', callback);
     const previous = this.#transport.io.corked;
     this.#transport.beginCork();
     try {
@@ -567,7 +568,12 @@ function lengthOf(part: string | Uint8Array): number {
 }
 
 function checkFunction<F extends (...args: never[]) => unknown>(method: string, callback: F): UserCode<F> {
-  if (typeof callback === 'function') return userCode(callback);
+  assertFunction(method, callback);
+  return userCode(callback);
+}
+
+function assertFunction(method: string, callback: unknown): void {
+  if (typeof callback === 'function') return;
   throw invalidArgument(`res.${method}: the callback must be a function; got ${described(callback)}`);
 }
 

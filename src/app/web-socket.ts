@@ -1,5 +1,5 @@
 import { described, readInteger } from '../caller-values.ts';
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { Counter } from '../net/counter.ts';
 import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
 import { FIN } from '../protocol/frame-header.ts';
@@ -149,19 +149,19 @@ export class WebSocket<UserData = unknown> {
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
     const session = live(this);
+    // Before the answer for one without topics: what cannot be sent is an error for all.
+    const name = topicName(topic);
+    const data = textOrBytes(message);
     if (session.subscriptions === null) return false;
-    return session.route.shard.bus.publish(
-      topicName(topic),
-      textOrBytes(message),
-      isBinary,
-      session,
-      compress,
-    );
+    return session.route.shard.bus.publish(name, data, isBinary, session, compress);
   }
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
   cork(callback: (ws: this) => void): this {
     const session = live(this);
+    if (typeof callback !== 'function') {
+      throw invalidArgument(`ws.cork: the callback must be a function; got ${described(callback)}`);
+    }
     const { transport } = session;
     const previous = transport.io.corked;
     transport.beginCork();

@@ -248,6 +248,7 @@ describe('a response', () => {
     ['a limit that is no number', (res) => res.collectBody(Number.NaN, () => {})],
     ['a callback that is none', (res) => res.onData(undefined as never)],
     ['a callback that is none', (res) => res.onAborted('x' as never)],
+    ['a cork that is none', (res) => res.cork(undefined as never)],
     ['a header with a line break', (res) => res.writeHeader('a', 'b\r\nc: d')],
     ['a header name with a space', (res) => res.writeHeader('a b', 'c')],
     ['a header with NUL', (res) => res.writeHeader('a', 'b\0')],

@@ -25,6 +25,14 @@ describe('cork', () => {
     expect(texts).toEqual(['before', 'one', 'two', 'after']);
   });
 
+  test.each([undefined, null, {}])('of %s is an error that says so', async (callback) => {
+    using route = new Route({});
+    const { ws, client } = await route.pair();
+    expect(() => ws.cork(callback as never)).toThrow('ws.cork: the callback must be a function; got ');
+    ws.send('goes on');
+    expect(await client.text()).toBe('goes on');
+  });
+
   test('keeps the order when nested, in another socket and from inside a handler', async () => {
     using route = new Route({
       message: (ws) => {

@@ -88,7 +88,13 @@ describe('send', () => {
     ['a function', () => 'message'],
   ])('throws a TypeError for %s, and the connection goes on', async (_name, message) => {
     const { ws, client } = await route.pair();
-    for (const act of [() => ws.send(message as never), () => ws.sendFirstFragment(message as never)]) {
+    for (const act of [
+      () => ws.send(message as never),
+      () => ws.sendFirstFragment(message as never),
+      // It has no subscription, and so publishes nothing.
+      () => ws.publish('topic', message as never),
+      () => ws.publish(message as never, 'message'),
+    ]) {
       expect(act).toThrow(TypeError);
       expect(act).toThrow(NOT_SENDABLE);
     }

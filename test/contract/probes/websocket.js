@@ -82,6 +82,14 @@ export const WEBSOCKET_PROBES = {
   ...forEach('ws.publish: message', { undefined: undefined, null: null, number: 5 }, (t, value) =>
     t.inOpen((ws) => [ws.subscribe('a'), outcome(() => ws.publish('a', value))]),
   ),
+  ...forEach(
+    'ws.publish: without a subscription, message',
+    { undefined: undefined, null: null },
+    (t, value) => t.inOpen((ws) => ws.publish('a', value)),
+  ),
+  ...forEach('ws.publish: without a subscription, topic', { undefined: undefined, number: 5 }, (t, value) =>
+    t.inOpen((ws) => ws.publish(value, 'x')),
+  ),
   'ws.publish: one argument': (t) => t.inOpen((ws) => [ws.subscribe('a'), outcome(() => ws.publish('a'))]),
   'ws.publish: to another': async (t) => {
     /** @type {any[]} */
