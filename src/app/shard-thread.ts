@@ -182,8 +182,8 @@ class ShardThread {
         message.port.on('message', (posted: unknown) => {
           // What comes from a port that another has replaced is not counted.
           if (this.#transferPort === message.port) this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
-          const transfer = receiveTransfer(posted);
-          if (transfer !== undefined) this.#adopt(transfer.handle, transfer.message);
+          const { handle, message: bytes } = receiveTransfer(posted);
+          this.#adopt(handle, bytes);
         });
         message.port.on('close', () => {
           if (this.#transferPort !== message.port) return;

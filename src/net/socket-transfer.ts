@@ -61,12 +61,14 @@ export class PortSender {
   }
 }
 
-/** The socket's handle, and the message that came with it, out of what a PortSender posted. */
-export function receiveTransfer(posted: unknown): { handle: TcpHandle; message: Buffer } | undefined {
+/**
+ * The socket's handle, and the message that came with it, out of what a PortSender posted. The handle is null when the
+ * socket did not outlive the way.
+ */
+export function receiveTransfer(posted: unknown): { handle: TcpHandle | null; message: Buffer } {
   const { socket, message } = posted as TransferMessage;
-  if (!(socket instanceof Socket)) return undefined;
-  const handle = detachHandle(socket);
-  return handle === undefined ? undefined : { handle, message: Buffer.from(message, 'latin1') };
+  const handle = socket instanceof Socket ? detachHandle(socket) : undefined;
+  return { handle: handle ?? null, message: Buffer.from(message, 'latin1') };
 }
 
 function ignore(): void {}

@@ -63,7 +63,7 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
         tell({ type: 'shard-known', index: message.index });
         break;
       case 'shard-down':
-        acceptor.shardDown(message.index);
+        acceptor.shardGone(message.index);
         break;
       case 'shard-retires':
         acceptor.shardRetires(message.index);

@@ -178,7 +178,13 @@ export class Acceptor implements TransportContext {
     this.#release();
   }
 
-  /** The shard is gone. */
+  /** The shard's thread is gone, its counts are cleared: what was sent to it since counts no more. */
+  shardGone(index: number): void {
+    this.shardDown(index);
+    this.#admission.clear(index);
+  }
+
+  /** The way to the shard is gone. */
   shardDown(index: number): void {
     this.#senders[index]?.close();
     this.#senders[index] = null;

@@ -111,6 +111,12 @@ export class Admission {
     this.#move(shard, row, -1);
   }
 
+  /** The shard is gone, with all that it was sent. */
+  clear(shard: number): void {
+    this.#control.setGauge(shard, Gauge.LIVE, 0);
+    this.#addresses?.table.clear(shard);
+  }
+
   #move(shard: number, row: number, change: number): void {
     this.#control.addGauge(shard, Gauge.LIVE, change);
     if (row === NO_ADDRESS || this.#addresses === null) return;
