@@ -1,5 +1,6 @@
+import { described } from '../caller-values.ts';
 import { reportError } from '../error-report.ts';
-import { MillraceError } from '../errors.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
 import { queryValue } from '../http/query.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { watch } from '../user-code.ts';
@@ -103,14 +104,19 @@ export class HttpRequest {
   /** Without a key the raw query, '' when there is none; with a key its decoded value, undefined when absent. */
   getQuery(): string;
   getQuery(key: RecognizedString): string | undefined;
-  getQuery(key?: RecognizedString): string | undefined {
+  getQuery(...keys: RecognizedString[]): string | undefined {
     const { query } = this.#live();
-    return key === undefined ? query : queryValue(query, textOf(key));
+    // An undefined key is the empty one, as in uWebSockets.js: whoever looks for a key never gets all of the query.
+    return keys.length === 0 ? query : queryValue(query, textOf(keys[0]!));
   }
 
   /** Calls `visit` with each header line, in the order received, its name in lower case. */
   forEach(visit: (key: string, value: string) => void): void {
-    this.#live().forEach((key, value) => {
+    const head = this.#live();
+    if (typeof visit !== 'function') {
+      throw invalidArgument(`req.forEach: the callback must be a function; got ${described(visit)}`);
+    }
+    head.forEach((key, value) => {
       const result: unknown = visit(key, value);
       if (result !== undefined) watch(result, strayFailure);
     });

@@ -31,6 +31,22 @@ async function once<T>(
 }
 
 describe('a request', () => {
+  test('forEach without a function is an error that says so', async () => {
+    let caught: unknown;
+    running = startApp((app) => {
+      app.get('/', (res, req) => {
+        try {
+          req.forEach(undefined as never);
+        } catch (error) {
+          caught = error;
+        }
+        res.end();
+      });
+    });
+    await exchange(running.port, [get('/')], 1);
+    expect((caught as Error).message).toBe('req.forEach: the callback must be a function; got undefined');
+  });
+
   test('tells its line, headers, parameters and query in all their forms', async () => {
     let seen: unknown;
     running = startApp((app: TemplatedApp) => {
@@ -46,7 +62,13 @@ describe('a request', () => {
             req.getParameter(2),
             req.getParameter('c'),
           ],
-          query: [req.getQuery(), req.getQuery('q'), req.getQuery('empty'), req.getQuery('none')],
+          query: [
+            req.getQuery(),
+            req.getQuery('q'),
+            req.getQuery('empty'),
+            req.getQuery('none'),
+            req.getQuery(undefined as never),
+          ],
           header: [req.getHeader('x-one'), req.getHeader('X-One'), req.getHeader('none')],
           bytes: [
             req.getHeader(Buffer.from('x-one')),
@@ -67,7 +89,7 @@ describe('a request', () => {
       method: ['get', 'GET'],
       url: '/one/two/three%20',
       parameters: ['one', 'two', '', ''],
-      query: ['q=a%2Bb+c&empty', 'a+b c', '', undefined],
+      query: ['q=a%2Bb+c&empty', 'a+b c', '', undefined, undefined],
       header: ['1', '', ''],
       bytes: ['1', 'one', 'a+b c'],
       headers: ['host=server.test', 'x-one=1', 'x-two=2'],
