@@ -265,6 +265,8 @@ export class AppGroup {
   #joined(child: Child, fd: number): void {
     child.offer = null;
     if (child.patience !== null) clearTimeout(child.patience);
+    // Whoever had the number before may have counted down until it knew that it is its no more.
+    this.#addresses?.clear(child.index);
     const channel = this.#dispatcher.open(fd, child.index, (left) => {
       this.#lost(child, left);
     });

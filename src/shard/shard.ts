@@ -108,12 +108,12 @@ export class Shard {
   /** Joins Apps that count addresses together, in `column` of their table; the sockets it has from before count again. */
   joinAddresses(table: AddressTable, column: number): void {
     if (table.name === this.#groupTable) {
-      table.recount(column, this.#countRows(GROUP_ROW));
+      // Those on their way count in the column already.
+      for (const [row, count] of this.#countRows(GROUP_ROW)) table.add(row, column, count);
     } else {
       for (const transport of this.sockets) {
         if (transport.tag >= GROUP_ROW) transport.tag = NO_ADDRESS;
       }
-      table.clear(column);
     }
     this.#groupTable = table.name;
     this.#groupAddresses = { table, column };

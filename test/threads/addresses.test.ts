@@ -309,4 +309,21 @@ describe('App()', () => {
     app.close();
     for (const { worker } of children) await worker.terminate();
   });
+
+  it('counts what waited for the first child, which it gets right behind the greeting', async () => {
+    const app = App({ maxConnectionsPerAddress: LIMIT });
+    const child = await ChildApp.start(1, 'hostile-app.js', {
+      tally: new SharedArrayBuffer(64),
+      channel: `addresses ${process.pid}`,
+    });
+    const socket = await listen(app);
+    app.addChildAppDescriptor(child.descriptor);
+    const statuses = await Promise.all(Array.from({ length: LIMIT }, () => statusOf(socket.port)));
+    expect(statuses).toEqual(Array.from({ length: LIMIT }, () => '101'));
+    expect(app.childAppStats().children[0]!.sent).toBe(LIMIT);
+    expect(await statusOf(socket.port)).toBe('429');
+    us_listen_socket_close(socket);
+    app.close();
+    await child.worker.terminate();
+  });
 });
