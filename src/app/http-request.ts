@@ -140,8 +140,8 @@ export class HttpRequest {
     if (this.#stamp === source.stamp) return (this.#head = source.readReceived(this.#start));
     throw new MillraceError(
       'MILLRACE_STALE_ACCESS',
-      'uWS.HttpRequest must not be accessed after await or route handler return, when the response was sent. ' +
-        'Copy what you need from it first.',
+      'uWS.HttpRequest must not be accessed after await or route handler return, when the handler sent the response ' +
+        'or passed the request on. Copy what you need from it first.',
     );
   }
 

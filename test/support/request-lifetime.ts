@@ -75,6 +75,15 @@ export function testRequestLifetime(portOf: () => number): void {
       client.destroy();
     });
 
+    it('not in the next turn by a handler that passed it on', async () => {
+      const client = await connect();
+      const { path, text, told } = request('passed');
+      client.write(text);
+      expect((await client.response()).body).toBe(told);
+      expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+      client.destroy();
+    });
+
     it('in pipelined requests, answered at once and later', async () => {
       const client = await connect();
       const routes = ['function', 'answered', 'answered', 'timer', 'async', 'answered', 'tick', 'late-abort'];
