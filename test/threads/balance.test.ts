@@ -97,6 +97,17 @@ describe('connections are spread (P05)', () => {
     await until(() => spread().join() === '10,10,10,10', `10 are on each, not ${spread()}`);
   });
 
+  it('by a sticky key as no client can know beforehand: each server chooses differently', async () => {
+    const keys = Array.from({ length: 40 }, (_, i) => `x-user: ${i}`);
+    const seen: string[][] = [];
+    for (let run = 0; run < 2; run++) {
+      target = await startServe({ shards: 2, balance: { sticky: { header: 'x-user' } } });
+      seen.push(await Promise.all(keys.map((key) => shardOf([key]))));
+      if (run === 0) await target.close();
+    }
+    expect(seen[0]).not.toEqual(seen[1]);
+  });
+
   it('by a sticky key to another shard as long as theirs is down', async () => {
     target = await startServe({ shards: 2, balance: { sticky: { header: 'x-user' } } });
     const users = Array.from({ length: 20 }, (_, i) => `x-user: ${i}`);
