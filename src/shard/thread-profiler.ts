@@ -32,7 +32,7 @@ export interface ProfileMessage {
 type FromRecorder = 'recording' | { readonly profile: Profiler.Profile };
 
 /** Ms that a thread may take to begin, and to hand in its profile. */
-const START_PATIENCE = 2000;
+const START_PATIENCE = 10_000;
 const STOP_PATIENCE = 30_000;
 
 /** In the thread that is profiled: records until the port says stop, or is closed. */

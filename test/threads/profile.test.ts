@@ -92,15 +92,13 @@ describe('server.profile', () => {
 
   it('is ended early by its signal, and by close', async () => {
     await start(example('echo.js'), 1);
-    const startedAt = performance.now();
-    const early = await server!.profile(60, { signal: AbortSignal.timeout(100) });
+    // Longer than this test may take: what does not end it makes it fail.
+    const early = await server!.profile(300, { signal: AbortSignal.timeout(100) });
     expect(early).toHaveLength(3);
-    expect(performance.now() - startedAt).toBeLessThan(30_000);
-    const abort = new AbortController();
-    const recording = server!.profile(60, { signal: abort.signal });
+    const recording = server!.profile(300);
     await server!.close({ drain: 1000 });
-    abort.abort();
-    expect((await recording).map(({ thread }) => thread)).toEqual(['main']);
+    // The others hand theirs in where they can before they end.
+    expect((await recording).map(({ thread }) => thread)).toContain('main');
   });
 
   it('takes one recording at a time, and no time or interval beyond its range', async () => {
