@@ -45,9 +45,10 @@ async function start(app: URL, { options, module }: ServeArgs): Promise<Server> 
 
 /** From the first connection to the last. */
 async function run(server: Server, args: ServeArgs, signals: Signals): Promise<number> {
-  process.stdout.write(banner(server, args, styleOf(process.stdout)));
+  // Before the banner, which says that it serves: a signal that nobody handles would end it.
   signals.onHangUp(() => void reloadTls(server));
   profileOnSignal(server);
+  process.stdout.write(banner(server, args, styleOf(process.stdout)));
   const signal = await signals.first;
   const startedAt = performance.now();
   const left = (): string => plural(server.stats().total.sockets, 'connection');
