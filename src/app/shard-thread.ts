@@ -5,7 +5,7 @@ import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
-import { receiveTransfer } from '../net/socket-transfer.ts';
+import { PortReceiver } from '../net/socket-transfer.ts';
 import { noCertificate } from '../net/tls-context.ts';
 import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
 import { AddressTable } from '../shard/address-table.ts';
@@ -176,14 +176,16 @@ class ShardThread {
         if (this.#receiver === null) this.#openChannel();
         else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
         break;
-      case 'transfer-port':
+      case 'transfer-port': {
         this.#transferPort = message.port;
         this.#control.setGauge(this.#data.index, Gauge.TAKEN, 0);
+        const receiver = new PortReceiver();
         message.port.on('message', (posted: unknown) => {
+          const received = receiver.receive(posted);
+          if (received === undefined) return;
           // What comes from a port that another has replaced is not counted.
           if (this.#transferPort === message.port) this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
-          const { handle, message: bytes } = receiveTransfer(posted);
-          this.#adopt(handle, bytes);
+          this.#adopt(received.handle, received.message);
         });
         message.port.on('close', () => {
           if (this.#transferPort !== message.port) return;
@@ -192,6 +194,7 @@ class ShardThread {
         });
         this.#tell({ type: 'connected', fd: -1 });
         break;
+      }
       case 'shard-down':
         this.#links.resetShard(message.index);
         break;

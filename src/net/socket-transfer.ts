@@ -13,11 +13,6 @@ export function canTransferSockets(version: string = process.versions.node): boo
   return (major === 24 && minor >= 20) || (major === 26 && minor >= 6) || major > 26;
 }
 
-interface TransferMessage {
-  readonly socket: Socket;
-  readonly message: string;
-}
-
 /** PortSender: the sending end of a port that sockets go by; the counterpart of HandoffSender. */
 export class PortSender {
   readonly #port: MessagePort;
@@ -37,9 +32,9 @@ export class PortSender {
     const socket = new Socket({ handle, pauseOnCreate: true } as object);
     socket.on('error', ignore);
     try {
-      this.#port.postMessage({ socket, message } satisfies TransferMessage, [
-        socket as unknown as Transferable,
-      ]);
+      this.#port.postMessage(socket, [socket as unknown as Transferable]);
+      // By itself, and behind it: a thread without descriptors hears nothing at all of a socket that it cannot take.
+      this.#port.postMessage(message);
       return true;
     } catch {
       detachHandle(socket);
@@ -61,14 +56,23 @@ export class PortSender {
   }
 }
 
-/**
- * The socket's handle, and the message that came with it, out of what a PortSender posted. The handle is null when the
- * socket did not outlive the way.
- */
-export function receiveTransfer(posted: unknown): { handle: TcpHandle | null; message: Buffer } {
-  const { socket, message } = posted as TransferMessage;
-  const handle = socket instanceof Socket ? detachHandle(socket) : undefined;
-  return { handle: handle ?? null, message: Buffer.from(message, 'latin1') };
+/** PortReceiver: puts together what a PortSender posts. */
+export class PortReceiver {
+  #handle: TcpHandle | null = null;
+
+  /**
+   * Returns a handle with the message that was sent with it, when both are here; undefined: the message is to come. The
+   * handle is null when the socket did not arrive.
+   */
+  receive(posted: unknown): { handle: TcpHandle | null; message: Buffer } | undefined {
+    if (typeof posted !== 'string') {
+      this.#handle = (posted instanceof Socket ? detachHandle(posted) : undefined) ?? null;
+      return undefined;
+    }
+    const handle = this.#handle;
+    this.#handle = null;
+    return { handle, message: Buffer.from(posted, 'latin1') };
+  }
 }
 
 function ignore(): void {}
