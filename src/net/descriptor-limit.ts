@@ -27,3 +27,14 @@ export function hasDescriptors(count: number): boolean {
     for (const fd of opened) closeSync(fd);
   }
 }
+
+/** The lowest number that is free: what is opened next gets it. Infinity: none is. */
+export function nextDescriptor(): number {
+  try {
+    const fd = openSync(devNull, 'r');
+    closeSync(fd);
+    return fd;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}

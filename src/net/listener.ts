@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { MillraceError } from '../errors.ts';
-import { descriptorLimit, hasDescriptors } from './descriptor-limit.ts';
+import { descriptorLimit, hasDescriptors, nextDescriptor } from './descriptor-limit.ts';
 import {
   errorName,
   type SocketAddress,
@@ -23,6 +23,9 @@ const PROBE_INTERVAL = 250;
 
 /** Of so many descriptors that a process may have open one is left for everything but connections; 8 to 64 are. */
 const SPARED = 16;
+
+/** Of so many connections one is followed by a look at the next number, as long as there are enough; below 8. */
+const LOOK_EVERY = 4;
 
 const EMFILE = -constants.errno.EMFILE;
 
@@ -57,6 +60,8 @@ export class Listener {
   #handle: TcpHandle | null = null;
   #probe: NodeJS.Timeout | undefined;
   #accepted = 0;
+  /** What the last look at the next number said. */
+  #wasShort = false;
 
   constructor(backlog: number, events: ListenerEvents) {
     this.#backlog = backlog;
@@ -75,8 +80,8 @@ export class Listener {
         return;
       }
       this.#accepted++;
-      if (client.fd < this.#highest) this.#events.onConnection(client);
-      else this.#short(client);
+      if (this.#isShort(client)) this.#short(client);
+      else this.#events.onConnection(client);
     };
     const isEnough = hasDescriptors(this.#events.onCut === undefined ? this.#spared : MIN_DESCRIPTORS);
     const error = isEnough ? handle.listen(this.#backlog) : EMFILE;
@@ -111,7 +116,19 @@ export class Listener {
     this.close();
   }
 
-  /** Few descriptors are left. */
+  /**
+   * Few descriptors are left. A connection that is moved to another thread gets another number there, and gives its own
+   * back to the next one, which then says nothing.
+   */
+  #isShort(client: TcpHandle): boolean {
+    if (client.fd >= this.#highest) return true;
+    if (this.#events.onCut === undefined) return false;
+    if (!this.#wasShort && this.#accepted % LOOK_EVERY !== 0) return false;
+    this.#wasShort = nextDescriptor() >= this.#highest;
+    return this.#wasShort;
+  }
+
+  /** Cuts it off, or stops. */
   #short(client: TcpHandle): void {
     if (this.#events.onCut !== undefined) {
       client.close();
