@@ -120,8 +120,9 @@ describe.each(WAYS)('%s', (_name, start) => {
     // Whoever says at once what it wants gets in, however many others sit there.
     for (let i = 0; i < 10; i++) await untilIn(target.port);
     await until(() => first.every((client) => client.isOver), 'the oldest gave way');
-    // Those who are in stay.
-    expect(await statusOf(target.port)).toBe(tlsMode.isOn ? '' : '503');
+    // Those who are in stay. A shard that gets sockets unread cuts one off when who was to give way was served meanwhile.
+    const refusals = tlsMode.isOn ? [''] : start === startTransfer ? ['503', ''] : ['503'];
+    expect(refusals).toContain(await statusOf(target.port));
     expect(stillOpen(second)).toBeLessThanOrEqual(64);
   });
 
