@@ -2,8 +2,6 @@
 export type { AppOptions, ChildAppStats, ListenCallback, ListenSocket } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
 export type { RouteHandler } from './app/app-routes.ts';
-export type { UpgradeContext, WebSocketBehavior } from './app/behavior.ts';
-export type { ConnectionFilter } from './app/connection-filters.ts';
 export {
   _cfg,
   App,
@@ -35,13 +33,8 @@ export {
   us_socket_local_port,
 } from './app/exports.ts';
 export { getParts } from './app/get-parts.ts';
-export type { HttpHandler } from './app/http-dispatcher.ts';
-export type { HttpRequest } from './app/http-request.ts';
-export type { HttpResponse } from './app/http-response.ts';
-export type { ParsingErrorHandler } from './app/http-server.ts';
 export * from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
-export type { RecognizedString } from './app/recognized-string.ts';
 export { serve } from './app/serve.ts';
 export type { ServeOptions } from './app/serve-options.ts';
 export { type CloseOptions, type ProfileOptions, Server } from './app/server.ts';
@@ -53,10 +46,17 @@ export type {
   us_socket,
   us_socket_context_t,
 } from './app/type-names.ts';
-export { SendStatus, type WebSocket } from './app/web-socket.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
+export type { AppDescriptor } from './group/app-descriptor.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
-export type { AppDescriptor } from './shard/app-descriptor.ts';
-export type { FullHeap } from './shard/recycler.ts';
+export type { ConnectionFilter } from './serving/connection-filters.ts';
+export type { HttpHandler } from './serving/http-dispatcher.ts';
+export type { HttpRequest } from './serving/http-request.ts';
+export type { HttpResponse } from './serving/http-response.ts';
+export type { ParsingErrorHandler } from './serving/http-server.ts';
+export type { RecognizedString } from './serving/recognized-string.ts';
 export type { ThreadProfile } from './shard/thread-profiler.ts';
+export type { FullHeap } from './supervisor/recycler.ts';
+export type { UpgradeContext, WebSocketBehavior } from './websocket/behavior.ts';
+export { SendStatus, type WebSocket } from './websocket/web-socket.ts';

@@ -1,4 +1,4 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { runAcceptor } from '../src/shard/acceptor-thread.ts';
+import { runAcceptor } from '../src/acceptor/acceptor-thread.ts';
 
 runAcceptor(workerData, parentPort!);

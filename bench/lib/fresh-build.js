@@ -10,9 +10,10 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
  * otherwise test or measure an older program without a word.
  */
 export function requireFreshBuild(folder = root) {
-  const stale = ['src', 'workers'].flatMap((part) =>
-    staleFiles(join(folder, part), join(folder, 'dist', part)),
-  );
+  const stale = ['src', 'workers'].flatMap((part) => [
+    ...staleFiles(join(folder, part), join(folder, 'dist', part)),
+    ...orphans(join(folder, part), join(folder, 'dist', part)),
+  ]);
   if (stale.length === 0) return;
   const more = stale.length > 1 ? ` and ${stale.length - 1} more` : '';
   throw new Error(`dist is older than the sources (${stale[0]}${more}): run 'npm run build' first`);
@@ -33,4 +34,17 @@ function staleFiles(sources, built) {
     if (!existsSync(output) || statSync(output).mtimeMs < statSync(source).mtimeMs) stale.push(source);
   }
   return stale;
+}
+
+/**
+ * @param {string} sources
+ * @param {string} built
+ * @returns {string[]} what was compiled from a source that is there no more
+ */
+function orphans(sources, built) {
+  if (!existsSync(built)) return [];
+  return readdirSync(built, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && /\.c?js$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !existsSync(join(sources, file.slice(built.length)).replace(/js$/, 'ts')));
 }

@@ -1,15 +1,15 @@
 import { described } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
+import type { ConnectionFilter } from '../serving/connection-filters.ts';
+import { declarativeHandler } from '../serving/declarative-handler.ts';
+import type { HttpHandler, Routes } from '../serving/http-dispatcher.ts';
+import type { HttpServer, ParsingErrorHandler } from '../serving/http-server.ts';
+import { bytesOf, type RecognizedString, textOf } from '../serving/recognized-string.ts';
 import type { Shard } from '../shard/shard.ts';
 import { userCode } from '../user-code.ts';
-import { checkBehavior, type WebSocketBehavior } from './behavior.ts';
-import type { ConnectionFilter } from './connection-filters.ts';
-import { declarativeHandler } from './declarative-handler.ts';
-import type { HttpHandler, Routes } from './http-dispatcher.ts';
-import type { HttpServer, ParsingErrorHandler } from './http-server.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
-import { WebSocketRoute } from './websocket-route.ts';
+import { checkBehavior, type WebSocketBehavior } from '../websocket/behavior.ts';
+import { WebSocketRoute } from '../websocket/websocket-route.ts';
 
 /**
  * What answers a route: a function, which may be async; the ArrayBuffer that `DeclarativeResponse.end()` returns; or

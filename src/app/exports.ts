@@ -2,11 +2,11 @@ import { described } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
+import type { RecognizedString } from '../serving/recognized-string.ts';
 import { type AppOptions, createApp, createSslApp, ListenSocket, type TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import * as keyValueStore from './key-value-store.ts';
 import { ListenOptions } from './listen-arguments.ts';
-import type { RecognizedString } from './recognized-string.ts';
 
 /** Makes an App of one thread, with or without `new`. */
 export interface AppConstructor {

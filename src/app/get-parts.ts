@@ -1,5 +1,5 @@
 import { type MultipartField, parseMultipart } from '../http/multipart.ts';
-import { bytesOf, type RecognizedString, textOf } from './recognized-string.ts';
+import { bytesOf, type RecognizedString, textOf } from '../serving/recognized-string.ts';
 
 /**
  * The parts of a `multipart/form-data` body, each with its own copy of its data.

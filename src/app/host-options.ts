@@ -1,7 +1,7 @@
 import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
-import { checkFlag } from './server-limits.ts';
+import { checkFlag } from '../options/server-limits.ts';
 
 /** Options about the names a server is called by. */
 export interface HostOptions {

@@ -1,6 +1,6 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId } from 'node:worker_threads';
 import { MillraceError } from '../errors.ts';
-import { bytesOf, type RecognizedString } from './recognized-string.ts';
+import { bytesOf, type RecognizedString } from '../serving/recognized-string.ts';
 import { Kind, newSharedMemory, SharedMap } from './shared-map.ts';
 
 /**

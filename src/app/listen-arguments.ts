@@ -1,8 +1,8 @@
 import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
+import { checkPort } from '../options/server-limits.ts';
+import { type RecognizedString, textOf } from '../serving/recognized-string.ts';
 import type { ListenCallback } from './app.ts';
-import { type RecognizedString, textOf } from './recognized-string.ts';
-import { checkPort } from './server-limits.ts';
 
 /** How a port is listened on. */
 export const ListenOptions = {

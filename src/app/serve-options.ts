@@ -5,11 +5,11 @@ import { pathToFileURL } from 'node:url';
 import { MessageChannel } from 'node:worker_threads';
 import { described, readInteger, withoutNull } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
+import { checkNames } from '../options/option-names.ts';
+import { SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
-import type { FullHeap } from '../shard/recycler.ts';
+import type { FullHeap } from '../supervisor/recycler.ts';
 import { HOST_NAMES, type HostOptions } from './host-options.ts';
-import { checkNames } from './option-names.ts';
-import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { TlsOptions } from './tls-options.ts';
 
 export interface ServeOptions extends Partial<ServerLimits>, Partial<HostOptions> {

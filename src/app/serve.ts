@@ -2,9 +2,10 @@ import { isMainThread } from 'node:worker_threads';
 import { errorText, reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
+import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
 import { maxTopicLengthOf } from '../ring/record-writer.ts';
-import type { FullHeap } from '../shard/recycler.ts';
-import { Supervisor } from '../shard/supervisor.ts';
+import type { FullHeap } from '../supervisor/recycler.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import { callUser, type UserCode, userCode } from '../user-code.ts';
 import { checkHosts } from './host-options.ts';
 import {
@@ -17,7 +18,6 @@ import {
   type ServeOptions,
 } from './serve-options.ts';
 import { drainTerms, Server } from './server.ts';
-import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
 import { readCredentials, tlsSource } from './tls-source.ts';
 
 const MIB = 1024 * 1024;

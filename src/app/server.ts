@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
+import type { ServerLimits } from '../options/server-limits.ts';
 import { CloseCode } from '../protocol/close-code.ts';
+import { bytesOf, type RecognizedString, topicName } from '../serving/recognized-string.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
-import { type ServerStats, serverStats } from '../shard/stats.ts';
-import type { Supervisor } from '../shard/supervisor.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
-import { bytesOf, type RecognizedString, topicName } from './recognized-string.ts';
-import type { ServerLimits } from './server-limits.ts';
+import { type ServerStats, serverStats } from '../supervisor/stats.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { credentialsSource, type TlsOptions } from './tls-options.ts';
 import { readCredentials, type TlsSource } from './tls-source.ts';
 

@@ -1,22 +1,22 @@
 import type { MessagePort } from 'node:worker_threads';
+import { AddressTable } from '../admission/address-table.ts';
+import { Links } from '../bus/links.ts';
 import { messageOf } from '../error-report.ts';
-import { Counter } from '../net/counter.ts';
+import { ControlBlock, Gauge, ShardState } from '../metrics/control-block.ts';
+import { Counter } from '../metrics/counter.ts';
 import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { PortReceiver } from '../net/socket-transfer.ts';
 import { noCertificate } from '../net/tls-context.ts';
-import { ControlBlock, Gauge, ShardState } from '../ring/control-block.ts';
-import { AddressTable } from '../shard/address-table.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { HeapWatch } from '../shard/heap-watch.ts';
-import { Links } from '../shard/links.ts';
-import { within } from '../shard/patience.ts';
 import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
+import { within } from '../shard/timeout.ts';
 import { type AppParts, makeRoom, partsOf, TemplatedApp } from './app.ts';
 import { hostOptions } from './host-options.ts';
 

@@ -5,9 +5,9 @@ import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import type { CredentialsSource } from '../net/server-names.ts';
 import { badCertificate, TICKET_KEY_SIZE, type TlsCredentials } from '../net/tls-context.ts';
+import { checkSpelling } from '../options/option-names.ts';
 import { printable } from '../printable.ts';
-import { checkSpelling } from './option-names.ts';
-import { type RecognizedString, textOf } from './recognized-string.ts';
+import { type RecognizedString, textOf } from '../serving/recognized-string.ts';
 
 /**
  * Keys and certificates, in the names of uWebSockets.js. Whatever ends in `_file_name` is the path of a PEM file, or

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { nearest } from '../app/nearest-name.ts';
-import type { Limit } from '../app/server-limits.ts';
+import { nearest } from '../options/nearest-name.ts';
+import type { Limit } from '../options/server-limits.ts';
 
 /** A mistake in the command line: told in one line with a remedy below it, and exit code 1. */
 export class UsageError extends Error {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Server } from '../app/server.ts';
-import type { ServerLimits } from '../app/server-limits.ts';
+import type { ServerLimits } from '../options/server-limits.ts';
 import type { ServeArgs } from './commands/serve-args.ts';
 import type { Style } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { nearest } from '../app/nearest-name.ts';
+import { nearest } from '../options/nearest-name.ts';
 import { type Flags, parseFlags, seeHelp, UsageError } from './args.ts';
 import { explain } from './explain.ts';
 import { MAIN_HELP } from './help.ts';

@@ -1,6 +1,6 @@
+import { Counter } from '../metrics/counter.ts';
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import { favorBuffer } from '../protocol/mask.ts';
-import { Counter } from './counter.ts';
 import { HeldInput } from './held-input.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { WriteWrap } from './node-internals.ts';

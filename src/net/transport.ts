@@ -1,7 +1,7 @@
+import { Counter } from '../metrics/counter.ts';
 import { copyBytes } from '../protocol/copy-bytes.ts';
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import type { Output } from '../protocol/sender.ts';
-import { Counter } from './counter.ts';
 import type { TimerNode } from './idle-timer.ts';
 import { type IoLoop, RECEIVE_SIZE } from './io-loop.ts';
 import {

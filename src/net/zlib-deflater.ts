@@ -1,6 +1,6 @@
 import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib';
+import { Counter } from '../metrics/counter.ts';
 import type { DeflatePort, Deflater, Inflater } from '../protocol/message-deflate.ts';
-import { Counter } from './counter.ts';
 import { type ZlibHandle, zlibHandle } from './node-internals.ts';
 import { allocate } from './write-memory.ts';
 

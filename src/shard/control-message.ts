@@ -1,11 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ConnectionLimits } from '../admission/admission.ts';
+import type { HashKey } from '../admission/keyed-hash.ts';
+import type { LinkMemory } from '../bus/link-memory.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';
-import type { HashKey } from './keyed-hash.ts';
-import type { LinkMemory } from './link-memory.ts';
 import type { ProfileMessage } from './thread-profiler.ts';
 import type { UpgradeRules } from './upgrade.ts';
 
@@ -38,13 +39,11 @@ export interface RouteEntry {
 }
 
 /** Limits the acceptor enforces. */
-export interface AcceptorLimits {
+export interface AcceptorLimits extends ConnectionLimits {
   readonly maxHeadSize: number;
   readonly maxHeaders: number;
   readonly handshakeTimeout: number;
   readonly maxHandshakes: number;
-  readonly maxConnections: number;
-  readonly maxConnectionsPerAddress: number;
   readonly backlog: number;
 }
 

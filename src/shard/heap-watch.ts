@@ -1,7 +1,7 @@
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { resourceLimits } from 'node:worker_threads';
-import { Counter } from '../net/counter.ts';
+import { Counter } from '../metrics/counter.ts';
 
 /** Ms between two looks, each of which costs a few microseconds. */
 const PERIOD = 1000;

@@ -1,17 +1,17 @@
-import { Counter } from '../net/counter.ts';
+import { type AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
+import { Bus } from '../bus/bus.ts';
+import type { BusSubscriber } from '../bus/bus-subscriber.ts';
+import type { Links } from '../bus/links.ts';
+import { ControlBlock, Gauge } from '../metrics/control-block.ts';
+import { Counter } from '../metrics/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import type { SocketHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { BufferPool } from '../protocol/buffer-pool.ts';
-import { ControlBlock, Gauge } from '../ring/control-block.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
-import { type AddressTable, NO_ADDRESS } from './address-table.ts';
-import { Bus } from './bus.ts';
-import type { BusSubscriber } from './bus-subscriber.ts';
 import { Drain, type Drainable, type DrainTerms } from './drain.ts';
-import type { Links } from './links.ts';
 
 /** Added to the rows of the table of joined Apps, to tell them from those of a shard's own. */
 export const GROUP_ROW = 2 ** 24;

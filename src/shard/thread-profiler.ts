@@ -1,6 +1,6 @@
 import type { Profiler, Session } from 'node:inspector';
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads';
-import { within } from './patience.ts';
+import { within } from './timeout.ts';
 
 /**
  * CPU profiles of the threads of a server. V8's profiler sees the thread that started it and no other, so every

@@ -11,18 +11,18 @@ import { parseAst } from 'vitest/node';
 
 const root = new URL('../../dist/src/', import.meta.url);
 /** Where functions of the user come in. */
-const FOLDERS = ['app', 'load'];
+const FOLDERS = ['app', 'serving', 'websocket', 'load'];
 
 /** User code that is called in place, with a `watch` of what it returns, or awaited. */
 const WATCHED: Readonly<Record<string, readonly string[]>> = {
   // listen(): what it throws is the caller's.
   'app/app.js': ['callback'],
-  'app/http-dispatcher.js': ['handler', 'upgrade'],
-  'app/http-request.js': ['visit'],
+  'serving/http-dispatcher.js': ['handler', 'upgrade'],
+  'serving/http-request.js': ['visit'],
   // cork(): likewise.
-  'app/http-response.js': ['callback'],
-  'app/web-socket.js': ['callback'],
-  'app/websocket-route.js': ['message', 'messageView'],
+  'serving/http-response.js': ['callback'],
+  'websocket/web-socket.js': ['callback'],
+  'websocket/websocket-route.js': ['message', 'messageView'],
   // The app module.
   'app/shard-thread.js': ['run'],
 };
@@ -30,13 +30,13 @@ const WATCHED: Readonly<Record<string, readonly string[]>> = {
 /** Functions of this package. */
 const OWN: Readonly<Record<string, readonly string[]>> = {
   'app/app.js': ['bind'],
-  'app/domains.js': ['make'],
-  'app/handler-errors.js': ['callback', 'failed'],
-  'app/http-request.js': ['keep'],
+  'serving/domains.js': ['make'],
+  'serving/handler-errors.js': ['callback', 'failed'],
+  'serving/http-request.js': ['keep'],
   'app/shard-thread.js': ['tell', 'this.#onArrived', 'this.#onDrained'],
   'app/shared-map.js': ['action', 'visit'],
   'app/tls-source.js': ['source'],
-  'app/web-socket.js': ['live'],
+  'websocket/web-socket.js': ['live'],
   'load/load-thread.js': ['this.#post'],
   'load/sampler.js': ['this.#onSample'],
   'load/report/axis.js': ['label'],

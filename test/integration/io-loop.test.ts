@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { Counter } from '../../src/net/counter.ts';
+import { Counter } from '../../src/metrics/counter.ts';
 import { IoLoop } from '../../src/net/io-loop.ts';
 import { bindAddress, boundPort, Listener } from '../../src/net/listener.ts';
 import { Transport, type TransportContext } from '../../src/net/transport.ts';

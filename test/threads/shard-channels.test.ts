@@ -1,12 +1,12 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { expect, it } from 'vitest';
-import { checkServerLimits } from '../../src/app/server-limits.ts';
 import { runShard } from '../../src/app/shard-thread.ts';
+import { createLinkMemory } from '../../src/bus/link-memory.ts';
+import { ControlBlock } from '../../src/metrics/control-block.ts';
 import { type Channel, createChannel } from '../../src/net/handoff-channel.ts';
 import { HandoffSender } from '../../src/net/socket-handoff.ts';
-import { ControlBlock } from '../../src/ring/control-block.ts';
+import { checkServerLimits } from '../../src/options/server-limits.ts';
 import type { FromShard, ToShard } from '../../src/shard/control-message.ts';
-import { createLinkMemory } from '../../src/shard/link-memory.ts';
 import { openDescriptors } from '../support/alive.ts';
 import { sleep, until } from '../support/deadline.ts';
 

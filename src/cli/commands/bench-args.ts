@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { nearest } from '../../app/nearest-name.ts';
 import { BENCH_LIMITS, type BenchNumber, type BenchOptions, SCENARIOS } from '../../load/index.ts';
+import { nearest } from '../../options/nearest-name.ts';
 import {
   type Flag,
   type Flags,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ServeOptions } from '../../app/serve-options.ts';
 import type { CloseOptions } from '../../app/server.ts';
-import { type Limit, SERVER_LIMITS, type ServerLimits } from '../../app/server-limits.ts';
+import { type Limit, SERVER_LIMITS, type ServerLimits } from '../../options/server-limits.ts';
 import { type Flag, type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
 import { columns, flagLines } from '../help.ts';
 

@@ -33,6 +33,12 @@ describe('requireFreshBuild', () => {
     );
   });
 
+  test('refuses one with a module that has no source any more', () => {
+    const folder = build();
+    writeFileSync(join(folder, 'dist/src/net/moved.js'), '');
+    expect(() => requireFreshBuild(folder)).toThrow(/moved\.js/);
+  });
+
   test('refuses one that lacks a source', () => {
     const folder = build();
     writeFileSync(join(folder, 'workers/c.ts'), '');

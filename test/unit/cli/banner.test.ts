@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { checkServerLimits } from '../../../src/app/server-limits.ts';
 import { banner, plural, urlOf } from '../../../src/cli/banner.ts';
 import { parseServeArgs } from '../../../src/cli/commands/serve-args.ts';
+import { checkServerLimits } from '../../../src/options/server-limits.ts';
 
 const plain = { bold: (text: string) => text, dim: (text: string) => text };
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Counter } from '../../../src/net/counter.ts';
+import { Counter } from '../../../src/metrics/counter.ts';
 import { ZlibDeflatePort } from '../../../src/net/zlib-deflater.ts';
 import { deflateForMany, InflateError, MessageDeflate } from '../../../src/protocol/message-deflate.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { COUNTER_SLOTS, ControlBlock, Gauge, ShardState } from '../../../src/ring/control-block.ts';
+import { COUNTER_SLOTS, ControlBlock, Gauge, ShardState } from '../../../src/metrics/control-block.ts';
 
 describe('a control block', () => {
   test('has counters for every shard and the acceptor, none on top of another or of a gauge', () => {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MAX_SHARDS } from '../../../../src/app/serve-options.ts';
-import { SERVER_LIMITS } from '../../../../src/app/server-limits.ts';
 import { UsageError } from '../../../../src/cli/args.ts';
 import { parseServeArgs, SERVE_NUMBERS, serveHelp } from '../../../../src/cli/commands/serve-args.ts';
+import { SERVER_LIMITS } from '../../../../src/options/server-limits.ts';
 
 const optionsOf = (...argv: string[]): unknown => parseServeArgs(['app.js', ...argv])?.options;
 

@@ -1,0 +1,42 @@
+import { Counter } from '../metrics/counter.ts';
+import type { Transport } from '../net/transport.ts';
+
+/**
+ * WaitingRoom: connections that have sent nothing whole yet, oldest first. Where places are short the oldest gives way to
+ * who comes now: who is honest says at once what it wants, so that nobody can keep others out by saying nothing.
+ */
+export class WaitingRoom {
+  /** The turn of the event loop in which each came. */
+  readonly #since = new Map<Transport, number>();
+
+  get size(): number {
+    return this.#since.size;
+  }
+
+  add(transport: Transport): void {
+    const { turns } = transport.io;
+    this.#since.set(transport, turns.now);
+    turns.tick();
+  }
+
+  delete(transport: Transport): boolean {
+    return this.#since.delete(transport);
+  }
+
+  oldest(): Transport | undefined {
+    for (const transport of this.#since.keys()) return transport;
+    return undefined;
+  }
+
+  /**
+   * Closes the oldest one. Returns false when there is none, or when it came in this turn of the event loop or the one
+   * before: what it sent may lie in the kernel still.
+   */
+  evict(): boolean {
+    const oldest = this.oldest();
+    if (oldest === undefined || oldest.io.turns.now - this.#since.get(oldest)! < 2) return false;
+    oldest.io.counters[Counter.EVICTED]!++;
+    oldest.destroy();
+    return true;
+  }
+}

@@ -1,0 +1,492 @@
+import { Counter } from '../metrics/counter.ts';
+import type { IoLoop, TurnListener } from '../net/io-loop.ts';
+import { textPort } from '../net/native-ports.ts';
+import type { Transport } from '../net/transport.ts';
+import { allocate } from '../net/write-memory.ts';
+import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
+import type { DeflatePort } from '../protocol/message-deflate.ts';
+import { Opcode } from '../protocol/opcode.ts';
+import { Sender } from '../protocol/sender.ts';
+import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
+import type { PublishRecord } from '../ring/record.ts';
+import { isTopicTooLong } from '../ring/topic-bytes.ts';
+import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
+import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
+import type { Links } from './links.ts';
+import { TurnBatch } from './turn-batch.ts';
+
+/** Messages with a longer frame are not batched, and their bytes are shared by all that wait with them. */
+const MAX_BATCHED = 16 * 1024;
+/** Bytes of the longest header a server's frame has. */
+const MAX_HEADER = 10;
+
+/** Sockets that were written to in one flush from which on another one right behind it waits a round of the loop. */
+const LARGE_FLUSH = 256;
+/** What "right behind" means, in ms. */
+const RIGHT_BEHIND = 1;
+
+/**
+ * Bus: the publishes of one thread. A message is framed once. What is published in a turn is delivered at its
+ * end: subscribers of the same topics get the same bytes in one write each, and each interested shard gets its
+ * records in one commit.
+ *
+ * A socket's direct sends and subscriptions keep their place among its publishes: before one of them, what was
+ * published to the socket earlier in the turn is written (`settle`).
+ */
+export class Bus<S extends BusSubscriber> implements TurnListener {
+  readonly topics: TopicTree<S>;
+  /** Bytes of the longest topic that can have subscribers. */
+  maxTopicLength = Number.POSITIVE_INFINITY;
+  /** Null: nothing is compressed here. */
+  readonly forms: DeflateForms | null;
+  readonly #io: IoLoop;
+  readonly #counters: Float64Array;
+  #links: Links | null;
+  readonly #sender = new Sender('server', textPort);
+  /** Takes what is published. */
+  #batch: TurnBatch<S>;
+  /** The other one: what is being delivered. */
+  #flushing: TurnBatch<S>;
+  /** Topics with messages in the batch. */
+  #dirty: Topic<S>[] = [];
+  #flushingDirty: Topic<S>[] = [];
+  #isFlushing = false;
+  /** Calls of `settle` that are reading the batch which takes what is published. */
+  #settling = 0;
+  /** Numbers batches and flushes. */
+  #epoch = 1;
+  /** When the last flush ended, if it was a large one. */
+  #largeFlushAt = Number.NEGATIVE_INFINITY;
+  /** The next flush was put off. */
+  #hasWaited = false;
+
+  /** @param deflate compresses what is published so */
+  constructor(io: IoLoop, links: Links | null, deflate: DeflatePort | null = null) {
+    this.#io = io;
+    this.forms = deflate === null ? null : new DeflateForms(deflate);
+    this.#counters = io.counters;
+    this.#links = links;
+    this.topics = new TopicTree<S>((name) => this.#links?.hash(name) ?? 0);
+    this.#batch = new TurnBatch<S>(io.slabs);
+    this.#batch.epoch = this.#epoch;
+    this.#flushing = new TurnBatch<S>(io.slabs);
+    io.addTurnListener(this);
+  }
+
+  /** From here on publishes go to the threads of these links too; null: to none. */
+  link(links: Links | null): void {
+    this.#links = links;
+    this.topics.rehash();
+  }
+
+  /** Whether anything published waits for the end of the turn. */
+  get hasPending(): boolean {
+    return this.#batch.count > 0 || this.#isFlushing;
+  }
+
+  /**
+   * Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard.
+   *
+   * @param compress in compressed form to those that take it
+   */
+  publish(
+    name: string,
+    message: Uint8Array | string,
+    isBinary: boolean,
+    except: S | null,
+    compress = false,
+  ): boolean {
+    const size = longestFrame(message);
+    const isLarge = this.#prepare(size);
+    const topic = this.topics.get(name);
+    const others = topic === undefined ? 0 : topic.subscribers.size - (isMember(topic, except) ? 1 : 0);
+    const links = this.#links;
+    const hash = links === null ? 0 : (topic?.hash ?? links.hash(name));
+    const isWanted =
+      links !== null && links.isWanted(hash) && (topic !== undefined || !this.#isTooLong(name));
+    if (others === 0 && !isWanted) return false;
+    this.#counters[Counter.PUBLISHED]!++;
+    const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
+    const target = others === 0 ? undefined : topic;
+    const forms = compress ? this.#formsFor(isWanted) : null;
+    if (isLarge) {
+      this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted, forms);
+    } else {
+      this.#publishBatched(target, name, hash, message, opcode, except, isWanted, forms);
+    }
+    return others > 0 || links!.hasElsewhere(name);
+  }
+
+  /** A topic that nobody may subscribe to, here or elsewhere. */
+  #isTooLong(name: string): boolean {
+    return isTopicTooLong(name, this.maxTopicLength);
+  }
+
+  /** A publish of another thread arrived. */
+  onRemotePublish(record: PublishRecord): void {
+    const { frameOffset } = record;
+    // Behind the plain frame there is the same compressed.
+    const frameLength = record.compressed ? frameLengthAt(record.bytes, frameOffset) : record.frameLength;
+    const isLarge = this.#prepare(frameLength);
+    const topic = this.topics.get(record.topic());
+    // Another topic of the same slot was wanted.
+    if (topic === undefined) return;
+    const isBinary = record.opcode === Opcode.BINARY;
+    if (isLarge) {
+      // Ring memory is the producer's again after this call; a message that came in pieces has its own.
+      const joined = record.owned ? record.frame() : new Uint8Array(record.frame());
+      const forms = record.compressed ? this.forms : null;
+      this.#deliverLarge(topic, joined, frameLength, forms, record.opcode, null);
+      return;
+    }
+    const message = this.#begin(topic, null, isBinary);
+    const batch = this.#batch;
+    const at = batch.reserve(frameLength);
+    batch.bytes.set(record.bytes.subarray(frameOffset, frameOffset + frameLength), at);
+    batch.commit(frameLength);
+    topic.pending.push(message);
+    if (record.compressed && this.forms !== null && this.forms.used.length > 0) {
+      const compressed = record.bytes.subarray(frameOffset + frameLength, frameOffset + record.frameLength);
+      this.#addForms(this.forms, compressed, record.opcode);
+    }
+  }
+
+  /**
+   * Writes what was published to a socket so far in this turn. To be called before anything that must not
+   * overtake it, or be overtaken: a direct send, a change of its subscriptions.
+   */
+  settle(subscriber: S): void {
+    if (this.#isFlushing && subscriber.flushMark !== this.#epoch) {
+      subscriber.flushMark = this.#epoch;
+      this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
+    }
+    const batch = this.#batch;
+    const { count } = batch;
+    const cursor = cursorOf(subscriber, batch);
+    if (cursor === count) return;
+    // First, so that a handler that is called meanwhile and comes here again finds nothing left to do.
+    subscriber.batchEpoch = batch.epoch;
+    subscriber.batchCursor = count;
+    this.#settling++;
+    this.#deliver(subscriber, batch, this.#dirty, false, cursor);
+    this.#settling--;
+  }
+
+  onTurnEnd(): void {
+    if (this.#isWorthWaiting()) this.#io.requestTurnEnd();
+    else this.flush();
+    this.#links?.flush();
+  }
+
+  /**
+   * A flush to many sockets costs the kernel far more than a round of the loop costs. Where one follows the other at
+   * once, publishers are faster than that: what they publish in one more round leaves in the same writes.
+   */
+  #isWorthWaiting(): boolean {
+    if (this.#hasWaited || this.#batch.count === 0) return false;
+    this.#hasWaited = performance.now() - this.#largeFlushAt < RIGHT_BEHIND;
+    return this.#hasWaited;
+  }
+
+  /** Delivers everything published so far. */
+  flush(): void {
+    if (this.#isBusy || this.#batch.count === 0) return;
+    const batch = this.#batch;
+    const dirty = this.#dirty;
+    this.#batch = this.#flushing;
+    this.#dirty = this.#flushingDirty;
+    this.#flushing = batch;
+    this.#flushingDirty = dirty;
+    this.#isFlushing = true;
+    this.#batch.epoch = ++this.#epoch;
+    for (const topic of dirty) {
+      const taken = topic.pending;
+      topic.pending = topic.flushing;
+      topic.flushing = taken;
+    }
+    const mark = this.#epoch;
+    let sockets = 0;
+    for (const topic of dirty) {
+      for (const subscriber of topic.subscribers) {
+        if (subscriber.flushMark === mark) continue;
+        subscriber.flushMark = mark;
+        sockets++;
+        this.#deliver(subscriber, batch, dirty, true);
+      }
+    }
+    for (const topic of dirty) topic.flushing.length = 0;
+    dirty.length = 0;
+    batch.reset();
+    this.#isFlushing = false;
+    this.#hasWaited = false;
+    this.#largeFlushAt = sockets < LARGE_FLUSH ? Number.NEGATIVE_INFINITY : performance.now();
+  }
+
+  #publishBatched(
+    topic: Topic<S> | undefined,
+    name: string,
+    hash: number,
+    message: Uint8Array | string,
+    opcode: number,
+    except: S | null,
+    isWanted: boolean,
+    forms: DeflateForms | null,
+  ): void {
+    const batch = this.#batch;
+    const number = this.#begin(topic, except, opcode === Opcode.BINARY);
+    if (typeof message === 'string') this.#sender.text(batch, FIN | opcode, message);
+    else this.#sender.bytes(batch, FIN | opcode, message);
+    if (topic !== undefined) topic.pending.push(number);
+    if (!isWanted && forms === null) return;
+    const frame = batch.bytes.subarray(batch.start(number), batch.length);
+    const joined = forms === null ? null : join(forms, frame, opcode, false);
+    if (joined !== null && topic !== undefined) {
+      this.#addForms(forms!, joined.subarray(frame.length), opcode);
+    }
+    if (isWanted) this.#links!.write(name, hash, opcode, joined ?? frame, false, joined !== null);
+  }
+
+  /** Compression that is of use: to a socket here, or to one on the other shards. */
+  #formsFor(isWanted: boolean): DeflateForms | null {
+    const { forms } = this;
+    if (forms === null || !(isWanted ? forms.isEnabled : forms.used.length > 0)) return null;
+    return forms;
+  }
+
+  /** Gives the message begun last its compressed forms. `frame` is the one that refers to nothing but itself. */
+  #addForms(forms: DeflateForms, frame: Uint8Array, opcode: number): void {
+    const batch = this.#batch;
+    const start = batch.start(batch.count - 1);
+    const payload = batch.bytes.subarray(start + frameHeaderLength(batch.bytes, start), batch.length);
+    for (const bits of forms.used) {
+      const own = fits(payload.length, bits) ? frame : forms.frameFor(bits, payload, opcode);
+      if (own !== null) batch.addForm(bits, own);
+    }
+  }
+
+  #publishLarge(
+    topic: Topic<S> | undefined,
+    name: string,
+    hash: number,
+    payload: Uint8Array,
+    opcode: number,
+    except: S | null,
+    isWanted: boolean,
+    forms: DeflateForms | null,
+  ): void {
+    const frame = allocate(headerLength(payload.length, false) + payload.length);
+    frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
+    const joined = forms === null ? null : join(forms, frame, opcode, true);
+    if (isWanted) {
+      this.#links!.write(name, hash, opcode, joined ?? frame, true, joined !== null);
+      this.#io.requestTurnEnd();
+    }
+    if (topic === undefined) return;
+    this.#deliverLarge(topic, joined ?? frame, frame.length, joined === null ? null : forms, opcode, except);
+  }
+
+  /** @param joined the frame, `length` bytes, and unless `forms` is null the same compressed behind it */
+  #deliverLarge(
+    topic: Topic<S>,
+    joined: Uint8Array,
+    length: number,
+    forms: DeflateForms | null,
+    opcode: number,
+    except: S | null,
+  ): void {
+    const frame = joined.length === length ? joined : joined.subarray(0, length);
+    const compressed = forms === null ? null : largeForms(forms, frame, joined.subarray(length), opcode);
+    let refused: S[] | null = null;
+    for (const subscriber of topic.subscribers) {
+      if (subscriber === except || !subscriber.isOpen) continue;
+      if (subscriber.isOverLimit) {
+        refused ??= [];
+        refused.push(subscriber);
+        continue;
+      }
+      if (subscriber.isHolding) {
+        subscriber.hold(frame);
+        continue;
+      }
+      const form = compressed?.[subscriber.deflateBits] ?? null;
+      if (form !== null) subscriber.noteForeign();
+      subscriber.transport.writeShared(form ?? frame, null);
+      this.#count(1);
+    }
+    // Their handlers come when all others have it, so that nothing these send can overtake it.
+    if (refused === null) return;
+    for (const subscriber of refused) {
+      if (subscriber.isOpen) subscriber.drop(frame, opcode === Opcode.BINARY);
+    }
+  }
+
+  /** A handler was called in the middle of a delivery: what it publishes waits for the next. */
+  get #isBusy(): boolean {
+    return this.#isFlushing || this.#settling > 0;
+  }
+
+  /**
+   * Makes room for a message whose frame has at most `size` bytes. Returns whether it is to be sent by itself,
+   * in which case nothing waits any more. It may call handlers, which may publish and change who is subscribed.
+   */
+  #prepare(size: number): boolean {
+    const isLarge = size > MAX_BATCHED;
+    if (isLarge || !this.#batch.hasRoom(size)) this.flush();
+    return isLarge && this.#batch.count === 0 && !this.#isBusy;
+  }
+
+  #begin(topic: Topic<S> | undefined, sender: S | null, isBinary: boolean): number {
+    const batch = this.#batch;
+    if (batch.count === 0) this.#io.requestTurnEnd();
+    if (topic !== undefined && topic.pending.length === 0) this.#dirty.push(topic);
+    if (sender !== null) sender.sentEpoch = batch.epoch;
+    return batch.begin(sender, isBinary);
+  }
+
+  /** Writes a subscriber's part of a batch, from message `cursor` on. */
+  #deliver(
+    subscriber: S,
+    batch: TurnBatch<S>,
+    dirty: Topic<S>[],
+    isFlushing: boolean,
+    cursor: number = cursorOf(subscriber, batch),
+  ): void {
+    if (cursor === batch.count || !subscriber.isOpen) return;
+    const messages = messagesFor(subscriber, dirty, isFlushing);
+    const { length } = messages;
+    if (length === 0) return;
+    const rest = subscriber.isHolding ? hold(subscriber, batch, messages, cursor) : cursor;
+    if (rest === HELD_ALL) return;
+    const first = messages[0]!;
+    const last = messages[length - 1]!;
+    const { transport } = subscriber;
+    // It may have published into a later batch since, in a handler: whether also into this one is not known then.
+    const isWhole = rest === 0 && subscriber.sentEpoch < batch.epoch;
+    const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
+    if (isWhole && !transport.blocked && last - first === length - 1) {
+      transport.writeShared(form.view(form.start(first), form.end(last)), form.slab);
+      this.#count(length);
+    } else {
+      this.#deliverSome(subscriber, batch, form, messages, length, rest);
+    }
+  }
+
+  /** Without those it sent itself or has got already; neighbours are copied together. */
+  #deliverSome(
+    subscriber: S,
+    batch: TurnBatch<S>,
+    form: TurnBatch<S>,
+    messages: readonly number[],
+    length: number,
+    cursor: number,
+  ): void {
+    const { transport } = subscriber;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    let start = -1;
+    let end = -1;
+    let count = 0;
+    // The list may grow under a handler; what it grows by is for later.
+    for (let i = indexOf(messages, cursor); i < length; i++) {
+      const message = messages[i]!;
+      if (batch.senderOf(message) === subscriber) continue;
+      if (transport.blocked) {
+        copyRange(transport, form, start, end);
+        start = end = -1;
+        if (subscriber.isOverLimit) {
+          const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
+          subscriber.drop(frame, batch.isBinary(message));
+          if (!subscriber.isOpen) break;
+          continue;
+        }
+      }
+      if (form.start(message) !== end) {
+        copyRange(transport, form, start, end);
+        start = form.start(message);
+      }
+      end = form.end(message);
+      count++;
+    }
+    copyRange(transport, form, start, end);
+    this.#count(count);
+    transport.endCork(previous);
+  }
+
+  #count(messages: number): void {
+    this.#counters[Counter.DELIVERED]! += messages;
+    this.#counters[Counter.MESSAGES_OUT]! += messages;
+  }
+}
+
+const HELD_ALL = -1;
+
+/**
+ * Has a subscriber keep its messages of a batch, from `cursor` on, as they are. Returns HELD_ALL, or the message to go on
+ * with when a handler ended what they had to wait for.
+ */
+function hold<S extends BusSubscriber>(
+  subscriber: S,
+  batch: TurnBatch<S>,
+  messages: readonly number[],
+  cursor: number,
+): number {
+  for (let i = indexOf(messages, cursor), { length } = messages; i < length && subscriber.isOpen; i++) {
+    const message = messages[i]!;
+    if (!subscriber.isHolding) return message;
+    if (batch.senderOf(message) === subscriber) continue;
+    const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
+    if (subscriber.isOverLimit) subscriber.drop(frame, batch.isBinary(message));
+    else subscriber.hold(frame);
+  }
+  return HELD_ALL;
+}
+
+/** What a socket that takes compressed messages is sent of a batch. */
+function formOf<S extends BusSubscriber>(subscriber: S, batch: TurnBatch<S>): TurnBatch<S> {
+  const form = batch.formFor(subscriber.deflateBits);
+  if (form !== batch) subscriber.noteForeign();
+  return form;
+}
+
+/** The frame with the same compressed behind it, or null: it is too short, or becomes no shorter. */
+function join(forms: DeflateForms, frame: Uint8Array, opcode: number, isStable: boolean): Uint8Array | null {
+  const payload = frame.subarray(frameHeaderLength(frame, 0));
+  return payload.length < forms.threshold ? null : forms.join(frame, payload, opcode, isStable);
+}
+
+/** Compressed frames of a large message by window bits. */
+function largeForms(
+  forms: DeflateForms,
+  frame: Uint8Array,
+  compressed: Uint8Array,
+  opcode: number,
+): (Uint8Array | null)[] {
+  const payload = frame.subarray(frameHeaderLength(frame, 0));
+  const found: (Uint8Array | null)[] = [];
+  for (const bits of forms.used) {
+    found[bits] = fits(payload.length, bits) ? compressed : forms.frameFor(bits, payload, opcode);
+  }
+  return found;
+}
+
+function copyRange<S>(transport: Transport, batch: TurnBatch<S>, start: number, end: number): void {
+  if (start === end) return;
+  const at = transport.reserve(end - start);
+  transport.bytes.set(batch.view(start, end), at);
+  transport.commit(end - start);
+}
+
+function isMember<S>(topic: Topic<S>, subscriber: S | null): boolean {
+  return subscriber !== null && topic.subscribers.has(subscriber);
+}
+
+/** A bound on the bytes of a message's frame, found without encoding it. */
+function longestFrame(message: Uint8Array | string): number {
+  if (typeof message !== 'string') return MAX_HEADER + message.length;
+  const most = message.length * 3;
+  return MAX_HEADER + (most > MAX_BATCHED ? textPort.byteLength(message) : most);
+}
+
+function encode(message: Uint8Array | string): Uint8Array {
+  return typeof message === 'string' ? Buffer.from(message) : message;
+}

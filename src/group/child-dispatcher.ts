@@ -1,0 +1,203 @@
+import { LookTimer } from '../acceptor/intake.ts';
+import { type AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { AckTable } from '../ring/ack-table.ts';
+import { createDoorbells, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
+import { MAX_THREADS } from '../ring/layout.ts';
+import { type Accepted, ChildChannel } from './child-channel.ts';
+
+/** What happened to a connection that was to go to a child. */
+export const Dispatch = {
+  /** A child has it, or will. */
+  TAKEN: 0,
+  /** There is no child: the acceptor is to serve it. */
+  NONE: 1,
+  /** All children have as many waiting as they may. */
+  FULL: 2,
+} as const;
+export type Dispatch = (typeof Dispatch)[keyof typeof Dispatch];
+
+/** Serves a connection in this thread; `isExcess`: only tells it that there are too many. */
+export type ServeHere = (socket: TcpHandle, row: number, isExcess: boolean) => void;
+
+/** The acceptor's own number, and column of the address table. */
+const HERE = 0;
+
+/** Connections that wait for the first child to join. */
+const MAX_HELD = 1024;
+
+/**
+ * ChildDispatcher: spreads the connections of an acceptor App over its children, in turn, and lets go of each when its
+ * child says that it has taken it. Connections that come before the first child is there wait for a while.
+ */
+export class ChildDispatcher implements Sleeper {
+  readonly ackMemory: SharedArrayBuffer = AckTable.create(MAX_THREADS);
+  readonly ackDoorbell: SharedArrayBuffer = createDoorbells(1);
+  readonly #serve: ServeHere;
+  /** Counts connections by address, in this thread's column and those of the children; null: they are not counted. */
+  readonly #addresses: AddressTable | null;
+  /** Until when a child is awaited that has not joined yet, in ms of `performance.now()`. */
+  readonly #awaitedUntil: () => number;
+  readonly #acks = new AckTable(this.ackMemory);
+  readonly #waiter = new DoorbellWaiter(this.ackDoorbell, 0, this);
+  /** The ways to all children that joined. */
+  readonly #channels = new Set<ChildChannel>();
+  /** Those that connections go to. */
+  readonly #takers: ChildChannel[] = [];
+  readonly #looks = new LookTimer(() => {
+    let isAnyWaiting = false;
+    for (const channel of this.#channels) if (channel.look()) isAnyWaiting = true;
+    return isAnyWaiting;
+  });
+  #turn = 0;
+  #held: Accepted[] = [];
+  /** Runs while any are held. */
+  #holdTimer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+
+  constructor(addresses: AddressTable | null, serve: ServeHere, awaitedUntil: () => number) {
+    this.#addresses = addresses;
+    this.#serve = serve;
+    this.#awaitedUntil = awaitedUntil;
+  }
+
+  /**
+   * A child has connected; `resume` has it take connections.
+   *
+   * @param fd the accepted end of the channel
+   * @param onLost it is gone; the connections it had not taken are to be served, by `serve`
+   */
+  open(fd: number, index: number, onLost: (left: readonly Accepted[]) => void): ChildChannel {
+    const channel = new ChildChannel(
+      fd,
+      index,
+      this.#acks,
+      () => {
+        this.#awaitAcks();
+      },
+      (left) => {
+        this.#channels.delete(channel);
+        this.suspend(channel);
+        onLost(left);
+      },
+    );
+    this.#channels.add(channel);
+    return channel;
+  }
+
+  /** The child gets connections from here on. */
+  resume(channel: ChildChannel): void {
+    this.#takers.push(channel);
+  }
+
+  /** The child gets no more. */
+  suspend(channel: ChildChannel): void {
+    const at = this.#takers.indexOf(channel);
+    if (at >= 0) this.#takers.splice(at, 1);
+  }
+
+  /** Gives a connection, unread, to the child whose turn it is. One that is stalled gets it only when all are. */
+  dispatch(accepted: Accepted): Dispatch {
+    if (this.#give(accepted, false) || this.#give(accepted, true)) {
+      this.#awaitAcks();
+      this.#looks.start();
+      return Dispatch.TAKEN;
+    }
+    if (this.#takers.length > 0) return Dispatch.FULL;
+    return this.#hold(accepted) ? Dispatch.TAKEN : Dispatch.NONE;
+  }
+
+  #give(accepted: Accepted, isToStalled: boolean): boolean {
+    // A child that is found dead leaves the list.
+    for (let tries = this.#takers.length; tries > 0 && this.#takers.length > 0; tries--) {
+      const taker = this.#takers[this.#turn++ % this.#takers.length]!;
+      if (taker.isStalled !== isToStalled) continue;
+      // Before it is sent: the child may close it, and count down, at once.
+      this.#count(accepted, taker, 1);
+      if (taker.send(accepted)) return true;
+      this.#count(accepted, taker, -1);
+    }
+    return false;
+  }
+
+  /** Gives it to a child, or has it served in this thread. */
+  serve(accepted: Accepted): void {
+    if (this.#isClosing) {
+      this.#close(accepted);
+      return;
+    }
+    const result = this.dispatch(accepted);
+    if (result !== Dispatch.TAKEN) this.#serve(accepted.socket, accepted.row, result === Dispatch.FULL);
+  }
+
+  /** A child is gone, and its column cleared: what it had not taken is this thread's again. */
+  serveLeft(left: readonly Accepted[]): void {
+    for (const { row } of left) if (row !== NO_ADDRESS) this.#addresses?.add(row, HERE, 1);
+    for (const accepted of left) this.serve(accepted);
+  }
+
+  /** Who is awaited has changed: connections that were held go on. */
+  releaseHeld(): void {
+    clearTimeout(this.#holdTimer);
+    for (const accepted of this.#held.splice(0)) this.serve(accepted);
+  }
+
+  /** No more connections come. What children have yet to take stays theirs. */
+  close(): void {
+    this.#isClosing = true;
+    for (const accepted of this.#held.splice(0)) this.#close(accepted);
+  }
+
+  #close({ socket, row }: Accepted): void {
+    if (row !== NO_ADDRESS) this.#addresses?.add(row, HERE, -1);
+    socket.close();
+  }
+
+  /** Moves a connection from this thread's column to that of the child; -1: and back. */
+  #count({ row }: Accepted, { index }: ChildChannel, change: 1 | -1): void {
+    if (row === NO_ADDRESS || this.#addresses === null) return;
+    // In this order the sum is never too low.
+    this.#addresses.add(row, change > 0 ? index : HERE, 1);
+    this.#addresses.add(row, change > 0 ? HERE : index, -1);
+  }
+
+  /** No child is left, after `close`. */
+  end(): void {
+    this.#waiter.cancel();
+    this.#looks.stop();
+  }
+
+  // Sleeper: acknowledgements.
+
+  hasWork(): boolean {
+    for (const channel of this.#channels) if (channel.hasTaken) return true;
+    return false;
+  }
+
+  onWake(): void {
+    this.#awaitAcks();
+  }
+
+  #awaitAcks(): void {
+    do {
+      let isWaiting = false;
+      for (const channel of this.#channels) {
+        channel.settle();
+        if (channel.waiting > 0) isWaiting = true;
+      }
+      if (!isWaiting) return;
+    } while (!this.#waiter.wait());
+  }
+
+  #hold(accepted: Accepted): boolean {
+    const rest = this.#awaitedUntil() - performance.now();
+    if (rest <= 0 || this.#held.length >= MAX_HELD) return false;
+    this.#held.push(accepted);
+    if (this.#held.length === 1) {
+      this.#holdTimer = setTimeout(() => {
+        this.releaseHeld();
+      }, rest);
+    }
+    return true;
+  }
+}

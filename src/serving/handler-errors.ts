@@ -1,0 +1,84 @@
+import { reportError } from '../error-report.ts';
+import { Counter } from '../metrics/counter.ts';
+import type { Shard } from '../shard/shard.ts';
+import { type OnFailure, watch } from '../user-code.ts';
+import type { WebSocketRoute } from '../websocket/websocket-route.ts';
+import type { HttpConnection } from './http-connection.ts';
+import { abort, type HttpResponse, hasBegun, isForHead } from './http-response.ts';
+import { type Refuser, refusalOf } from './refuser.ts';
+
+/**
+ * HandlerErrors: what handlers and callbacks of HTTP throw, and what their promises reject with. It ends with them, and
+ * with the response it was about.
+ */
+export class HandlerErrors {
+  readonly #shard: Shard;
+  readonly #refuser: Refuser;
+
+  constructor(shard: Shard, refuser: Refuser) {
+    this.#shard = shard;
+    this.#refuser = refuser;
+  }
+
+  /** Runs what calls a callback of a response's user, for whose failures it is given a function. */
+  call(connection: HttpConnection, response: HttpResponse, callback: (failed: OnFailure) => void): void {
+    const failed = this.#failing(connection, response);
+    try {
+      callback(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** Runs what calls a callback that has no response to answer for. */
+  guard(callback: (failed: OnFailure) => void): void {
+    try {
+      callback(this.report);
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  /** Watches what a callback returned that a response's user has called himself, by way of the response. */
+  watch(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+    watch(result, this.#failing(connection, response));
+  }
+
+  /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
+  failed(
+    connection: HttpConnection,
+    response: HttpResponse,
+    route: WebSocketRoute | null,
+    error: unknown,
+  ): void {
+    if (route !== null) route.report(undefined, error);
+    else this.report(error);
+    if (connection.response !== response) return;
+    connection.response = null;
+    this.refuse(connection, response, 500);
+  }
+
+  /** Aborts a response, which its connection has forgotten, and answers in its place where that is possible still. */
+  refuse(connection: HttpConnection, response: HttpResponse, status: number): void {
+    const { transport } = connection;
+    const isLate = hasBegun(response);
+    this.guard((failed) => {
+      abort(response, failed);
+    });
+    if (isLate) transport.destroy();
+    else if (!transport.isClosed) this.#refuser.refuse(connection, refusalOf(status, isForHead(response)));
+  }
+
+  readonly report = (error: unknown): void => {
+    this.#shard.count(Counter.HANDLER_ERRORS);
+    reportError('an HTTP handler', error);
+  };
+
+  /** The route is that of now: a promise may reject when the response is long forgotten. */
+  #failing(connection: HttpConnection, response: HttpResponse): OnFailure {
+    const { upgradeRoute } = connection;
+    return (error) => {
+      this.failed(connection, response, upgradeRoute, error);
+    };
+  }
+}

@@ -1,0 +1,165 @@
+import { NO_ADDRESS } from '../admission/address-table.ts';
+import type { BodyDecoder } from '../http/body-decoder.ts';
+import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
+import type { RequestParser } from '../http/request-parser.ts';
+import type { WriteHeadway } from '../net/headway.ts';
+import type { Transport } from '../net/transport.ts';
+import type { WebSocketRoute } from '../websocket/websocket-route.ts';
+import type { HttpRequest } from './http-request.ts';
+import type { HttpResponse, ResponseOwner, UpgradeFields } from './http-response.ts';
+
+/** Bytes behind a request that waits for its response or its reader. With more than these no more is read. */
+const MAX_REST = 16 * 1024;
+
+/** Bytes of a body that are read and forgotten, because its request is answered, to keep the connection. */
+export const MAX_FORGOTTEN = 256 * 1024;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** The peer of a proxy. */
+export interface ProxiedAddress {
+  /** 4 or 16 bytes; none when the proxy speaks for itself. */
+  readonly address: Uint8Array<ArrayBuffer>;
+  readonly port: number;
+}
+
+/** What connections ask of the server they belong to. */
+export interface ConnectionServer {
+  responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void;
+  responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void;
+  bodyWanted(connection: HttpConnection, response: HttpResponse): void;
+  /** Called by way of the response, a callback of its user returned something. */
+  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void;
+  setPaused(connection: HttpConnection, isPaused: boolean): void;
+}
+
+/** One connection in its HTTP phase. */
+export class HttpConnection implements ResponseOwner {
+  readonly server: ConnectionServer;
+  readonly transport: Transport;
+  /** Lent from the server while a head is incomplete. */
+  parser: RequestParser | null = null;
+  /** Lent from the server while a body is incomplete. */
+  decoder: BodyDecoder | null = null;
+  /** The response under way. */
+  response: HttpResponse | null = null;
+  /** The handshake it answers, when it is one. */
+  upgradeRoute: WebSocketRoute | null = null;
+  /** The request of that handshake, which `open` gets. */
+  request: HttpRequest | null = null;
+  /** The peer, and the state of the server, allow another request behind this one. */
+  isPersistent = true;
+  /** The request under way is of HTTP/1.0. */
+  isHttp10 = false;
+  /** Bytes are being taken in: what follows is seen to when that is done. */
+  isParsing = false;
+  /** The user reads no more of the body. */
+  isPaused = false;
+  /** The handler's microtasks are to come: the body waits for them. */
+  isSettling = false;
+  isLingering = false;
+  /** The others get their turn before what it has left is looked at. */
+  isYielding = false;
+  /** Requests in a row that were taken from the rest in this turn. */
+  goneOn = 0;
+  /** It is one too many: the status that its first request is refused with; else 0. */
+  excess: number;
+  /** Row of the address table that has too many, when that is why; else NO_ADDRESS. */
+  excessRow = NO_ADDRESS;
+  /** Its first request is not whole yet. */
+  isNew = false;
+  /** Reads what a proxy sends first; null: it is read, or there is none. */
+  proxyHeader: ProxyHeaderParser | null = null;
+  /** The client that the proxy speaks for. */
+  proxied: ProxiedAddress | null = null;
+  /** A response was sent, and no byte came since. */
+  isIdle = false;
+  /** Second at which a head, the next request, or the peer's FIN, is late. */
+  deadline: number;
+  /** Second at which the last 16 KiB of a body had arrived, and how much of it that was. */
+  bodySince = 0;
+  bodyReceived = 0;
+  /** How much had arrived when the response was sent. */
+  forgottenFrom = 0;
+  /** How the peer takes what waits for it; null: nothing did so far. */
+  headway: WriteHeadway | null = null;
+  /** `rest[restAt, restEnd)` came behind what is under way. */
+  rest: Uint8Array = NO_BYTES;
+  restAt = 0;
+  restEnd = 0;
+
+  constructor(server: ConnectionServer, transport: Transport, excess: number, deadline: number) {
+    this.server = server;
+    this.transport = transport;
+    this.excess = excess;
+    this.deadline = deadline;
+  }
+
+  // ResponseOwner
+
+  get keepAlive(): boolean {
+    return this.isPersistent && (this.decoder === null || this.decoder.remaining <= MAX_FORGOTTEN);
+  }
+
+  get isHandshake(): boolean {
+    return this.upgradeRoute !== null;
+  }
+
+  responseEnded(response: HttpResponse, close: boolean): void {
+    this.server.responseEnded(this, response, close);
+  }
+
+  responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void {
+    this.server.responseUpgraded(this, response, upgrade);
+  }
+
+  bodyWanted(response: HttpResponse): void {
+    this.server.bodyWanted(this, response);
+  }
+
+  callbackReturned(response: HttpResponse, result: unknown): void {
+    this.server.callbackReturned(this, response, result);
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.server.setPaused(this, isPaused);
+  }
+
+  /** It is open, and has not become a WebSocket. */
+  get isHttp(): boolean {
+    const { transport } = this;
+    return transport.owner === this && !transport.isClosed;
+  }
+
+  // The rest.
+
+  get hasRest(): boolean {
+    return this.restAt < this.restEnd;
+  }
+
+  /** More of it would be too much. */
+  get isRestFull(): boolean {
+    return this.restEnd - this.restAt > MAX_REST;
+  }
+
+  /** Keeps a copy of bytes that cannot be taken in yet. */
+  keepRest(bytes: Uint8Array, start: number, end: number): void {
+    const size = this.restEnd - this.restAt;
+    const needed = size + end - start;
+    if (this.restEnd + end - start > this.rest.length) {
+      const larger = new Uint8Array(Math.max(needed, Math.min(needed * 2, MAX_REST)));
+      larger.set(this.rest.subarray(this.restAt, this.restEnd));
+      this.rest = larger;
+      this.restAt = 0;
+      this.restEnd = size;
+    }
+    this.rest.set(bytes.subarray(start, end), this.restEnd);
+    this.restEnd += end - start;
+  }
+
+  dropRest(): void {
+    this.rest = NO_BYTES;
+    this.restAt = 0;
+    this.restEnd = 0;
+  }
+}

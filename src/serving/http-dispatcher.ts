@@ -1,0 +1,365 @@
+import { invalidArgument, MillraceError } from '../errors.ts';
+import { StringCache } from '../http/latin1.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { headOf, switchingProtocols } from '../http/response-writer.ts';
+import { ANY_METHOD, Router } from '../http/router.ts';
+import { Counter } from '../metrics/counter.ts';
+import { latin1Port, sha1Port, writeUtf8 } from '../net/native-ports.ts';
+import type { ServerLimits } from '../options/server-limits.ts';
+import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
+import type { DeflateParams } from '../protocol/permessage-deflate.ts';
+import { selectSubprotocol } from '../protocol/subprotocol.ts';
+import type { Shard } from '../shard/shard.ts';
+import {
+  acceptUpgrade,
+  agreeDeflate,
+  chooseDeflate,
+  chooseProtocol,
+  extensionsText,
+  refuseUpgrade,
+} from '../shard/upgrade.ts';
+import { watch } from '../user-code.ts';
+import type { WebSocketRoute } from '../websocket/websocket-route.ts';
+import { Domains, hostName } from './domains.ts';
+import type { HandlerErrors } from './handler-errors.ts';
+import { copyOf, HeadSource } from './head-source.ts';
+import type { HttpConnection } from './http-connection.ts';
+import { HttpRequest, hasYielded, keep, settle } from './http-request.ts';
+import { canAnswerLater, HttpResponse, isOpen, markEnded, type UpgradeFields } from './http-response.ts';
+import type { Refuser } from './refuser.ts';
+import { UnansweredRequest } from './unanswered-request.ts';
+
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
+
+/** The routes of an App, or of one of its domains. */
+export class Routes {
+  readonly http = new Router<HttpHandler>();
+  readonly webSockets = new Router<WebSocketRoute>();
+}
+
+const NOT_FOUND = '<html><body><h1>File Not Found</h1></body></html>';
+
+/** Dispatcher: from request heads to the user's handlers, and from handshakes to WebSockets. */
+export class Dispatcher {
+  /** Those of hosts that have none of their own. */
+  readonly routes = new Routes();
+  readonly heads: HeadSource;
+  /** A proxy in front ends TLS. */
+  isBehindTls = false;
+  readonly #domains = new Domains<Routes>();
+  readonly #shard: Shard;
+  readonly #refuser: Refuser;
+  readonly #errors: HandlerErrors;
+  // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
+  #connection: HttpConnection | null = null;
+  #head: RequestHead | null = null;
+  #response: HttpResponse | null = null;
+  /** Why the WebSocket route that was asked for cannot take it; '' while there is no reason. */
+  #refusal = '';
+  /** How many handlers the request was offered to, and how many of them passed it on before. */
+  #offers = 0;
+  #skip = 0;
+  /** Responses whose handlers returned without an answer and without onAborted, in this turn. */
+  #undecided: UnansweredRequest[] = [];
+
+  constructor(shard: Shard, limits: ServerLimits, refuser: Refuser, errors: HandlerErrors) {
+    this.#shard = shard;
+    const { maxHeadSize, maxHeaders } = limits;
+    this.heads = new HeadSource(shard.io, { maxHeadSize, maxHeaders, strings: new StringCache(latin1Port) });
+    this.#refuser = refuser;
+    this.#errors = errors;
+  }
+
+  /** The routes of a host name, or of `*.` and a name. */
+  domain(name: string): Routes {
+    return this.#domains.take(name, () => new Routes());
+  }
+
+  /** The domain has no routes any more; those of all other hosts answer in its place. */
+  removeDomain(name: string): void {
+    this.#domains.remove(name);
+  }
+
+  /** Calls handlers until one takes the request. The connection may be a WebSocket, or closed, afterwards. */
+  dispatch(connection: HttpConnection, head: RequestHead): void {
+    this.#dispatch(connection, head, null, 0);
+  }
+
+  /** @param skip how many handlers have passed the request on already */
+  #dispatch(
+    connection: HttpConnection,
+    head: RequestHead,
+    response: HttpResponse | null,
+    skip: number,
+  ): void {
+    const previousConnection = this.#connection;
+    const previousHead = this.#head;
+    const previousResponse = this.#response;
+    const previousRefusal = this.#refusal;
+    const previousOffers = this.#offers;
+    const previousSkip = this.#skip;
+    this.#connection = connection;
+    this.#head = head;
+    this.#response = response;
+    this.#refusal = '';
+    this.#offers = 0;
+    this.#skip = skip;
+    const routes = this.#routesFor(connection, head);
+    const { path } = head;
+    const isTaken =
+      (isUpgradeRequest(head) && routes.webSockets.match(ANY_METHOD, path, this.#offerUpgrade)) ||
+      routes.http.match(head.method, path, this.#offer);
+    if (!isTaken && !connection.transport.isClosed) this.#notTaken(connection);
+    this.#connection = previousConnection;
+    this.#head = previousHead;
+    this.#response = previousResponse;
+    this.#refusal = previousRefusal;
+    this.#offers = previousOffers;
+    this.#skip = previousSkip;
+  }
+
+  /** The request of a handshake that was answered elsewhere. */
+  requestFor(route: WebSocketRoute, head: RequestHead, { webSockets }: Routes = this.routes): HttpRequest {
+    let request: HttpRequest | null = null;
+    if (route.pattern.includes(':')) {
+      webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
+        if (found === route) request = new HttpRequest(this.heads, head, params, names);
+        return found === route;
+      });
+    }
+    return request ?? new HttpRequest(this.heads, head);
+  }
+
+  /** `res.upgrade` was called. */
+  upgrade(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
+    const route = connection.upgradeRoute;
+    if (route === null || connection.response !== response) {
+      throw new MillraceError(
+        'MILLRACE_APP_STATE',
+        'res.upgrade: this response does not answer a WebSocket handshake; only the upgrade handler of a ws() route can call it',
+      );
+    }
+    if (!isHandshakeKey(upgrade.key)) {
+      throw invalidArgument("res.upgrade: secWebSocketKey must be the request's sec-websocket-key header");
+    }
+    const deflate =
+      route.rules.compression === 0
+        ? undefined
+        : chooseDeflate(upgrade.extensions, connection.request!.getHeader('user-agent'), route.rules);
+    const lines = switchingProtocols({
+      accept: acceptValue(upgrade.key, sha1Port),
+      // uWebSockets.js answers with the first of the list it is given.
+      protocol: selectSubprotocol(
+        upgrade.protocol.split(',').map((name) => name.trim()),
+        route.rules.protocols,
+      ),
+      extensions: extensionsText(deflate),
+      extraHeaders: upgrade.headerLines,
+    });
+    // Copied now: its getters are the user's, and may throw as long as nothing is sent.
+    const userData = ownPropertiesOf(upgrade.userData);
+    markEnded(response);
+    connection.response = null;
+    this.#open(connection, route, lines, userData, deflate?.params);
+  }
+
+  #routesFor(connection: HttpConnection, head: RequestHead): Routes {
+    if (this.#domains.isEmpty) return this.routes;
+    const { tls } = connection.transport;
+    const name = tls === null || tls.isNameLost ? hostName(head.host) : tls.serverName;
+    return this.#domains.find(name) ?? this.routes;
+  }
+
+  /** One response for all routes a request is offered to: what one wrote before it passed it on is kept. */
+  #responseOf(connection: HttpConnection, head: RequestHead): HttpResponse {
+    const response = (this.#response ??= new HttpResponse(connection.transport, connection, head.method));
+    connection.response = response;
+    return response;
+  }
+
+  readonly #offer = (handler: HttpHandler, params: readonly string[], names: readonly string[]): boolean => {
+    const connection = this.#connection!;
+    const head = this.#head!;
+    if (this.#offers++ < this.#skip) return false;
+    const request = this.#requestOf(head, params, names);
+    return this.#run(connection, this.#responseOf(connection, head), request, handler, null);
+  };
+
+  readonly #offerUpgrade = (
+    route: WebSocketRoute,
+    params: readonly string[],
+    names: readonly string[],
+  ): boolean => {
+    const connection = this.#connection!;
+    const head = this.#head!;
+    const isPassed = this.#offers++ < this.#skip;
+    const refusal = refuseUpgrade(head, route.rules, this.isBehindTls || connection.transport.tls !== null);
+    if (refusal !== undefined) {
+      // As in uWebSockets.js another route may answer what is no handshake at all.
+      if (!isHandshake(head)) {
+        this.#refusal ||= refusal;
+        return false;
+      }
+      this.#refuse(connection, refusal);
+      return true;
+    }
+    if (isPassed) return false;
+    const request = this.#requestOf(head, params, names);
+    connection.upgradeRoute = route;
+    connection.request = request;
+    const { upgrade } = route.behavior;
+    let isTaken = true;
+    if (upgrade === undefined) {
+      const deflate = agreeDeflate(head, route.rules);
+      const lines = acceptUpgrade(head, chooseProtocol(head, route.rules), deflate);
+      this.#open(connection, route, lines, undefined, deflate?.params);
+      settle(request, route.readsRequest);
+    } else {
+      const response = this.#responseOf(connection, head);
+      isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, route), route);
+    }
+    if (!isTaken) {
+      connection.upgradeRoute = null;
+      connection.request = null;
+    }
+    return isTaken;
+  };
+
+  #requestOf(head: RequestHead, params: readonly string[], names: readonly string[]): HttpRequest {
+    // An answered request can be read to the end of this turn, which must come.
+    this.#shard.io.requestTurnEnd();
+    return new HttpRequest(this.heads, head, params, names);
+  }
+
+  /** Returns false when the handler passed the request on. */
+  #run(
+    connection: HttpConnection,
+    response: HttpResponse,
+    request: HttpRequest,
+    handler: HttpHandler,
+    route: WebSocketRoute | null,
+  ): boolean {
+    try {
+      const result: unknown = handler(response, request);
+      if (result !== undefined) this.#watch(connection, response, route, result);
+    } catch (error) {
+      settle(request);
+      this.#errors.failed(connection, response, route, error);
+      return true;
+    }
+    if (!isOpen(response)) {
+      settle(request, route?.readsRequest);
+      return true;
+    }
+    if (hasYielded(request)) {
+      settle(request);
+      connection.response = null;
+      return false;
+    }
+    this.#keep(connection, response, request, route);
+    return true;
+  }
+
+  /** The handler may go on to read the request, to pass it on, and, to the end of its microtasks, to answer it. */
+  #keep(
+    connection: HttpConnection,
+    response: HttpResponse,
+    request: HttpRequest,
+    route: WebSocketRoute | null,
+  ): void {
+    const bytes = copyOf(this.#head!);
+    const kept = new UnansweredRequest(this, connection, response, request, route, bytes, this.#offers);
+    keep(request, kept);
+    if (canAnswerLater(response)) return;
+    if (this.#undecided.length === 0) setImmediate(this.#judge);
+    this.#undecided.push(kept);
+  }
+
+  /** The turn is over, and with it the microtasks of its handlers. */
+  readonly #judge = (): void => {
+    const undecided = this.#undecided;
+    this.#undecided = [];
+    for (const { connection, response, route } of undecided) {
+      if (connection.response !== response || canAnswerLater(response)) continue;
+      this.#errors.failed(connection, response, route, forgotten());
+    }
+  };
+
+  /** A handler passed the request on after it returned: calls the handlers behind it. */
+  passOn({ connection, response, bytes, offers }: UnansweredRequest): void {
+    if (connection.response !== response) return;
+    connection.response = null;
+    connection.request = null;
+    connection.upgradeRoute = null;
+    const { transport } = connection;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    this.#dispatch(connection, this.heads.read(bytes), response, offers);
+    transport.endCork(previous);
+  }
+
+  #watch(
+    connection: HttpConnection,
+    response: HttpResponse,
+    route: WebSocketRoute | null,
+    result: unknown,
+  ): void {
+    // What `end` returns, mostly.
+    if (result === response) return;
+    watch(result, (error) => {
+      this.#errors.failed(connection, response, route, error);
+    });
+  }
+
+  #notTaken(connection: HttpConnection): void {
+    if (this.#refusal !== '') {
+      this.#refuse(connection, this.#refusal);
+      return;
+    }
+    const response = this.#responseOf(connection, this.#head!);
+    response.writeStatus('404 File Not Found').writeHeader('Content-Type', 'text/html').end(NOT_FOUND);
+  }
+
+  #refuse(connection: HttpConnection, response: string): void {
+    this.#shard.count(Counter.REFUSED);
+    this.#refuser.refuse(connection, this.#head!.method === 'HEAD' ? headOf(response) : response);
+  }
+
+  #open(
+    connection: HttpConnection,
+    route: WebSocketRoute,
+    response: string,
+    userData: unknown,
+    deflate: DeflateParams | undefined,
+  ): void {
+    const { transport } = connection;
+    const { rest, restAt, restEnd } = connection;
+    connection.dropRest();
+    const previous = transport.io.corked;
+    transport.beginCork();
+    writeUtf8(transport, response);
+    this.#shard.io.timer.cancel(transport);
+    route.open(transport, connection.request!, userData, deflate);
+    if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
+    // The handler has waited, and the shard is to end by now.
+    if (this.#shard.isDraining && !transport.isClosed) route.drain(transport, this.#shard.drainCode);
+    transport.endCork(previous);
+    if (!transport.isClosed) transport.resume();
+  }
+}
+
+/** What `Object.assign` would copy, but for a prototype. */
+function ownPropertiesOf(userData: unknown): object | undefined {
+  if (typeof userData !== 'object' || userData === null) return undefined;
+  // Texts of peers become user data by JSON.parse, which makes a property of this name.
+  const { ['__proto__']: _, ...own } = userData as Record<string, unknown>;
+  return own;
+}
+
+function forgotten(): MillraceError {
+  return new MillraceError(
+    'MILLRACE_APP_STATE',
+    'A handler returned without a response and without res.onAborted(). Answer with res.end() or res.upgrade(), ' +
+      'or attach res.onAborted() before you await what takes time.',
+  );
+}

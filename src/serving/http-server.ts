@@ -1,0 +1,581 @@
+import { NO_ADDRESS } from '../admission/address-table.ts';
+import { type AddressLimit, OVER_LIMIT } from '../admission/admission.ts';
+import { keyOfBytes } from '../admission/peer-address.ts';
+import { Refusing } from '../admission/refusing.ts';
+import { WaitingRoom } from '../admission/waiting-room.ts';
+import { AllowedHosts, type HostRules } from '../http/allowed-hosts.ts';
+import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
+import { dated, errorResponse } from '../http/response-writer.ts';
+import { Counter } from '../metrics/counter.ts';
+import { httpDate, writeLatin1, writeUtf8 } from '../net/native-ports.ts';
+import { runTicks } from '../net/node-internals.ts';
+import type { Transport, TransportContext } from '../net/transport.ts';
+import type { ServerLimits } from '../options/server-limits.ts';
+import type { Drainable } from '../shard/drain.ts';
+import type { Shard } from '../shard/shard.ts';
+import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
+import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
+import type { WebSocketRoute } from '../websocket/websocket-route.ts';
+import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
+import { HandlerErrors } from './handler-errors.ts';
+import { type ConnectionServer, HttpConnection } from './http-connection.ts';
+import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
+import { Dispatcher } from './http-dispatcher.ts';
+import { type HttpRequest, settle } from './http-request.ts';
+import {
+  abort,
+  type HttpResponse,
+  hasBegun,
+  readerOf,
+  type UpgradeFields,
+  writable,
+} from './http-response.ts';
+import { ownCopy } from './recognized-string.ts';
+import { hostRefusal, refusalOf } from './refuser.ts';
+import { type BodyOwner, RequestBodies } from './request-bodies.ts';
+
+/** Told of a request that cannot be read, and of the answer to it. */
+export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
+
+/** Seconds a peer has to follow our FIN. */
+const LINGER = 5;
+
+/** Seconds between two looks at a connection whose request is under way. */
+const WATCH = 5;
+
+/**
+ * Requests that came behind one another and are answered one by one outside of a read, by handlers that are async, in one
+ * turn of a connection.
+ */
+const MAX_GONE_ON = 16;
+
+/** Parsers kept for reuse. */
+const MAX_SPARE = 256;
+
+/**
+ * HttpServer: the HTTP phase of all connections of an App: which bytes are requests and which of their bodies, and the
+ * deadlines of both. One request at a time is under way on a connection; what comes behind it waits.
+ *
+ *     head ─▶ handler ─▶ body to its reader ─▶ response sent, rest of the body forgotten ─▶ next head
+ */
+export class HttpServer implements TransportContext, Drainable, ConnectionServer, BodyOwner {
+  readonly dispatcher: Dispatcher;
+  onParsingError: UserCode<ParsingErrorHandler> | null = null;
+  /** Every connection starts with a header of the PROXY protocol, version 2. */
+  isProxied = false;
+  /** Counts the clients that proxies speak for; null: the acceptor counted, or addresses are not limited. */
+  proxiedLimit: AddressLimit | null = null;
+  /** Connections too many that are open to be told so. */
+  readonly refusing = new Refusing();
+  readonly #shard: Shard;
+  readonly #limits: ServerLimits;
+  readonly #parsers: RequestParser[] = [];
+  readonly #errors: HandlerErrors;
+  readonly #bodies: RequestBodies;
+  readonly #filters: ConnectionFilters;
+  /** Null: requests may have any. */
+  #hosts: AllowedHosts | null = null;
+  /** Connections whose first request is not whole. */
+  readonly #new = new WaitingRoom();
+
+  constructor(shard: Shard, limits: ServerLimits) {
+    this.#shard = shard;
+    this.#limits = limits;
+    this.#errors = new HandlerErrors(shard, this);
+    this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
+    this.dispatcher = new Dispatcher(shard, limits, this, this.#errors);
+    this.#filters = new ConnectionFilters(this.#errors.report);
+  }
+
+  /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
+  evictOldest(): boolean {
+    return this.#new.evict();
+  }
+
+  /** For failures of callbacks that no connection has to answer for. */
+  get onFailure(): OnFailure {
+    return this.#errors.report;
+  }
+
+  /** Which names requests may call this server by, and whether clients come by https. */
+  useHosts({ allowedHosts, behindTls }: HostRules): void {
+    this.#hosts = allowedHosts === null ? null : new AllowedHosts(allowedHosts);
+    this.dispatcher.isBehindTls = behindTls;
+  }
+
+  addFilter(filter: ConnectionFilter): void {
+    this.#filters.add(filter);
+    this.#shard.onRelease ??= (transport) => {
+      this.#filters.disconnected(transport);
+    };
+  }
+
+  /**
+   * Takes over a socket whose next bytes are a request. `excess`: it is one too many, to be refused with this status; the
+   * caller has taken its place among `refusing`, for the row `excessRow` when it is the address that has too many.
+   */
+  start(transport: Transport, excess = 0, excessRow: number = NO_ADDRESS): void {
+    const connection = new HttpConnection(this, transport, excess, this.#headDeadline());
+    connection.excessRow = excessRow;
+    // To end one that is too many would make no room for another.
+    if (excess === 0) {
+      connection.isNew = true;
+      this.#new.add(transport);
+      this.#shard.addWaiting(1);
+    }
+    if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
+    transport.owner = connection;
+    this.#shard.io.timer.schedule(transport, this.#visitAt(connection.deadline));
+    if (!this.#filters.isEmpty) this.#filters.connected(connection);
+    transport.startReading();
+  }
+
+  /**
+   * Takes over a socket whose handshake was found good elsewhere, and answers it. `bytes[start, end)` is the request and
+   * what came behind it.
+   */
+  startWebSocket(
+    transport: Transport,
+    route: WebSocketRoute | undefined,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
+    if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
+      // Shards whose modules register other routes than the first one's cannot be told apart from here.
+      const connection = new HttpConnection(this, transport, 0, 0);
+      transport.owner = connection;
+      this.#shard.count(Counter.REFUSED);
+      this.refuse(connection, refusalOf(503, false));
+      return;
+    }
+    const rest = parser.consumed;
+    this.#shard.count(Counter.REQUESTS);
+    const request = this.dispatcher.requestFor(route, parser.head);
+    if (!this.#filters.isEmpty) {
+      const connection = new HttpConnection(this, transport, 0, 0);
+      transport.owner = connection;
+      this.#filters.connected(connection);
+      if (transport.isClosed) return;
+    }
+    const { head } = parser;
+    const deflate = agreeDeflate(head, route.rules);
+    transport.beginCork();
+    writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
+    route.open(transport, request, undefined, deflate?.params);
+    settle(request);
+    transport.endCork();
+    parser.reset();
+    this.#parsers.push(parser);
+    if (rest < end && !transport.isClosed) transport.receive(bytes, rest, end);
+    transport.startReading();
+  }
+
+  // Events of the transport.
+
+  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
+    const connection = transport.owner as HttpConnection;
+    if (connection.isLingering) return;
+    connection.goneOn = 0;
+    const from =
+      connection.proxyHeader === null ? start : this.#readProxyHeader(connection, bytes, start, end);
+    if (connection.hasRest) this.#keepRest(connection, bytes, from, end);
+    else if (from < end) this.#feed(connection, bytes, from, end, false);
+  }
+
+  onWritable(transport: Transport): void {
+    if (transport.blocked) return;
+    const connection = transport.owner as HttpConnection;
+    if (connection.headway !== null) connection.headway.since = 0;
+    const { response } = connection;
+    if (response === null) {
+      const patience = connection.isLingering ? LINGER : this.#limits.keepAliveTimeout;
+      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + patience + 1);
+      if (!connection.isLingering) this.#goOn(connection);
+      return;
+    }
+    transport.beginCork();
+    this.#errors.call(connection, response, (failed) => {
+      writable(response, failed);
+    });
+    transport.endCork();
+  }
+
+  onEnd(transport: Transport): void {
+    const connection = transport.owner as HttpConnection;
+    if (connection.isYielding) {
+      // What came before has its turn before.
+      this.#shard.io.runNextTurn(() => {
+        runTicks();
+        if (!transport.isClosed) transport.context.onEnd(transport);
+      });
+      return;
+    }
+    // As in uWebSockets.js a peer that ends its side has left: a handler that answers later learns it now.
+    if (connection.response !== null) transport.destroy();
+    else if (!connection.isLingering) this.linger(connection);
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    const connection = transport.owner as HttpConnection;
+    // A handler that closes the connection may go on to read its request.
+    if (!connection.isParsing) this.#returnParser(connection);
+    this.#bodies.drop(connection);
+    connection.dropRest();
+    if (connection.isNew) this.#notNew(connection);
+    if (connection.excess !== 0) this.refusing.giveBack(connection.excessRow);
+    const { response } = connection;
+    connection.response = null;
+    if (response !== null) {
+      this.#errors.guard((failed) => {
+        abort(response, failed);
+      });
+    }
+    this.#shard.release(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const connection = transport.owner as HttpConnection;
+    if (isStalled(connection, now, this.#limits.writeTimeout)) {
+      this.#shard.count(Counter.TIMEOUTS);
+      transport.destroy();
+      return 0;
+    }
+    if (isBodyLate(connection, now, this.#limits.bodyTimeout)) this.#bodies.fail(connection, 408);
+    if (transport.isClosed) return 0;
+    const isWaiting = connection.response !== null || connection.decoder !== null || transport.blocked;
+    // The time a handler takes to answer is its own.
+    if (isWaiting && !(connection.isLingering && !transport.blocked)) return this.#visitAt(now + WATCH);
+    if (now < connection.deadline) return this.#visitAt(connection.deadline);
+    if (connection.isLingering) {
+      transport.destroy();
+      return 0;
+    }
+    if (connection.parser !== null) {
+      this.#shard.count(Counter.TIMEOUTS);
+      this.refuse(connection, errorResponse(408));
+    } else {
+      // Not at once: a request that comes now would be answered with a reset.
+      this.linger(connection);
+    }
+    return transport.isClosed ? 0 : connection.deadline;
+  }
+
+  drain(transport: Transport, _code: number): void {
+    const connection = transport.owner as HttpConnection;
+    const { response } = connection;
+    // What has begun has said already that the connection stays, and what is behind is to be answered first.
+    if (response !== null && !hasBegun(response) && !connection.hasRest) connection.isPersistent = false;
+  }
+
+  dismiss(transport: Transport): void {
+    const connection = transport.owner as HttpConnection;
+    // A head that has begun is that of a request, which is answered, or late.
+    const isIdle = connection.response === null && connection.parser === null && !connection.hasRest;
+    if (isIdle && !connection.isLingering) this.linger(connection);
+  }
+
+  // Events of a response.
+
+  responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void {
+    if (connection.response !== response) return;
+    connection.response = null;
+    connection.request = null;
+    connection.upgradeRoute = null;
+    if (connection.isPaused) {
+      connection.isPaused = false;
+      connection.transport.resume();
+    }
+    const isLast = this.#shard.isDismissing && !connection.isParsing && !connection.hasRest;
+    if (close || isLast) {
+      this.linger(connection);
+      return;
+    }
+    connection.isIdle = true;
+    connection.deadline = this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1;
+    if (connection.decoder !== null) {
+      connection.bodySince = this.#shard.io.timer.now;
+      connection.forgottenFrom = connection.decoder.received;
+    }
+    if (!connection.isParsing) this.#goOn(connection);
+  }
+
+  responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
+    this.dispatcher.upgrade(connection, response, upgrade);
+  }
+
+  bodyWanted(connection: HttpConnection, response: HttpResponse): void {
+    // In the handler, and in another callback of the body, it is seen to afterwards.
+    if (connection.isParsing) return;
+    queueMicrotask(() => {
+      if (connection.response !== response || !connection.isHttp) return;
+      connection.bodySince = this.#shard.io.timer.now;
+      this.#bodies.giveEmpty(connection);
+      this.#goOn(connection);
+    });
+  }
+
+  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+    this.#errors.watch(connection, response, result);
+  }
+
+  setPaused(connection: HttpConnection, isPaused: boolean): void {
+    const { transport } = connection;
+    connection.isPaused = isPaused;
+    if (isPaused) {
+      transport.pause();
+      return;
+    }
+    connection.bodySince = this.#shard.io.timer.now;
+    if (connection.isParsing) transport.resume();
+    else queueMicrotask(() => this.#goOn(connection));
+  }
+
+  refuse(connection: HttpConnection, response: string): void {
+    writeLatin1(connection.transport, dated(response, httpDate()));
+    this.linger(connection);
+  }
+
+  /** Sends FIN and reads on without looking, so that the peer gets the response before a reset could eat it. */
+  linger(connection: HttpConnection): void {
+    const { timer } = this.#shard.io;
+    if (connection.isNew) this.#notNew(connection);
+    connection.isLingering = true;
+    connection.dropRest();
+    this.#bodies.drop(connection);
+    connection.deadline = timer.now + LINGER + 1;
+    if (connection.transport.isClosed) return;
+    timer.schedule(connection.transport, connection.deadline);
+    connection.transport.end();
+  }
+
+  // Requests.
+
+  /** Takes in `bytes[start, end)`, and keeps what must wait. `isRest`: they are the connection's own. */
+  #feed(connection: HttpConnection, bytes: Uint8Array, start: number, end: number, isRest: boolean): void {
+    const { io } = this.#shard;
+    connection.isParsing = true;
+    let position = start;
+    let left = io.pace.stride;
+    while (position < end && connection.isHttp && !connection.isLingering) {
+      if (connection.decoder !== null) {
+        if (!wantsBody(connection)) break;
+        position = this.#bodies.take(connection, connection.decoder, bytes, position, end);
+        // As between two callbacks: a stream takes up what it was given.
+        if (position < end && !isRest && connection.response !== null) runTicks();
+      } else if (connection.response !== null || connection.transport.blocked) {
+        break;
+      } else {
+        position = this.#request(connection, bytes, position, end, isRest);
+      }
+      if (--left > 0) continue;
+      left = io.pace.lookAtRequests();
+      if (left === 0) break;
+    }
+    connection.isParsing = false;
+    if (position === end || !connection.isHttp || connection.isLingering) return;
+    if (left === 0) this.#yield(connection);
+    if (isRest) {
+      connection.rest = bytes;
+      connection.restAt = position;
+      connection.restEnd = end;
+      if (connection.isRestFull) connection.transport.pause();
+    } else {
+      this.#keepRest(connection, bytes, position, end);
+    }
+  }
+
+  /** Returns the position behind it; `end` when it is not complete, or refused. */
+  #readProxyHeader(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
+    const header = connection.proxyHeader!;
+    const status = header.feed(bytes, start, end);
+    if (status === ProxyStatus.INCOMPLETE) return end;
+    connection.proxyHeader = null;
+    if (status === ProxyStatus.COMPLETE) {
+      connection.proxied = { address: header.sourceAddress, port: header.sourcePort };
+      return this.#enterProxied(connection) ? header.consumed : end;
+    }
+    this.#shard.count(Counter.REFUSED);
+    this.refuse(connection, errorResponse(400));
+    return end;
+  }
+
+  /** Counts the client that the proxy speaks for. Returns false when it is cut off: too many of its address are told so. */
+  #enterProxied({ transport, proxied, excess }: HttpConnection): boolean {
+    const key = keyOfBytes(proxied!.address);
+    // Of proxies themselves, and of Unix sockets, there may be any number.
+    if (this.proxiedLimit === null || key === undefined || excess !== 0) return true;
+    const row = this.proxiedLimit.enterKey(key);
+    if (row !== OVER_LIMIT) {
+      transport.tag = row;
+      return true;
+    }
+    this.#shard.count(Counter.OVER_LIMIT);
+    return this.#makeExcess(transport.owner as HttpConnection, this.proxiedLimit.table.rowOfKey(...key));
+  }
+
+  #makeExcess(connection: HttpConnection, row: number): boolean {
+    if (this.refusing.take(row)) {
+      if (connection.isNew) this.#notNew(connection);
+      connection.excess = 429;
+      connection.excessRow = row;
+      return true;
+    }
+    connection.transport.destroy();
+    return false;
+  }
+
+  #notNew(connection: HttpConnection): void {
+    connection.isNew = false;
+    this.#new.delete(connection.transport);
+    this.#shard.addWaiting(-1);
+  }
+
+  /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
+  #request(
+    connection: HttpConnection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isRest: boolean,
+  ): number {
+    const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.heads.newParser());
+    const status = parser.feed(bytes, start, end);
+    const position = parser.consumed;
+    if (status === ParseStatus.INCOMPLETE) {
+      if (connection.isIdle) this.#awaitHead(connection);
+      return end;
+    }
+    if (status === ParseStatus.COMPLETE) {
+      this.#dispatch(connection, parser.head, position < end, isRest);
+    } else {
+      this.#shard.count(Counter.REFUSED);
+      this.#tellParsingError(status);
+      this.refuse(connection, errorResponse(status));
+    }
+    this.#returnParser(connection);
+    const { transport } = connection;
+    if (transport.owner === connection || transport.isClosed) return position;
+    // The first frames may have come with the handshake.
+    if (position < end) transport.context.onChunk(transport, bytes, position, end);
+    return end;
+  }
+
+  #tellParsingError(status: number): void {
+    const { onParsingError } = this;
+    if (onParsingError === null) return;
+    const text = errorResponse(status);
+    const body = ownCopy(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1'));
+    this.#errors.guard((failed) => {
+      callUser(onParsingError, failed, undefined, status, body);
+    });
+  }
+
+  /** @param isFollowed more has come behind the head */
+  #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean, isRest: boolean): void {
+    this.#shard.count(Counter.REQUESTS);
+    if (connection.isNew) this.#notNew(connection);
+    if (connection.excess !== 0) {
+      this.#shard.count(Counter.REFUSED);
+      this.refuse(connection, refusalOf(connection.excess, head.method === 'HEAD'));
+      return;
+    }
+    if (this.#hosts !== null && !this.#hosts.has(head.host)) {
+      this.#shard.count(Counter.REFUSED);
+      this.refuse(connection, hostRefusal(head.method === 'HEAD'));
+      return;
+    }
+    // The last of the requests that came together says that it is the last; with a body it is.
+    connection.isPersistent =
+      head.keepAlive && (!this.#shard.isDraining || (isFollowed && !head.hasBody) || connection.hasRest);
+    connection.isHttp10 = head.minorVersion === 0;
+    if (head.hasBody && !this.#bodies.start(connection, head)) return;
+    this.dispatcher.dispatch(connection, head);
+    const { response } = connection;
+    if (response === null || (!head.hasBody && readerOf(response) === null)) return;
+    if (isRest) {
+      this.#settleLater(connection);
+    } else {
+      runTicks();
+      this.#bodies.giveEmpty(connection);
+    }
+  }
+
+  /**
+   * A handler is done, and gets the body, when its microtasks are. It was called out of the middle of something of the
+   * user's, a `res.end` mostly, which is to go on first.
+   */
+  #settleLater(connection: HttpConnection): void {
+    connection.isSettling = true;
+    setImmediate(() => {
+      connection.isSettling = false;
+      if (!connection.isHttp) return;
+      connection.bodySince = this.#shard.io.timer.now;
+      this.#bodies.giveEmpty(connection);
+      this.#goOn(connection);
+    });
+  }
+
+  #keepRest(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {
+    connection.keepRest(bytes, start, end);
+    // Reading on is how the peer's end is noticed. Beyond, the kernel makes it wait.
+    if (connection.isRestFull) connection.transport.pause();
+  }
+
+  /** What had to wait need not any more: takes up the bytes that came behind. */
+  #goOn(connection: HttpConnection): void {
+    if (connection.isParsing || connection.isYielding || !connection.isHttp) return;
+    const { transport, rest, restAt, restEnd } = connection;
+    if (connection.hasRest) {
+      if (++connection.goneOn > MAX_GONE_ON) {
+        this.#yield(connection);
+        return;
+      }
+      connection.dropRest();
+      transport.io.pace.begin(restEnd - restAt);
+      const previous = transport.io.corked;
+      transport.beginCork();
+      this.#feed(connection, rest, restAt, restEnd, true);
+      transport.endCork(previous);
+    }
+    if (connection.isHttp && !connection.isPaused && !connection.isRestFull) transport.resume();
+  }
+
+  /** What it has left is looked at in the next turn, and nothing is read before. */
+  #yield(connection: HttpConnection): void {
+    connection.isYielding = true;
+    connection.transport.pause();
+    this.#shard.io.runNextTurn(() => {
+      connection.isYielding = false;
+      connection.goneOn = 0;
+      this.#goOn(connection);
+    });
+  }
+
+  /** The first bytes of a request came behind a response. */
+  #awaitHead(connection: HttpConnection): void {
+    connection.isIdle = false;
+    connection.deadline = this.#headDeadline();
+    this.#shard.io.timer.schedule(connection.transport, this.#visitAt(connection.deadline));
+  }
+
+  /** Deadlines are set without a word to the timer, which so must look in time for the earliest that can be set. */
+  #visitAt(second: number): number {
+    return Math.min(second, this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1);
+  }
+
+  #headDeadline(): number {
+    return this.#shard.io.timer.now + this.#limits.handshakeTimeout + 1;
+  }
+
+  #returnParser(connection: HttpConnection): void {
+    const { parser } = connection;
+    if (parser === null) return;
+    connection.parser = null;
+    parser.reset();
+    if (this.#parsers.length < MAX_SPARE) this.#parsers.push(parser);
+  }
+}

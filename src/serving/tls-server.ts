@@ -1,0 +1,185 @@
+import { WaitingRoom } from '../admission/waiting-room.ts';
+import { reportError } from '../error-report.ts';
+import { Counter } from '../metrics/counter.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import type { ServerName, ServerNames } from '../net/server-names.ts';
+import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
+import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
+import type { Drainable } from '../shard/drain.ts';
+import type { Shard } from '../shard/shard.ts';
+import { callUser, type UserCode } from '../user-code.ts';
+import type { HttpServer } from './http-server.ts';
+
+export interface TlsLimits {
+  /** Seconds a handshake may take. */
+  readonly handshakeTimeout: number;
+  /** Handshakes under way at a time. */
+  readonly maxHandshakes: number;
+}
+
+/** A connection in its handshake. */
+class Handshake {
+  readonly transport: Transport;
+  readonly deadline: number;
+  /** What it goes on with. */
+  entry: ServerName;
+  requestsCertificate: boolean;
+  /** The client's name was looked up. */
+  isNamed = false;
+  isFailed = false;
+
+  constructor(transport: Transport, deadline: number, entry: ServerName) {
+    this.transport = transport;
+    this.deadline = deadline;
+    this.entry = entry;
+    this.requestsCertificate = entry.requestsCertificate;
+  }
+}
+
+/**
+ * TlsServer: the handshakes of a shard. A socket that has done its own goes on to the HTTP server. What goes wrong
+ * costs that one connection, and is counted, never thrown.
+ */
+export class TlsServer implements TransportContext, TlsEvents, Drainable {
+  readonly names: ServerNames;
+  readonly #shard: Shard;
+  readonly #http: HttpServer;
+  readonly #limits: TlsLimits;
+  readonly #handshakes = new WaitingRoom();
+
+  constructor(shard: Shard, http: HttpServer, limits: TlsLimits, names: ServerNames) {
+    this.names = names;
+    this.#shard = shard;
+    this.#http = http;
+    this.#limits = limits;
+  }
+
+  /**
+   * Takes over a socket whose first bytes are a ClientHello. With too many handshakes under way the oldest gives
+   * way: those that are honest take moments.
+   */
+  start(handle: TcpHandle, address: number): Transport {
+    const { size } = this.#handshakes;
+    if (size >= this.#limits.maxHandshakes) {
+      this.#shard.count(Counter.TLS_EVICTED);
+      this.#handshakes.oldest()!.destroy();
+    }
+    const { names } = this;
+    const stream = new TlsStream(handle, names.default, names.isUsed, this);
+    const transport = this.#shard.adopt(stream, this, address);
+    const { timer } = this.#shard.io;
+    const deadline = timer.now + this.#limits.handshakeTimeout + 1;
+    const handshake = new Handshake(transport, deadline, names.default);
+    transport.owner = handshake;
+    this.#handshakes.add(transport);
+    this.#shard.addWaiting(1);
+    timer.schedule(transport, deadline);
+    transport.startReading();
+    return transport;
+  }
+
+  // Events of the transport.
+
+  /** Of a connection that failed: it is about to be closed. */
+  onChunk(_transport: Transport, _bytes: Uint8Array, _start: number, _end: number): void {}
+
+  onWritable(_transport: Transport): void {}
+
+  onEnd(transport: Transport): void {
+    transport.destroy();
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    this.#shard.count(Counter.TLS_FAILED);
+    this.#done(transport);
+    this.#shard.release(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const { deadline } = transport.owner as Handshake;
+    if (now < deadline) return deadline;
+    this.#shard.count(Counter.TIMEOUTS);
+    transport.destroy();
+    return 0;
+  }
+
+  /** A handshake that is done in time is followed by a request, which is answered. */
+  drain(_transport: Transport, _code: number): void {}
+
+  dismiss(transport: Transport): void {
+    transport.destroy();
+  }
+
+  // Events of the handshake.
+
+  onServerName(stream: TlsStream, name: string): TlsChoice | null {
+    const handshake = handshakeOf(stream);
+    if (handshake === null) return null;
+    handshake.isNamed = true;
+    const entry = this.names.find(name);
+    if (entry === null) return null;
+    handshake.entry = entry;
+    handshake.requestsCertificate = entry.requestsCertificate;
+    return entry;
+  }
+
+  onSecure(stream: TlsStream): void {
+    const handshake = handshakeOf(stream);
+    if (handshake === null || handshake.isFailed) return;
+    // Whoever resumes a session needs no certificate, and so no context.
+    if (!handshake.isNamed && stream.serverName !== '') this.onServerName(stream, stream.serverName);
+    const { transport } = handshake;
+    if (transport.isClosed) return;
+    const isTrusted =
+      !handshake.requestsCertificate ||
+      stream.peerCertificate() === '' ||
+      (stream.verifyError() === '' && this.#isInForce(stream, handshake));
+    if (!isTrusted) {
+      this.onTlsError(stream, 'certificate');
+      return;
+    }
+    this.#shard.count(Counter.TLS_HANDSHAKES);
+    if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
+    this.#done(transport);
+    transport.context = this.#http;
+    this.#http.start(transport);
+  }
+
+  #isInForce(stream: TlsStream, { entry }: Handshake): boolean {
+    return !stream.isResumed || stream.isCertificateInForce(entry.authorities, Date.now());
+  }
+
+  /** Closes at the end of the turn: this is called from inside OpenSSL. */
+  onTlsError(stream: TlsStream, _reason: string): void {
+    const transport = transportOf(stream);
+    const handshake = handshakeOf(stream);
+    if (handshake !== null) handshake.isFailed = true;
+    else this.#shard.count(Counter.PROTOCOL_ERRORS);
+    this.#shard.io.destroyLater(transport);
+  }
+
+  /** Closes the oldest handshake under way for another connection. Returns false when there is none. */
+  evictOldest(): boolean {
+    return this.#handshakes.evict();
+  }
+
+  #done(transport: Transport): void {
+    if (this.#handshakes.delete(transport)) this.#shard.addWaiting(-1);
+  }
+
+  /** Has `handler` told of names that are not there. */
+  set missingServerName(handler: UserCode<(hostname: string) => void>) {
+    const failed = (error: unknown): void => {
+      this.#shard.count(Counter.HANDLER_ERRORS);
+      reportError('the missingServerName handler', error);
+    };
+    this.names.onMissing = (name) => {
+      callUser(handler, failed, name);
+    };
+  }
+}
+
+function handshakeOf(stream: TlsStream): Handshake | null {
+  const { owner } = transportOf(stream);
+  return owner instanceof Handshake ? owner : null;
+}

@@ -1,0 +1,50 @@
+import type { WebSocketRoute } from '../websocket/websocket-route.ts';
+import type { HttpConnection } from './http-connection.ts';
+import { type HttpRequest, hasYielded, type KeptRequest } from './http-request.ts';
+import type { HttpResponse } from './http-response.ts';
+
+/** Whom it tells. */
+export interface RequestOwner {
+  passOn(request: UnansweredRequest): void;
+}
+
+/** UnansweredRequest: what is known of a request whose handler returned before it answered. */
+export class UnansweredRequest implements KeptRequest {
+  readonly connection: HttpConnection;
+  readonly response: HttpResponse;
+  /** The route of the handshake; null: the request asks for none. */
+  readonly route: WebSocketRoute | null;
+  readonly bytes: Uint8Array;
+  /** How many handlers it was offered to. */
+  readonly offers: number;
+  readonly #owner: RequestOwner;
+  readonly #request: HttpRequest;
+  #isPassedOn = false;
+
+  constructor(
+    owner: RequestOwner,
+    connection: HttpConnection,
+    response: HttpResponse,
+    request: HttpRequest,
+    route: WebSocketRoute | null,
+    bytes: Uint8Array,
+    offers: number,
+  ) {
+    this.#owner = owner;
+    this.connection = connection;
+    this.response = response;
+    this.#request = request;
+    this.route = route;
+    this.bytes = bytes;
+    this.offers = offers;
+  }
+
+  /** The handlers behind it are called when the one that passes it on is done, to the end of its microtasks. */
+  yielded(): void {
+    process.nextTick(() => {
+      if (this.#isPassedOn || !hasYielded(this.#request)) return;
+      this.#isPassedOn = true;
+      this.#owner.passOn(this);
+    });
+  }
+}

@@ -1,0 +1,354 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Transferable, Worker } from 'node:worker_threads';
+import type { AddressTable } from '../admission/address-table.ts';
+import { newHashKey } from '../admission/keyed-hash.ts';
+import { messageOf } from '../error-report.ts';
+import { MillraceError } from '../errors.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
+import type { ControlBlock } from '../metrics/control-block.ts';
+import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
+import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
+import type { TcpHandle } from '../net/node-internals.ts';
+import { Obstacle } from '../net/obstacle.ts';
+import { HandoffSender } from '../net/socket-handoff.ts';
+import {
+  type AcceptorData,
+  type AcceptorLimits,
+  type Balance,
+  type FromAcceptor,
+  HandoffMode,
+  type ToAcceptor,
+} from '../shard/control-message.ts';
+import type { DrainTerms } from '../shard/drain.ts';
+import type { ProfiledThread } from '../shard/thread-profiler.ts';
+import { deadline, FORCE, GRACE, within } from '../shard/timeout.ts';
+import { workerOptions } from '../worker-options.ts';
+import { RestartDelay } from './restart-delay.ts';
+import { settleCounters } from './stats.ts';
+
+/** The entry point of the acceptor's thread, in the build. */
+const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
+
+/** The longest time, in ms, that an acceptor which dies again and again is given rest: nobody is accepted meanwhile. */
+const LAST_DELAY = 1000;
+
+export interface AcceptorHostOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly balance: Balance;
+  readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
+  /** Seconds that its thread may take to start at first; 0: any time. */
+  readonly loadTimeout: number;
+  /** Only whether there are any matters here. */
+  readonly tls: object | null;
+}
+
+export interface AcceptorHostEvents {
+  /** Connections go to the shard from now on. */
+  onShardKnown(index: number): void;
+  /** The channel to the shard broke. */
+  onShardLost(index: number): void;
+  /** The shard does not take what it is sent, or takes it again. */
+  onShardStalled(index: number, isStalled: boolean): void;
+  /** The thread ended; what it was told and did not answer, it did not do. */
+  onEnded(): void;
+  /** It ended unexpectedly, and is started anew after `delay` ms. */
+  onCrash(cause: unknown, delay: number): void;
+  /** Joins a new acceptor with the shards. It listens when this resolves. */
+  join(): Promise<void>;
+}
+
+/**
+ * AcceptorHost: main thread's side of the acceptor. It owns the listening socket, of which the acceptor gets
+ * duplicates, and starts the acceptor anew when it dies.
+ */
+export class AcceptorHost {
+  readonly #options: AcceptorHostOptions;
+  readonly #control: ControlBlock;
+  readonly #addresses: AddressTable | null;
+  /** The same for all acceptors of the server: sticky connections find their shard again. */
+  readonly #hashKey = newHashKey();
+  readonly #events: AcceptorHostEvents;
+  readonly #delay = new RestartDelay(LAST_DELAY);
+  #mode: HandoffMode = HandoffMode.CHANNEL;
+  #listening: TcpHandle | null = null;
+  #port = -1;
+  #worker: Worker | null = null;
+  /** Main's end of the channel that listening sockets go to the acceptor by. */
+  #sender: HandoffSender | null = null;
+  /** Rejects when the acceptor ends, or cannot listen, before it ever has. Later it is started anew. */
+  readonly failed: Promise<never>;
+  #fail: (error: MillraceError) => void = ignore;
+  #onStarted: () => void = ignore;
+  #onListening: () => void = ignore;
+  #hasListened = false;
+  #onStopped: (() => void) | null = null;
+  #isClosing = false;
+
+  constructor(
+    options: AcceptorHostOptions,
+    control: ControlBlock,
+    addresses: AddressTable | null,
+    events: AcceptorHostEvents,
+  ) {
+    this.#options = options;
+    this.#control = control;
+    this.#addresses = addresses;
+    this.#events = events;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    // Whoever starts the server is told; before that and after it nobody waits.
+    this.failed.catch(ignore);
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** How sockets reach the shards, once it was started. */
+  get mode(): HandoffMode {
+    return this.#mode;
+  }
+
+  /** The acceptor of now; null between one that died and the next. */
+  get current(): object | null {
+    return this.#worker;
+  }
+
+  /**
+   * Starts the thread; it accepts nothing yet.
+   *
+   * @throws MillraceError MILLRACE_LISTEN_FAILED when the address cannot be had, MILLRACE_ACCEPTOR_CRASHED when the thread
+   *   cannot be started
+   */
+  async start(mode: HandoffMode): Promise<void> {
+    this.#mode = mode;
+    if (mode === HandoffMode.CHANNEL) this.#bind();
+    await this.#startThread().catch((error: unknown) => {
+      throw startFailed(error);
+    });
+    const started = new Promise<void>((resolve) => {
+      this.#onStarted = resolve;
+    });
+    await Promise.race([started, this.failed]);
+  }
+
+  /** Lets the acceptor accept; resolves when it does. */
+  async listen(): Promise<void> {
+    const listening = new Promise<void>((resolve) => {
+      this.#onListening = resolve;
+    });
+    this.#sendListener();
+    const patience = deadline(this.#options.loadTimeout, () => {
+      this.#fail(startFailed(this.#lateness()));
+    });
+    await Promise.race([listening, this.failed]).finally(() => {
+      clearTimeout(patience);
+    });
+  }
+
+  tell(message: ToAcceptor, transfer: readonly Transferable[] = []): void {
+    this.#worker?.postMessage(message, transfer);
+  }
+
+  /** Its thread as the profiler sees it; null while there is none. */
+  profiled(): ProfiledThread | null {
+    if (this.#worker === null) return null;
+    return {
+      thread: 'acceptor',
+      post: (message, transfer) => {
+        this.tell(message, transfer);
+      },
+    };
+  }
+
+  /** Resolves when no connection is accepted any more and none is left there, or the acceptor does not answer. */
+  async stop(terms: DrainTerms): Promise<void> {
+    this.#isClosing = true;
+    // Before the acceptor's: what the kernel connects behind its back nobody would accept.
+    const listening = this.#listening;
+    this.#listening = null;
+    if (this.#sender === null) listening?.close();
+    else this.#sender.close(() => listening?.close());
+    const worker = this.#worker;
+    if (worker !== null) {
+      const stopped = new Promise<void>((resolve) => {
+        this.#onStopped = resolve;
+        worker.once('exit', () => {
+          resolve();
+        });
+      });
+      this.tell({ type: 'stop', terms });
+      await within(stopped, terms.deadline + GRACE);
+    }
+  }
+
+  /** Ends the thread, after `stop`. */
+  async terminate(): Promise<void> {
+    this.#sender?.close();
+    if (this.#worker !== null) await within(this.#worker.terminate(), FORCE);
+  }
+
+  #bind(): void {
+    const { host, port } = this.#options;
+    // Here, so that an address in use is told before any thread exists. The acceptor listens, on its duplicate:
+    // a handle that listens in this thread would take half of the connections.
+    this.#listening = bindAddress(host, port);
+    this.#port = boundPort(this.#listening);
+  }
+
+  /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
+  #sendListener(): void {
+    const { host, port } = this.#options;
+    if (this.#mode === HandoffMode.TRANSFER) {
+      this.tell({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
+    } else if (this.#listening !== null) {
+      this.#sender?.sendDuplicate('listener', this.#listening);
+    }
+  }
+
+  #sendListenerSoon(): void {
+    setTimeout(() => {
+      this.#sendListener();
+    }, ACCEPT_BACKOFF);
+  }
+
+  async #startThread(): Promise<void> {
+    const { limits, hosts, balance, tls } = this.#options;
+    const mode = this.#mode;
+    const channel = mode === HandoffMode.CHANNEL ? await createChannel() : null;
+    if (this.#isClosing) {
+      if (channel !== null) discardChannel(channel);
+      return;
+    }
+    if (channel !== null) {
+      this.#sender?.close();
+      this.#sender = new HandoffSender(channel.sender);
+    }
+    const data: AcceptorData = {
+      mode,
+      control: this.#control.memory,
+      addresses: this.#addresses?.memory ?? null,
+      shards: this.#control.shards,
+      limits,
+      hosts,
+      balance,
+      hashKey: this.#hashKey,
+      isTls: tls !== null,
+      listenFd: channel === null ? -1 : channel.receiverFd,
+    };
+    try {
+      this.#worker = new Worker(ACCEPTOR_ENTRY, {
+        ...workerOptions(),
+        workerData: data,
+        name: 'millrace acceptor',
+      });
+    } catch (error) {
+      if (channel !== null) discardEnd(channel.receiver);
+      throw error;
+    }
+    this.#watch(this.#worker);
+  }
+
+  #watch(worker: Worker): void {
+    let cause: unknown = new Error('the acceptor thread exited');
+    const patience = deadline(this.#options.loadTimeout, () => {
+      cause = this.#lateness();
+      void worker.terminate();
+    });
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('message', (message: FromAcceptor) => {
+      if (message.type === 'started') clearTimeout(patience);
+      this.#onMessage(message);
+    });
+    worker.on('exit', () => {
+      clearTimeout(patience);
+      this.#worker = null;
+      // What it had accepted and not handed over died with it.
+      settleCounters(this.#control.counters(this.#control.shards));
+      this.#addresses?.clear(this.#control.shards);
+      this.#events.onEnded();
+      if (!this.#hasListened) this.#fail(startFailed(cause));
+      else if (!this.#isClosing) void this.#restart(cause);
+    });
+  }
+
+  #lateness(): Error {
+    return new Error(`it does not start within ${this.#options.loadTimeout} s ('loadTimeout')`);
+  }
+
+  /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
+  async #restart(cause: unknown): Promise<void> {
+    const delay = this.#delay.next(performance.now());
+    this.#events.onCrash(cause, delay);
+    // The shards keep the process alive; a server that is closed meanwhile must not.
+    await sleep(delay, undefined, { ref: false });
+    const obstacle = new Obstacle('millrace: the acceptor cannot be started anew:');
+    for (let isStarted = false; !isStarted && !this.#isClosing; ) {
+      // Without descriptors it cannot be started now.
+      isStarted = await this.#startThread().then(
+        () => true,
+        (error: unknown) => {
+          obstacle.tell(error);
+          return sleep(ACCEPT_BACKOFF, false);
+        },
+      );
+    }
+    const worker = this.#worker;
+    if (worker === null) return;
+    await this.#events.join();
+    // It may have died meanwhile, and be replaced in turn.
+    if (this.#worker === worker) this.#sendListener();
+  }
+
+  #onMessage(message: FromAcceptor): void {
+    switch (message.type) {
+      case 'started':
+        this.#onStarted();
+        break;
+      case 'listening':
+        if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
+        this.#hasListened = true;
+        this.#onListening();
+        break;
+      case 'listen-failed':
+        if (this.#hasListened) this.#sendListenerSoon();
+        else this.#fail(listenError(this.#options.host, this.#options.port, message.error));
+        break;
+      case 'listener-lost':
+        this.#sendListenerSoon();
+        break;
+      case 'stopped':
+        this.#onStopped?.();
+        break;
+      case 'shard-known':
+        this.#events.onShardKnown(message.index);
+        break;
+      case 'shard-lost':
+        this.#events.onShardLost(message.index);
+        break;
+      case 'shard-stalled':
+        this.#events.onShardStalled(message.index, message.isStalled);
+        break;
+    }
+  }
+}
+
+function startFailed(cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause;
+  const reason = messageOf(cause);
+  return new MillraceError(
+    'MILLRACE_ACCEPTOR_CRASHED',
+    `The acceptor's thread cannot be started: ${reason}`,
+    {
+      cause,
+    },
+  );
+}
+
+function ignore(): void {}

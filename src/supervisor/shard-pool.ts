@@ -1,0 +1,108 @@
+import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { FromShard, ShardData, ToShard } from '../shard/control-message.ts';
+import { FORCE, settles } from '../shard/timeout.ts';
+import { workerOptions } from '../worker-options.ts';
+
+/** The entry point of a shard's thread, in the build: workers start from compiled files only. */
+const SHARD_ENTRY = new URL('../../workers/shard.cjs', import.meta.url);
+
+/** One life of a shard: from the start of its task until it was drained or crashed. */
+export interface ShardLife {
+  post(message: ToShard, transfer?: readonly Transferable[]): void;
+  /** Resolves when the shard was drained, rejects when its thread ended otherwise. */
+  readonly ended: Promise<void>;
+}
+
+/**
+ * ShardPool: the thread of a shard. The shard is a task that does not end; when its thread dies the task is rejected
+ * and the pool makes a new thread, on which the shard can be started anew. A shard that is reloaded changes pools, as
+ * what a thread has imported it never forgets.
+ */
+export class ShardPool {
+  readonly #pool: Piscina<ShardData, void>;
+  /** Lives that no thread has taken up yet. */
+  readonly #waiting = new Set<AbortController>();
+  /** Why its thread was ended by force, and that being done. */
+  #cause: unknown;
+  #destroyed: Promise<void> | null = null;
+
+  /** @param maxHeapSize MiB of its heap; 0: as many as Node.js gives it */
+  constructor(maxHeapSize: number) {
+    this.#pool = new Piscina({
+      ...workerOptions(),
+      filename: SHARD_ENTRY.href,
+      minThreads: 1,
+      maxThreads: 1,
+      concurrentTasksPerWorker: 1,
+      // The default would put a thread's event loop to sleep between tasks, sockets and all.
+      atomics: 'disabled',
+      idleTimeout: Number.POSITIVE_INFINITY,
+      recordTiming: false,
+      ...(maxHeapSize === 0 ? {} : { resourceLimits: { maxOldGenerationSizeMb: maxHeapSize } }),
+    });
+    // Crashes are told by the task's rejection. This is a thread that could not even start, for want of descriptors
+    // or memory: the pool would leave its task waiting for ever.
+    this.#pool.on('error', (error: unknown) => {
+      for (const life of this.#waiting) life.abort(error);
+    });
+  }
+
+  start(data: Omit<ShardData, 'port'>, onMessage: (message: FromShard) => void): ShardLife {
+    const { port1, port2 } = new MessageChannel();
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    this.#waiting.add(waiting);
+    port1.on('message', (message: FromShard) => {
+      this.#waiting.delete(waiting);
+      onMessage(message);
+    });
+    const ended = this.#run({ ...data, port: port2 }, signal).finally(() => {
+      this.#waiting.delete(waiting);
+      // The end can overtake the last messages, which say why.
+      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
+        onMessage(last.message as FromShard);
+      }
+      port1.close();
+    });
+    return {
+      post: (message, transfer = []) => {
+        port1.postMessage(message, transfer);
+      },
+      ended,
+    };
+  }
+
+  async #run(data: ShardData, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#pool.run(data, { transferList: [data.port] as never, signal });
+    } catch (error) {
+      // Whoever is the shard next must be the only one: the thread is gone first.
+      await this.#destroyed;
+      throw signal.aborted ? signal.reason : (this.#cause ?? error);
+    }
+  }
+
+  /** It was ended by force, and no life can be started in it. */
+  get isDestroyed(): boolean {
+    return this.#destroyed !== null;
+  }
+
+  /** Ends the thread, whatever it does, and its life with `cause`. Resolves when it is gone. */
+  destroy(cause?: Error): Promise<void> {
+    this.#cause ??= cause;
+    // Once only: a second call to the pool would take the end of the thread for a crash, and start another.
+    this.#destroyed ??= this.#end();
+    return this.#destroyed;
+  }
+
+  async #end(): Promise<void> {
+    const isGone = await settles(this.#pool.destroy(), FORCE);
+    if (isGone) return;
+    // It runs no JavaScript any more.
+    console.error(
+      `millrace: the thread of a shard was ended and is not gone after ${FORCE / 1000} s: it is in native code, such as ` +
+        'a synchronous call of node:child_process. What it holds is released when that returns.',
+    );
+  }
+}

@@ -1,0 +1,288 @@
+import { randomInt } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { AddressTable } from '../admission/address-table.ts';
+import { createLinkMemory, type LinkMemory } from '../bus/link-memory.ts';
+import { Links } from '../bus/links.ts';
+import { Publisher } from '../bus/publisher.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
+import { ControlBlock, Gauge, type ShardState } from '../metrics/control-block.ts';
+import { Counter } from '../metrics/counter.ts';
+import type { TlsCredentials } from '../net/tls-context.ts';
+import { CloseCode } from '../protocol/close-code.ts';
+import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
+import type { DrainTerms } from '../shard/drain.ts';
+import {
+  type ProfiledThread,
+  profileThreads,
+  recordThread,
+  type ThreadProfile,
+} from '../shard/thread-profiler.ts';
+import { GRACE, within } from '../shard/timeout.ts';
+import { AcceptorHost } from './acceptor-host.ts';
+import { chooseHandoffMode } from './handoff-mode.ts';
+import { type FullHeap, Recycler } from './recycler.ts';
+import { ShardHost } from './shard-host.ts';
+import { settleCounters } from './stats.ts';
+
+export interface SupervisorOptions {
+  readonly module: string;
+  readonly host: string;
+  readonly port: number;
+  readonly shards: number;
+  readonly balance: Balance;
+  readonly limits: AcceptorLimits;
+  readonly hosts: HostRules;
+  /** Seconds that a thread may take to start, its module loaded; 0: any time. */
+  readonly loadTimeout: number;
+  /** Null: connections are plain. */
+  readonly tls: TlsSetup | null;
+  readonly data: unknown;
+  /** MiB of the heap of each shard; 0: as many as Node.js gives it. */
+  readonly maxHeapSize: number;
+  /** Part of the heap's limit at which a shard is replaced, 0 to 1; 0: never. */
+  readonly heapShare: number;
+  /** How the connections of such a shard end. */
+  readonly recycleTerms: DrainTerms;
+  readonly handoff: HandoffMode | 'auto';
+  /** Bytes of the ring of each pair of threads, a power of two. */
+  readonly ringCapacity: number;
+  /** Bytes that may wait for a ring without room. */
+  readonly maxOverflow: number;
+}
+
+export interface SupervisorEvents {
+  /** A shard's heap is full; it is replaced, or will be, or could not be. */
+  heapFull: [index: number, heap: FullHeap];
+  /** A shard ended unexpectedly; it is started anew after `delay` ms. */
+  crash: [index: number, error: unknown, delay: number];
+  /** A shard has not taken the connections it was sent for a second; newcomers go to others. */
+  stalled: [index: number];
+  /** It takes them again, `duration` ms after it was told that it does not. */
+  recovered: [index: number, duration: number];
+  /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
+  overflow: [from: number, to: number, dropped: number];
+  /** The acceptor ended unexpectedly; it is started anew after `delay` ms. */
+  acceptorCrash: [error: unknown, delay: number];
+}
+
+/** How long a new acceptor waits for shards that are slow to join it, when it has one, in ms. */
+const JOIN_PATIENCE = 250;
+
+/** Ms after which it listens though all shards hang. Until then those who connect wait; then they are answered 503. */
+const LISTEN_PATIENCE = 10_000;
+
+/**
+ * Supervisor: main thread. It starts and ends the acceptor and the shards together, tells each what happens to the
+ * others, and owns the memory they share. What concerns one of them alone is its host's.
+ */
+export class Supervisor extends EventEmitter<SupervisorEvents> {
+  readonly control: ControlBlock;
+  /** Null: addresses are not limited. */
+  readonly #addresses: AddressTable | null;
+  readonly linkMemory: LinkMemory;
+  /** The main thread's side of the rings. */
+  readonly links: Links;
+  readonly #publisher: Publisher;
+  readonly #handoff: HandoffMode | 'auto';
+  readonly #acceptor: AcceptorHost;
+  readonly #shards: ShardHost[];
+  readonly #recyclers: Recycler[];
+  readonly #recycleTerms: DrainTerms;
+  /** Shards are replaced one at a time, so that the others serve. */
+  #replacing: Promise<unknown> = Promise.resolve();
+  #isClosing = false;
+
+  constructor(options: SupervisorOptions) {
+    super();
+    const { shards } = options;
+    this.#handoff = options.handoff;
+    this.control = new ControlBlock(shards);
+    const { maxConnections, maxConnectionsPerAddress } = options.limits;
+    this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
+    // Random: who names topics must not be able to choose where they land in the tables.
+    this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
+    this.links = new Links(this.linkMemory, shards, (to, dropped) =>
+      this.emit('overflow', shards, to, dropped),
+    );
+    this.#publisher = new Publisher(this.links);
+    this.#acceptor = this.#hostAcceptor(options);
+    this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
+    this.#recycleTerms = options.recycleTerms;
+    this.#recyclers = this.#shards.map((_, index) => this.#newRecycler(index));
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#acceptor.port;
+  }
+
+  get mode(): HandoffMode {
+    return this.#acceptor.mode;
+  }
+
+  /** A shard's state, as the control block has it. */
+  state(index: number): ShardState {
+    return this.control.gauge(index, Gauge.STATE) as ShardState;
+  }
+
+  /** Resolves when connections are accepted. Rejects, leaving nothing behind, when anything is in the way. */
+  async start(): Promise<void> {
+    try {
+      await this.#acceptor.start(await chooseHandoffMode(this.#handoff));
+      await Promise.race([Promise.all(this.#shards.map((shard) => shard.start())), this.#acceptor.failed]);
+      await this.#acceptor.listen();
+    } catch (error) {
+      // Not by force: a thread that is cut off between two steps can leave a descriptor behind.
+      await this.close({ code: CloseCode.GOING_AWAY, deadline: 0, grace: 0 });
+      throw error;
+    }
+  }
+
+  /** Publishes from the main thread. Returns whether the topic has a subscriber. */
+  publish(topic: string, message: Uint8Array, isBinary: boolean, compress: boolean): boolean {
+    return this.#publisher.publish(topic, message, isBinary, compress);
+  }
+
+  /** Has all shards use these credentials; resolves with what was wrong with those of their server names. */
+  async reloadTls(credentials: TlsCredentials): Promise<readonly string[]> {
+    const errors = new Set<string>();
+    const answers = this.#shards.map((shard) => shard.reloadTls(credentials));
+    const all = answers.map(async (answer) => {
+      for (const error of await answer) errors.add(error);
+    });
+    // A shard whose event loop hangs does so later.
+    await within(Promise.all(all), GRACE);
+    return [...errors];
+  }
+
+  /** Records all threads for as long as `recorded` takes. */
+  profile(interval: number, recorded: () => Promise<void>): Promise<ThreadProfile[]> {
+    const main: ProfiledThread = { thread: 'main', post: recordThread };
+    const others = [this.#acceptor, ...this.#shards].map((host) => host.profiled());
+    const threads = [main, ...others.filter((thread) => thread !== null)];
+    return profileThreads(threads, interval, recorded);
+  }
+
+  /**
+   * Replaces the shards one by one: each only when its successor has loaded the module.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE when it cannot be loaded; that shard and those behind it stay
+   */
+  async reload(terms: DrainTerms): Promise<void> {
+    for (const shard of this.#shards) {
+      if (this.#isClosing) return;
+      await this.#inTurn(() => shard.replace(terms));
+      this.#recyclers[shard.index]!.begin(true);
+    }
+  }
+
+  #inTurn<T>(replace: () => Promise<T>): Promise<T> {
+    const replaced = this.#replacing.then(replace);
+    this.#replacing = replaced.catch(() => {});
+    return replaced;
+  }
+
+  #newRecycler(index: number): Recycler {
+    const shard = this.#shards[index]!;
+    const replace = async (): Promise<void> => {
+      // It may have been replaced while others were, or have died.
+      if (!shard.isHeapFull || !(await shard.replace(this.#recycleTerms))) return;
+      this.control.counters(index)[Counter.RECYCLED]!++;
+      this.#recyclers[index]!.begin(false);
+    };
+    return new Recycler(
+      () => this.#inTurn(replace),
+      (heap) => this.emit('heapFull', index, heap),
+    );
+  }
+
+  /** Accepts no more, ends all connections, and ends the threads; after the deadline by force. */
+  async close(terms: DrainTerms): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    for (const shard of this.#shards) shard.stop();
+    const ends = [this.#acceptor.stop(terms), ...this.#shards.map((shard) => shard.drain(terms))];
+    // A shard whose event loop hangs does not answer; its thread is ended all the same.
+    await within(Promise.allSettled(ends), terms.deadline + GRACE);
+    await Promise.all([this.#acceptor, ...this.#shards].map((host) => host.terminate()));
+  }
+
+  #hostAcceptor(options: SupervisorOptions): AcceptorHost {
+    return new AcceptorHost(options, this.control, this.#addresses, {
+      onShardKnown: (index) => {
+        this.#shards[index]!.acceptorKnows();
+      },
+      onShardLost: (index) => {
+        this.#shards[index]!.joinSoon();
+      },
+      onShardStalled: (index, isStalled) => {
+        this.#shards[index]!.setStalled(isStalled);
+      },
+      onEnded: () => {
+        for (const shard of this.#shards) shard.acceptorEnded();
+      },
+      onCrash: (cause, delay) => {
+        this.emit('acceptorCrash', cause, delay);
+      },
+      join: () => this.#joinAll(),
+    });
+  }
+
+  #hostShard(
+    index: number,
+    { module, data, limits, hosts, loadTimeout, maxHeapSize, heapShare, shards, tls }: SupervisorOptions,
+  ): ShardHost {
+    const options = {
+      index,
+      count: shards,
+      control: this.control.memory,
+      addresses: this.#addresses?.memory ?? null,
+      module,
+      data,
+      limits,
+      hosts,
+      tls,
+      links: this.linkMemory,
+      heapShare,
+    };
+    return new ShardHost(options, { loadTimeout, maxHeapSize }, this.#acceptor, {
+      onHeapFull: (heap) => {
+        if (!this.#isClosing) this.#recyclers[index]!.full(heap);
+      },
+      onGone: () => {
+        this.#shardGone(index);
+      },
+      onCrash: (cause, delay) => {
+        this.emit('crash', index, cause, delay);
+      },
+      onStalled: () => {
+        this.emit('stalled', index);
+      },
+      onRecovered: (duration) => {
+        this.emit('recovered', index, duration);
+      },
+      onOverflow: (to, dropped) => {
+        this.emit('overflow', index, to, dropped);
+      },
+    });
+  }
+
+  /** Joins a new acceptor with the shards. One that is busy does not hold up the others for long. */
+  async #joinAll(): Promise<void> {
+    const known = this.#shards.filter(({ isReady }) => isReady).map((shard) => shard.join());
+    if (known.length === 0) return;
+    await within(Promise.race(known), LISTEN_PATIENCE);
+    await within(Promise.all(known), JOIN_PATIENCE);
+  }
+
+  /** Clears what the shard had in shared memory, and tells the others. */
+  #shardGone(index: number): void {
+    this.control.clearShard(index);
+    this.#addresses?.clear(index);
+    settleCounters(this.control.counters(index));
+    this.links.clearShard(index);
+    if (this.#isClosing) return;
+    for (const shard of this.#shards) shard.shardDown(index);
+    this.#acceptor.tell({ type: 'shard-down', index });
+  }
+}

@@ -1,0 +1,193 @@
+import type { BusSubscriber } from '../bus/bus-subscriber.ts';
+import { Counter } from '../metrics/counter.ts';
+import { WriteHeadway } from '../net/headway.ts';
+import type { Transport } from '../net/transport.ts';
+import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
+import { copyBytes } from '../protocol/copy-bytes.ts';
+import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
+import { FragmentState } from './fragment-state.ts';
+import { SslWebSocket, WebSocket } from './web-socket.ts';
+import type { WebSocketRoute } from './websocket-route.ts';
+
+/** A message that is sent in fragments. */
+class OutgoingFragments {
+  state: FragmentState = FragmentState.NONE;
+  /** It is compressed, and not done. */
+  isDeflating = false;
+  /** Frames published meanwhile. */
+  held: Uint8Array[] = [];
+  heldBytes = 0;
+}
+
+/** Headway of an incomplete message, and of what waits for the peer. */
+interface Progress {
+  /** Second since which there is none; 0: there is no such message. */
+  since: number;
+  /** Its length then. */
+  length: number;
+  /** How the peer takes what waits for it; null: nothing did so far. */
+  write: WriteHeadway | null;
+}
+
+const { OPEN } = ConnectionState;
+
+/**
+ * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
+ * beside it; the WebSocket that the user holds points here until it is closed.
+ */
+export class Session extends Connection implements BusSubscriber {
+  readonly socket: WebSocket;
+  subscriptions: Set<Topic<Subscriber>> | null = null;
+  // BusSubscriber
+  flushMark = 0;
+  batchEpoch = 0;
+  batchCursor = 0;
+  sentEpoch = 0;
+  /** The `close` handler has run, or is running. */
+  isClosed = false;
+  /** The `dropped` handler is running. */
+  isDropping = false;
+  /** Second the unanswered automatic ping was sent; 0: none. */
+  pingedAt = 0;
+  /** Headway, in both directions; null: there was no need to look at it yet. */
+  progress: Progress | null = null;
+  /** Second the connection has lived long enough; 0: no limit. */
+  expiresAt = 0;
+  /** Second a closing connection is cut off; 0: it is open. */
+  cutOffAt = 0;
+  /** The message that is sent in fragments; null: there was none yet. */
+  fragments: OutgoingFragments | null = null;
+
+  constructor(route: WebSocketRoute, transport: Transport, context: ConnectionContext) {
+    super(context, transport, route);
+    this.socket = transport.tls === null ? new WebSocket(this) : new SslWebSocket(this);
+  }
+
+  get route(): WebSocketRoute {
+    return this.owner as WebSocketRoute;
+  }
+
+  get transport(): Transport {
+    return this.output as Transport;
+  }
+
+  /** Messages can be sent; a socket that closes ends its session first, see WebSocketRoute. */
+  get isOpen(): boolean {
+    return this.state === ConnectionState.OPEN;
+  }
+
+  /** A message can go out at once: nothing waits before it, nothing bars its way. The usual case, told by few loads. */
+  get isClear(): boolean {
+    return (
+      this.state === OPEN &&
+      this.fragments === null &&
+      !this.output.blocked &&
+      (this.subscriptions === null || !this.route.shard.bus.hasPending)
+    );
+  }
+
+  get isOverLimit(): boolean {
+    return (this.transport.blocked || this.heldBytes > 0) && this.route.isOverLimit(this);
+  }
+
+  /** Bytes that wait in user space. */
+  get bufferedAmount(): number {
+    return this.transport.bufferedAmount + this.heldBytes;
+  }
+
+  get heldBytes(): number {
+    return this.fragments === null ? 0 : this.fragments.heldBytes;
+  }
+
+  get isHolding(): boolean {
+    return this.fragments !== null && this.fragments.state === FragmentState.BEGUN;
+  }
+
+  /** Second since which an incomplete message makes no headway; 0: there is none. */
+  get stalledSince(): number {
+    return this.progress === null ? 0 : this.progress.since;
+  }
+
+  /** Second since which the peer takes too little of what waits for it; 0: nothing does. */
+  get unreadSince(): number {
+    return this.progress?.write?.since ?? 0;
+  }
+
+  /** The seconds for which the peer has taken too little of what waits for it. */
+  unreadFor(now: number): number {
+    this.progress ??= { since: 0, length: 0, write: null };
+    this.progress.write ??= new WriteHeadway();
+    return this.progress.write.look(this.transport, now);
+  }
+
+  /** Nothing waits for the peer any more. */
+  noteRead(): void {
+    if (this.progress !== null && this.progress.write !== null) this.progress.write.since = 0;
+  }
+
+  /** There is no incomplete message. */
+  noteComplete(): void {
+    if (this.progress !== null) this.progress.since = 0;
+  }
+
+  /** The first fragment of a message was sent, or dropped. */
+  beginFragments(isDropped: boolean): void {
+    const fragments = this.openFragments();
+    fragments.state = isDropped ? FragmentState.SKIPPED : FragmentState.BEGUN;
+  }
+
+  openFragments(): OutgoingFragments {
+    this.fragments ??= new OutgoingFragments();
+    return this.fragments;
+  }
+
+  hold(frame: Uint8Array): void {
+    const fragments = this.openFragments();
+    fragments.held.push(new Uint8Array(frame));
+    fragments.heldBytes += frame.length;
+  }
+
+  /** The message in fragments is done: sends what was held. */
+  releaseHeld(): void {
+    const { fragments, transport } = this;
+    if (fragments === null || fragments.held.length === 0) return;
+    const { held } = fragments;
+    this.dropHeld();
+    for (const frame of held) {
+      const at = transport.reserve(frame.length);
+      copyBytes(frame, transport.bytes, at);
+      transport.commit(frame.length);
+      this.route.shard.count(Counter.DELIVERED);
+      this.route.shard.count(Counter.MESSAGES_OUT);
+    }
+  }
+
+  dropHeld(): void {
+    if (this.fragments === null) return;
+    this.fragments.held = [];
+    this.fragments.heldBytes = 0;
+  }
+
+  /** It was agreed, and its route wants it: messages may be sent compressed. */
+  get canDeflate(): boolean {
+    return this.deflate !== null && this.route.compresses;
+  }
+
+  get deflateBits(): number {
+    return this.canDeflate ? this.deflate!.windowBits : 0;
+  }
+
+  noteForeign(): void {
+    this.deflate!.noteForeign();
+  }
+
+  drop(frame: Uint8Array, isBinary: boolean): void {
+    this.route.drop(this, payloadOf(frame), isBinary);
+  }
+}
+
+/** The payload of an unmasked frame. */
+function payloadOf(frame: Uint8Array): Uint8Array {
+  const short = frame[1]! & 0x7f;
+  return frame.subarray(short < 126 ? 2 : short === 126 ? 4 : 10);
+}

@@ -1,0 +1,324 @@
+import { described, readInteger } from '../caller-values.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
+import { Counter } from '../metrics/counter.ts';
+import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
+import { FIN } from '../protocol/frame-header.ts';
+import { Opcode } from '../protocol/opcode.ts';
+import { addressBytes } from '../serving/address.ts';
+import { bytesOf, type RecognizedString, textOrBytes, topicName } from '../serving/recognized-string.ts';
+import { sendDeflated } from './deflated-frames.ts';
+import { FragmentState } from './fragment-state.ts';
+import type { Session } from './session.ts';
+
+/** What `send` and its like return. */
+export const SendStatus = {
+  /** Queued in user space: the peer reads slower than this. */
+  BACKPRESSURE: 0,
+  /** On its way. */
+  SUCCESS: 1,
+  /** Not sent: more than `maxBackpressure` is queued already, or the connection is closing. */
+  DROPPED: 2,
+} as const;
+export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus];
+
+// Constants of this module: of imported ones, and of properties, the compiler does not know the values.
+const { BACKPRESSURE, SUCCESS, DROPPED } = SendStatus;
+const { MESSAGES_OUT } = Counter;
+const WHOLE_TEXT = FIN | Opcode.TEXT;
+const WHOLE_BINARY = FIN | Opcode.BINARY;
+
+/** Bytes of a message in fragments that may wait beyond `maxBackpressure`; with more the connection is closed. */
+const MAX_FRAGMENTS_QUEUED = 64 * 1024 * 1024;
+
+/** Ends the object's access to its connection. */
+export let detach: (ws: WebSocket) => void;
+/** Not a private method: its class would be a field of every WebSocket. */
+let live: (ws: object) => Session;
+
+/**
+ * An open WebSocket, in the names of uWebSockets.js. After its `close` handler has run every method but `getUserData`
+ * throws MILLRACE_CLOSED_SOCKET.
+ */
+export class WebSocket<UserData = unknown> {
+  #session: Session | null;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @param isBinary default false: text, which must then be UTF-8
+   * @param compress compress this message, when the route has a compressor, the peer agreed on compression, the
+   *   message has `compressionThreshold` bytes, and it becomes shorter
+   */
+  send(message: RecognizedString, isBinary = false, compress = false): SendStatus {
+    const session = live(this);
+    if (session.isHolding) throw inFragments('send');
+    return sendFrame(session, isBinary ? WHOLE_BINARY : WHOLE_TEXT, message, isBinary, compress);
+  }
+
+  /**
+   * Starts a message that is sent in fragments. Until `sendLastFragment` nothing but pings, fragments and a Close frame
+   * can be sent; what is published to this socket waits. `maxBackpressure` is judged here, for the whole message: if it
+   * is dropped, so are its other fragments.
+   *
+   * @param compress compress the whole message, when the route has a compressor and the peer agreed
+   */
+  sendFirstFragment(message: RecognizedString, isBinary = false, compress = false): SendStatus {
+    return sendFirst(live(this), isBinary ? Opcode.BINARY : Opcode.TEXT, message, isBinary, compress);
+  }
+
+  /** @param _compress has no effect: all fragments are compressed, or none, as the first one says (RFC 7692 §6.1) */
+  sendFragment(message: RecognizedString, _compress = false): SendStatus {
+    return sendNext(live(this), 'sendFragment', Opcode.CONTINUATION, message);
+  }
+
+  /**
+   * Ends a message that is sent in fragments.
+   *
+   * @param _compress has no effect, see sendFragment
+   */
+  sendLastFragment(message: RecognizedString, _compress = false): SendStatus {
+    return sendNext(live(this), 'sendLastFragment', FIN | Opcode.CONTINUATION, message);
+  }
+
+  /** Sends a ping of at most 125 bytes. */
+  ping(message: RecognizedString = ''): SendStatus {
+    const session = live(this);
+    const payload = bytesOf(message);
+    if (payload.length > 125) throw tooLong('A ping', payload.length);
+    return sendFrame(session, FIN | Opcode.PING, payload, true);
+  }
+
+  /**
+   * Sends a Close frame and ends the connection when the peer has answered it. The `close` handler is called
+   * before this returns. A second call is a no-op as long as the handler runs.
+   *
+   * @param code 0 sends no code; else 1000 to 1003, 1007 to 1014 or 3000 to 4999. Default 0
+   * @param shortMessage at most 123 bytes are sent
+   */
+  end(code = 0, shortMessage: RecognizedString = ''): void {
+    const session = live(this);
+    const given = readInteger(code) ?? 0;
+    const isKnown = given === 0 || given === CloseCode.NO_STATUS || given === CloseCode.ABNORMAL;
+    if (!isKnown && !isValidCloseCode(given)) {
+      throw new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        `ws.end: the code must be one an endpoint may send: 1000 to 1003, 1007 to 1014, or 3000 to 4999; got ${described(code)}`,
+      );
+    }
+    session.route.endSession(session, given, bytesOf(shortMessage));
+  }
+
+  /** Closes at once, without a Close frame; the `close` handler gets 1006. */
+  close(): void {
+    const session = live(this);
+    session.transport.destroy();
+  }
+
+  /** Subscribes to a topic. True: the socket is subscribed. */
+  subscribe(topic: RecognizedString): boolean {
+    const session = live(this);
+    return session.route.subscribe(session, topicName(topic));
+  }
+
+  /** Returns whether it was subscribed. */
+  unsubscribe(topic: RecognizedString): boolean {
+    const session = live(this);
+    return session.route.unsubscribe(session, topicName(topic));
+  }
+
+  isSubscribed(topic: RecognizedString): boolean {
+    const session = live(this);
+    return session.route.shard.bus.topics.isSubscribed(session, topicName(topic));
+  }
+
+  /** The topics it is subscribed to. */
+  getTopics(): string[] {
+    const session = live(this);
+    return session.route.shard.bus.topics.topicsOf(session);
+  }
+
+  /**
+   * Sends a message to every other subscriber of the topic, never to itself. Returns false when there is none,
+   * or when this socket has no subscription at all.
+   *
+   * @param compress send it compressed, once for all, to subscribers that agreed on compression
+   */
+  publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
+    const session = live(this);
+    // Before the answer for one without topics: what cannot be sent is an error for all.
+    const name = topicName(topic);
+    const data = textOrBytes(message);
+    if (session.subscriptions === null) return false;
+    return session.route.shard.bus.publish(name, data, isBinary, session, compress);
+  }
+
+  /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */
+  cork(callback: (ws: this) => void): this {
+    const session = live(this);
+    if (typeof callback !== 'function') {
+      throw invalidArgument(`ws.cork: the callback must be a function; got ${described(callback)}`);
+    }
+    const { transport } = session;
+    const previous = transport.io.corked;
+    transport.beginCork();
+    try {
+      const result: unknown = callback(this);
+      if (result !== undefined) session.route.watch(session, result);
+    } finally {
+      transport.endCork(previous);
+    }
+    return this;
+  }
+
+  /** Bytes, framing included, that wait in user space because the kernel does not take them. */
+  getBufferedAmount(): number {
+    return live(this).bufferedAmount;
+  }
+
+  /** The peer's address: 4 bytes, or 16 for IPv6. */
+  getRemoteAddress(): ArrayBuffer {
+    return addressBytes(live(this).transport.peerName().address);
+  }
+
+  /** The peer's address as text, in bytes. */
+  getRemoteAddressAsText(): ArrayBuffer {
+    return new TextEncoder().encode(live(this).transport.peerName().address).buffer;
+  }
+
+  getRemotePort(): number {
+    return live(this).transport.peerName().port;
+  }
+
+  /**
+   * The user data given to `res.upgrade`: its properties are on the socket itself, which is returned. The one method
+   * that goes on working when the socket is closed.
+   */
+  getUserData(): UserData {
+    return this as unknown as UserData;
+  }
+
+  static {
+    // What programs for uWebSockets.js look at.
+    Object.defineProperty(this, 'name', { value: 'uWS.WebSocket' });
+    detach = (ws) => {
+      ws.#session = null;
+    };
+    live = (ws) => {
+      const session = (ws as WebSocket).#session;
+      if (session === null) throw new MillraceError('MILLRACE_CLOSED_SOCKET');
+      return session;
+    };
+  }
+}
+
+/** A WebSocket over TLS: what tells them apart is the name. */
+export class SslWebSocket<UserData = unknown> extends WebSocket<UserData> {
+  static {
+    Object.defineProperty(this, 'name', { value: 'uWS.SSLWebSocket' });
+  }
+}
+
+function sendFrame(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+  compress = false,
+): SendStatus {
+  if (!session.isClear && !clearTheWay(session, firstByte, message, isBinary)) return DROPPED;
+  const { transport, route } = session;
+  if (message instanceof Uint8Array && !compress) route.protocol.sender.bytes(transport, firstByte, message);
+  else sendOther(session, firstByte, message, compress);
+  transport.io.counters[MESSAGES_OUT]!++;
+  return transport.blocked ? BACKPRESSURE : SUCCESS;
+}
+
+/** Brings a message about to its turn; false: it is dropped. */
+function clearTheWay(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+): boolean {
+  if (!session.isOpen) return false;
+  settle(session);
+  if (!session.isOpen) return false;
+  if (!session.isOverLimit || (firstByte & 0x0f) === Opcode.CONTINUATION) return true;
+  session.route.drop(session, bytesOf(message), isBinary);
+  return false;
+}
+
+function sendOther(session: Session, firstByte: number, message: RecognizedString, compress: boolean): void {
+  const { sender } = session.route.protocol;
+  if (compress && session.canDeflate) sendDeflated(session, firstByte, message);
+  else if (typeof message === 'string') sender.text(session.transport, firstByte, message);
+  else sender.bytes(session.transport, firstByte, bytesOf(message));
+}
+
+/** What was published to this socket before must leave before. It may call handlers, which may do anything. */
+function settle(session: Session): void {
+  const { bus } = session.route.shard;
+  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
+}
+
+function sendFirst(
+  session: Session,
+  firstByte: number,
+  message: RecognizedString,
+  isBinary: boolean,
+  compress: boolean,
+): SendStatus {
+  if (session.isHolding) throw inFragments('sendFirstFragment');
+  const status = sendFrame(session, firstByte, message, isBinary, compress);
+  session.beginFragments(status === SendStatus.DROPPED);
+  return status;
+}
+
+function sendNext(
+  session: Session,
+  method: string,
+  firstByte: number,
+  message: RecognizedString,
+): SendStatus {
+  settle(session);
+  const { fragments, route } = session;
+  if (!session.isOpen) return SendStatus.DROPPED;
+  if (fragments === null || fragments.state === FragmentState.NONE) {
+    throw new MillraceError('MILLRACE_APP_STATE', `ws.${method}: call sendFirstFragment() first`);
+  }
+  const isLast = (firstByte & FIN) !== 0;
+  if (fragments.state === FragmentState.SKIPPED) {
+    if (isLast) fragments.state = FragmentState.NONE;
+    return SendStatus.DROPPED;
+  }
+  // It cannot be sent without this part, and nothing else can be sent before it is done.
+  if (session.bufferedAmount > route.behavior.maxBackpressure + MAX_FRAGMENTS_QUEUED && session.isOverLimit) {
+    route.shard.count(Counter.DROPPED);
+    session.transport.destroy();
+    return SendStatus.DROPPED;
+  }
+  const status = sendFrame(session, firstByte, message, true, fragments.isDeflating);
+  if (isLast) {
+    fragments.state = FragmentState.NONE;
+    session.releaseHeld();
+  }
+  return status;
+}
+
+function inFragments(method: string): MillraceError {
+  return new MillraceError(
+    'MILLRACE_APP_STATE',
+    `ws.${method}: a message in fragments is under way; end it with sendLastFragment() first`,
+  );
+}
+
+function tooLong(what: string, length: number): MillraceError {
+  return new MillraceError(
+    'MILLRACE_INVALID_ARGUMENT',
+    `${what} holds at most 125 bytes (RFC 6455 §5.5); got ${length}`,
+  );
+}

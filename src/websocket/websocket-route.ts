@@ -1,0 +1,465 @@
+import { reportError } from '../error-report.ts';
+import { Counter } from '../metrics/counter.ts';
+import { MIN_HEADWAY } from '../net/headway.ts';
+import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
+import { runTicks } from '../net/node-internals.ts';
+import type { Transport, TransportContext } from '../net/transport.ts';
+import { CloseCode } from '../protocol/close-code.ts';
+import { compressionSettings } from '../protocol/compression.ts';
+import {
+  ConnectionContext,
+  type ConnectionHandler,
+  ConnectionState,
+  FailureCause,
+} from '../protocol/connection.ts';
+import { FIN } from '../protocol/frame-header.ts';
+import { Opcode } from '../protocol/opcode.ts';
+import type { DeflateParams } from '../protocol/permessage-deflate.ts';
+import type { HttpRequest } from '../serving/http-request.ts';
+import { ownCopy } from '../serving/recognized-string.ts';
+import type { Drainable } from '../shard/drain.ts';
+import { REFUSED, type Shard } from '../shard/shard.ts';
+import type { UpgradeRules } from '../shard/upgrade.ts';
+import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
+import type { CheckedBehavior } from './behavior.ts';
+import { Session } from './session.ts';
+import { detach, type WebSocket } from './web-socket.ts';
+
+/** Bytes up to which a loop copies a message faster than `slice` (measured: 20 bytes in 197 ns, `slice` 324). */
+const SMALL_MESSAGE = 128;
+
+/** What the `close` handler is told beside 1006, in the words of uWebSockets.js. */
+const FAILURE_TEXT: Readonly<Record<number, string>> = {
+  [CloseCode.PROTOCOL_ERROR]: 'Received invalid WebSocket frame',
+  [CloseCode.INVALID_PAYLOAD]: 'Received invalid UTF-8',
+  [CloseCode.POLICY_VIOLATION]: 'Received too many fragments or pings',
+  [CloseCode.MESSAGE_TOO_BIG]: 'Received too big message',
+};
+const CAUSE_TEXT = {
+  [FailureCause.INFLATION]: 'Received too big message, or other inflation error',
+  [FailureCause.CLOSE_PAYLOAD]: 'Received invalid close payload',
+} as const;
+const TIMED_OUT = 'WebSocket timed out from inactivity';
+const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
+
+const { MESSAGES_IN } = Counter;
+
+type AnyHandler = (...args: never[]) => unknown;
+
+/**
+ * WebSocketRoute: what all connections of one `ws()` pattern share: its behavior, the protocol's rules, and one
+ * method for each event of a socket. It is the context of their transports and the handler of their connections.
+ */
+export class WebSocketRoute implements TransportContext, ConnectionHandler, Drainable {
+  readonly pattern: string;
+  readonly behavior: CheckedBehavior;
+  readonly rules: UpgradeRules;
+  readonly shard: Shard;
+  readonly protocol: ConnectionContext;
+  /** What it sends may be compressed. */
+  readonly compresses: boolean;
+  /** `open` takes the request, and may be async. */
+  readonly readsRequest: boolean;
+  readonly #pingMargin: number;
+  /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
+  readonly #deflating = new Map<number, ConnectionContext>();
+
+  constructor(pattern: string, behavior: CheckedBehavior, shard: Shard) {
+    this.pattern = pattern;
+    this.behavior = behavior;
+    this.rules = {
+      origins: behavior.origins,
+      protocols: behavior.protocols,
+      compression: behavior.compression,
+    };
+    this.compresses = compressionSettings(behavior.compression)?.compresses ?? false;
+    this.readsRequest = behavior.open !== undefined && behavior.open.length !== 1;
+    this.shard = shard;
+    this.protocol = this.#newContext(undefined);
+    // Says now, and not to the first client, if this runtime cannot.
+    if (behavior.compression !== 0) shard.deflate.sharedInflater();
+    if (this.compresses) this.#enableForms();
+    this.#pingMargin = pingMargin(behavior.idleTimeout);
+  }
+
+  /** A handshake is done: the socket is a WebSocket from here on. The 101 was sent or is corked. */
+  open(
+    transport: Transport,
+    request: HttpRequest,
+    userData: unknown,
+    deflate: DeflateParams | undefined,
+  ): void {
+    const { timer } = this.shard.io;
+    const session = new Session(this, transport, this.#contextFor(deflate));
+    if (session.canDeflate) this.shard.bus.forms!.add(session.deflateBits);
+    transport.context = this;
+    transport.owner = session;
+    transport.lastActive = timer.now;
+    if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
+    const { maxLifetime, idleTimeout } = this.behavior;
+    if (maxLifetime > 0) session.expiresAt = timer.now + maxLifetime * 60;
+    if (maxLifetime > 0 || idleTimeout > 0) timer.schedule(transport, this.#nextVisit(session));
+    this.shard.count(Counter.OPENED);
+    const { open } = this.behavior;
+    if (open !== undefined) this.#call(session, open, session.socket, request);
+  }
+
+  // Events of the transport.
+
+  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
+    const session = transport.owner as Session;
+    session.pingedAt = 0;
+    const position = session.receive(bytes, start, end);
+    if (position < end) transport.hold(bytes, position, end);
+    if (session.remaining !== 0 || session.message.opcode !== 0 || session.spillLength !== 0) {
+      this.#noteProgress(session);
+    } else {
+      session.noteComplete();
+    }
+  }
+
+  onWritable(transport: Transport): void {
+    const session = transport.owner as Session;
+    const { drain } = this.behavior;
+    if (!transport.blocked) session.noteRead();
+    transport.beginCork();
+    session.outputWritable();
+    if (drain !== undefined && !session.isClosed) this.#call(session, drain, session.socket);
+    transport.endCork();
+  }
+
+  onEnd(transport: Transport): void {
+    const session = transport.owner as Session;
+    this.#close(session, this.#lossCode(session), EARLY_FIN);
+    session.end();
+    this.#startCutOff(session);
+    transport.end();
+  }
+
+  onClosed(transport: Transport, _error: number): void {
+    const session = transport.owner as Session;
+    const code = this.#lossCode(session);
+    // First: what the `close` handler sends has nowhere to go.
+    session.end();
+    this.#close(session, code, '');
+    this.shard.release(transport);
+  }
+
+  onTimer(transport: Transport, now: number): number {
+    const session = transport.owner as Session;
+    if (session.cutOffAt !== 0) {
+      if (now < session.cutOffAt) return session.cutOffAt;
+      transport.destroy();
+      return 0;
+    }
+    if (session.expiresAt !== 0 && now >= session.expiresAt) {
+      this.endSession(session, CloseCode.NORMAL, PLEASE_RECONNECT);
+    } else if (this.#isTimedOut(session, now)) {
+      this.shard.count(Counter.TIMEOUTS);
+      session.fail(CloseCode.GOING_AWAY);
+      this.#close(session, CloseCode.ABNORMAL, TIMED_OUT);
+      this.onDone(session);
+    }
+    return transport.isClosed ? 0 : this.#nextVisit(session);
+  }
+
+  // Events of the connection.
+
+  onMessage(session: Session, bytes: Uint8Array, offset: number, length: number, isBinary: boolean): void {
+    const { shard } = this;
+    const { messageView } = this.behavior;
+    shard.counters[MESSAGES_IN]!++;
+    if (session.progress !== null) session.noteComplete();
+    try {
+      const result =
+        messageView === undefined
+          ? this.#giveMessage(session, bytes, offset, length, isBinary)
+          : messageView(session.socket, shard.io.messageViews.view(bytes, offset, length), isBinary);
+      if (result !== undefined) this.watch(session, result);
+    } catch (error) {
+      this.#fail(session, error);
+    }
+  }
+
+  #giveMessage(
+    session: Session,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    isBinary: boolean,
+  ): unknown {
+    const { message } = this.behavior;
+    return message?.(session.socket, this.#ownMessage(bytes, offset, length), isBinary);
+  }
+
+  /** A copy that belongs to the handler. */
+  #ownMessage(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
+    if (length <= SMALL_MESSAGE) {
+      const copy = new ArrayBuffer(length);
+      const view = new Uint8Array(copy);
+      for (let i = 0; i < length; i++) view[i] = bytes[offset + i]!;
+      return copy;
+    }
+    const start = bytes.byteOffset + offset;
+    return bytes.buffer.slice(start, start + length) as ArrayBuffer;
+  }
+
+  onPing(session: Session, bytes: Uint8Array, offset: number, length: number): void {
+    const { ping } = this.behavior;
+    if (ping !== undefined) this.#call(session, ping, session.socket, copyOf(bytes, offset, length));
+  }
+
+  onPong(session: Session, bytes: Uint8Array, offset: number, length: number): void {
+    const { pong } = this.behavior;
+    if (pong !== undefined) this.#call(session, pong, session.socket, copyOf(bytes, offset, length));
+  }
+
+  /**
+   * Messages that came in the same read are dealt with before, to the last `await` and nextTick of their handlers,
+   * as in uWebSockets.js, where each handler is a callback of its own.
+   */
+  onPeerClosing(_session: Session): void {
+    runTicks();
+  }
+
+  onPeerClose(session: Session, code: number, bytes: Uint8Array, offset: number, length: number): void {
+    this.#close(session, code, copyOf(bytes, offset, length));
+  }
+
+  onFailure(session: Session, code: number, cause: FailureCause): void {
+    this.shard.count(Counter.PROTOCOL_ERRORS);
+    const text = cause === FailureCause.FRAME ? FAILURE_TEXT[code] : CAUSE_TEXT[cause];
+    this.#close(session, CloseCode.ABNORMAL, text ?? '');
+  }
+
+  /** RFC 6455 §7.1.1: the server ends the TCP connection first, and the peer has some time to follow. */
+  onDone(session: Session): void {
+    // The peer has answered the Close of a drain.
+    if (!session.isClosed) this.#close(session, this.shard.drainCode, '');
+    this.#startCutOff(session);
+    session.transport.end();
+  }
+
+  #newContext(deflate: DeflateParams | undefined): ConnectionContext {
+    const { timer } = this.shard.io;
+    const { memLevel } = compressionSettings(this.behavior.compression) ?? {};
+    const options = { role: 'server', ...this.behavior, deflate, deflateMemLevel: memLevel } as const;
+    return new ConnectionContext(options, this, {
+      utf8: utf8Port,
+      text: textPort,
+      pool: this.shard.messagePool,
+      seconds: () => timer.now,
+      maskKey: randomMaskKey,
+      deflate: this.shard.deflate,
+      pace: this.shard.io.pace,
+    });
+  }
+
+  #contextFor(deflate: DeflateParams | undefined): ConnectionContext {
+    if (deflate === undefined) return this.protocol;
+    const key = numberOf(deflate);
+    let context = this.#deflating.get(key);
+    if (context === undefined) {
+      context = this.#newContext(deflate);
+      this.#deflating.set(key, context);
+    }
+    return context;
+  }
+
+  /** Published messages are worth compressing. */
+  #enableForms(): void {
+    const { forms } = this.shard.bus;
+    const { compressionThreshold } = this.behavior;
+    forms!.threshold = forms!.isEnabled
+      ? Math.min(forms!.threshold, compressionThreshold)
+      : compressionThreshold;
+    forms!.isEnabled = true;
+  }
+
+  // What a WebSocket asks for.
+
+  /** Sends a Close frame; the user's side of the connection is over at once. */
+  endSession(session: Session, code: number, reason: Uint8Array): void {
+    if (session.isClosed) return;
+    this.shard.bus.settle(session);
+    session.close(code, reason);
+    this.#startCutOff(session);
+    this.#close(session, code, ownCopy(reason));
+  }
+
+  /** What the peer sends until it has read the Close frame is still delivered; `close` is called behind it. */
+  drain(transport: Transport, code: number): void {
+    const session = transport.owner as Session;
+    if (session.isClosed) return;
+    this.shard.bus.settle(session);
+    session.leave(code, NO_BYTES);
+    this.#startCutOff(session);
+  }
+
+  dismiss(_transport: Transport): void {}
+
+  subscribe(session: Session, topic: string): boolean {
+    if (session.isClosed) return false;
+    const count = this.shard.subscribe(session, topic, this.behavior.maxSubscriptions);
+    if (count === REFUSED) return false;
+    if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
+    return session.isOpen;
+  }
+
+  unsubscribe(session: Session, topic: string): boolean {
+    const count = this.shard.unsubscribe(session, topic);
+    if (count < 0) return false;
+    this.#tellSubscription(session, topic, count, count + 1);
+    return true;
+  }
+
+  isOverLimit(session: Session): boolean {
+    const { maxBackpressure } = this.behavior;
+    return maxBackpressure !== 0 && session.bufferedAmount > maxBackpressure;
+  }
+
+  /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
+  drop(session: Session, message: Uint8Array, isBinary: boolean): void {
+    this.shard.count(Counter.DROPPED);
+    if (this.behavior.closeOnBackpressureLimit) {
+      session.transport.destroy();
+      return;
+    }
+    const { dropped } = this.behavior;
+    // A handler knows from the result what it sends in vain itself; telling it would not end.
+    if (dropped === undefined || session.isDropping) return;
+    session.isDropping = true;
+    this.#call(session, dropped, session.socket, ownCopy(message), isBinary);
+    session.isDropping = false;
+  }
+
+  /** An error of a user's handler that has no connection, or whose connection is no more. */
+  report(socket: WebSocket | undefined, error: unknown): void {
+    this.shard.count(Counter.HANDLER_ERRORS);
+    const { onError } = this.behavior;
+    if (onError === undefined) reportError(`a handler of ws('${this.pattern}')`, error);
+    else callUser(onError, this.#onErrorFailed, socket as never, error);
+  }
+
+  /** What the `close` handler is told when the connection is lost: after a Close frame of ours, its code. */
+  #lossCode({ state }: Session): number {
+    return state === ConnectionState.LEAVING ? this.shard.drainCode : CloseCode.ABNORMAL;
+  }
+
+  #close(session: Session, code: number, message: ArrayBuffer | string): void {
+    if (session.isClosed) return;
+    session.isClosed = true;
+    session.dropHeld();
+    this.shard.count(Counter.CLOSED);
+    if (session.canDeflate) this.shard.bus.forms!.remove(session.deflateBits);
+    if (session.subscriptions !== null) {
+      for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
+    }
+    const { close } = this.behavior;
+    if (close !== undefined) {
+      const text = typeof message === 'string' ? ownCopy(Buffer.from(message)) : message;
+      this.#call(session, close, session.socket, code, text);
+    }
+    detach(session.socket);
+  }
+
+  #tellSubscription(session: Session, topic: string, newCount: number, oldCount: number): void {
+    const { subscription } = this.behavior;
+    if (subscription === undefined) return;
+    this.#call(session, subscription, session.socket, ownCopy(Buffer.from(topic)), newCount, oldCount);
+  }
+
+  readonly #onErrorFailed = (error: unknown): void => {
+    reportError(`onError of ws('${this.pattern}')`, error);
+  };
+
+  /** Calls a user's handler; what it throws or rejects with ends that one connection. */
+  #call(session: Session, handler: UserCode<AnyHandler>, ...args: unknown[]): void {
+    callUser(handler as UserCode<(...args: unknown[]) => unknown>, this.#failing(session), ...args);
+  }
+
+  /** Watches what a handler of the socket, or a callback that it was given, returned. */
+  watch(session: Session, result: unknown): void {
+    watch(result, this.#failing(session));
+  }
+
+  #failing(session: Session): OnFailure {
+    return (error) => {
+      this.#fail(session, error);
+    };
+  }
+
+  #fail(session: Session, error: unknown): void {
+    this.report(session.socket, error);
+    if (!session.isClosed) this.endSession(session, CloseCode.INTERNAL_ERROR, NO_BYTES);
+  }
+
+  #startCutOff(session: Session): void {
+    if (session.cutOffAt !== 0) return;
+    const { timer } = this.shard.io;
+    // One more second: the clock's second may be nearly over.
+    session.cutOffAt = timer.now + this.behavior.closeTimeout + 1;
+    if (!session.transport.isClosed) timer.schedule(session.transport, session.cutOffAt);
+  }
+
+  /** An incomplete message is headway only by MIN_HEADWAY at a time: single bytes keep no connection alive. */
+  #noteProgress(session: Session): void {
+    const { length } = session.message;
+    session.progress ??= { since: 0, length: 0, write: null };
+    const { progress } = session;
+    if (progress.since !== 0 && length - progress.length < MIN_HEADWAY) return;
+    progress.since = this.shard.io.timer.now;
+    progress.length = length;
+  }
+
+  #isTimedOut(session: Session, now: number): boolean {
+    const { idleTimeout, sendPingsAutomatically } = this.behavior;
+    if (idleTimeout === 0 || session.state !== ConnectionState.OPEN) return false;
+    if (session.stalledSince !== 0 && now - session.stalledSince >= idleTimeout) return true;
+    // A peer that answers pings and does not read would keep its queue for ever.
+    if (session.transport.blocked && session.unreadFor(now) >= idleTimeout) return true;
+    if (!sendPingsAutomatically) return now - session.transport.lastActive >= idleTimeout;
+    if (session.pingedAt !== 0) return now - session.pingedAt >= this.#pingMargin;
+    if (now - session.transport.lastActive >= idleTimeout - this.#pingMargin) {
+      session.pingedAt = now;
+      this.protocol.sender.bytes(session.transport, FIN | Opcode.PING, NO_BYTES);
+    }
+    return false;
+  }
+
+  #nextVisit(session: Session): number {
+    if (session.cutOffAt !== 0) return session.cutOffAt;
+    const { idleTimeout, sendPingsAutomatically } = this.behavior;
+    const limits = [session.expiresAt];
+    // The earliest of all that apply.
+    if (idleTimeout !== 0) {
+      const { lastActive } = session.transport;
+      if (session.stalledSince !== 0) limits.push(session.stalledSince + idleTimeout);
+      if (session.unreadSince !== 0) limits.push(session.unreadSince + idleTimeout);
+      if (session.pingedAt !== 0) limits.push(session.pingedAt + this.#pingMargin);
+      else limits.push(lastActive + idleTimeout - (sendPingsAutomatically ? this.#pingMargin : 0));
+    }
+    const set = limits.filter((limit) => limit !== 0);
+    return set.length === 0 ? 0 : Math.min(...set);
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+const PLEASE_RECONNECT = new TextEncoder().encode('please reconnect');
+
+/** A number for what was agreed on, different for each. */
+function numberOf(params: DeflateParams): number {
+  const server = params.serverMaxWindowBits * 2 + (params.serverNoContextTakeover ? 1 : 0);
+  const client = params.clientMaxWindowBits * 2 + (params.clientNoContextTakeover ? 1 : 0);
+  return server * 32 + client;
+}
+
+function copyOf(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
+  return ownCopy(bytes.subarray(offset, offset + length));
+}
+
+/** Seconds before the end of `idleTimeout` at which a silent peer is pinged, as in uWebSockets.js. */
+function pingMargin(idleTimeout: number): number {
+  if (idleTimeout >= 64) return 16;
+  return idleTimeout >= 32 ? 8 : 4;
+}

@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Acceptor, type SocketSender } from '../../../src/acceptor/acceptor.ts';
+import { AddressTable } from '../../../src/admission/address-table.ts';
+import { newHashKey } from '../../../src/admission/keyed-hash.ts';
+import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
+import { detachHandle, type TcpHandle } from '../../../src/net/node-internals.ts';
+import { HandoffMode } from '../../../src/shard/control-message.ts';
+
+let server: Server;
+let clients: Socket[] = [];
+beforeEach(async () => {
+  server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterEach(() => {
+  for (const client of clients) client.destroy();
+  clients = [];
+  server.close();
+});
+
+async function accepted(): Promise<TcpHandle> {
+  const connection = once(server, 'connection');
+  clients.push(connect((server.address() as AddressInfo).port, '127.0.0.1'));
+  const [socket] = (await connection) as [Socket];
+  return detachHandle(socket)!;
+}
+
+/** A port says nothing of a thread at its other end that has ended: it takes all, and gives nothing back. */
+function portOfNobody(): SocketSender {
+  return {
+    isFull: false,
+    pending: 0,
+    onUnsent: null,
+    send(_message, handle): boolean {
+      handle.close();
+      return true;
+    },
+    cancel(): void {},
+    finish(): void {},
+    close(): void {},
+  };
+}
+
+it('forgets what it sent to a shard between its end and hearing of it', async () => {
+  const control = new ControlBlock(1);
+  const table = AddressTable.create(2, 100);
+  const acceptor = new Acceptor(
+    {
+      mode: HandoffMode.TRANSFER,
+      control: control.memory,
+      addresses: table.memory,
+      shards: 1,
+      limits: {
+        maxHeadSize: 4096,
+        maxHeaders: 10,
+        handshakeTimeout: 10,
+        maxHandshakes: 10,
+        maxConnections: 100,
+        maxConnectionsPerAddress: 2,
+        backlog: 10,
+      },
+      hosts: { allowedHosts: null, behindTls: false },
+      balance: 'round-robin',
+      hashKey: newHashKey(),
+      isTls: false,
+      listenFd: -1,
+    },
+    control,
+    () => {},
+  );
+  const counts = (): number[] => [control.gauge(0, Gauge.LIVE), table.total(table.rowOf('127.0.0.1'))];
+  acceptor.shardUp(0, [], portOfNobody, () => {});
+  acceptor.accept(await accepted());
+  expect(counts()).toEqual([1, 1]);
+  // As the main thread does when it sees the end of the thread.
+  control.clearShard(0);
+  table.clear(0);
+  acceptor.accept(await accepted());
+  acceptor.accept(await accepted());
+  expect(counts()).toEqual([2, 2]);
+  acceptor.shardGone(0);
+  expect(counts()).toEqual([0, 0]);
+});
