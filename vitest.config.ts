@@ -2,14 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that want a machine of their own: they measure memory, use up descriptors, or wear all cores for long. */
 const LONG = [
-  'test/integration/deflate-memory.test.ts',
-  'test/integration/memory.test.ts',
-  'test/threads/crash.test.ts',
-  'test/threads/descriptors-lifecycle.test.ts',
-  'test/threads/descriptors-topics.test.ts',
-  'test/threads/profile.test.ts',
-  'test/threads/resources.test.ts',
-  'test/threads/topics-checker.test.ts',
+  'test/integration/websocket/deflate-memory.test.ts',
+  'test/integration/websocket/memory.test.ts',
+  'test/threads/supervisor/crash.test.ts',
+  'test/threads/group/descriptors-lifecycle.test.ts',
+  'test/threads/group/descriptors-topics.test.ts',
+  'test/threads/app/profile.test.ts',
+  'test/threads/supervisor/resources.test.ts',
+  'test/threads/bus/topics-checker.test.ts',
 ];
 
 /** Ms. They stop what hangs; on a machine that does other work nothing that goes on may meet them. */
@@ -44,7 +44,7 @@ export default defineConfig({
     ],
   },
   test: {
-    globalSetup: ['test/support/require-build.ts'],
+    globalSetup: ['test/support/tools/require-build.ts'],
     // Most tests with sockets wait more than they work: one more than the two cores of a small machine.
     maxWorkers: 3,
     projects: [

@@ -3,13 +3,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { budgetOf } from './lib/compare-plan.js';
-import { allRows, measureRow, stopCurrent } from './lib/compare-programs.js';
-import { formatComparison, includeComparison } from './lib/compare-report.js';
-import { requireFreshBuild } from './lib/fresh-build.js';
-import { machineInfo } from './lib/machine-info.js';
-import { atLeast } from './lib/macro-options.js';
-import { root } from './lib/server-process.js';
+import { formatComparison, includeComparison } from './lib/reports/compare-report.js';
+import { machineInfo } from './lib/reports/machine-info.js';
+import { budgetOf } from './lib/runs/compare-plan.js';
+import { allRows, measureRow, stopCurrent } from './lib/runs/compare-programs.js';
+import { requireFreshBuild } from './lib/runs/fresh-build.js';
+import { atLeast } from './lib/runs/macro-options.js';
+import { root } from './lib/servers/server-process.js';
 
 const HELP = `All rows of the targets in one run: millrace, ws, Bun and, where it is installed, uWebSockets.js.
 
@@ -29,7 +29,7 @@ The tables go to stdout, progress to stderr. The exit code is 1 when a row could
 missed does not change it. bench/README.md says how to read the tables.
 `;
 
-/** @typedef {import('./lib/compare-report.js').Outcome} Outcome */
+/** @typedef {import('./lib/reports/compare-report.js').Outcome} Outcome */
 
 /** @param {string} text */
 const progress = (text) => process.stderr.write(text);
@@ -64,7 +64,7 @@ async function main() {
 }
 
 /**
- * @param {readonly import('./lib/compare-programs.js').CompareRow[]} rows
+ * @param {readonly import('./lib/runs/compare-programs.js').CompareRow[]} rows
  * @param {readonly string[] | undefined} ids
  */
 function choose(rows, ids) {
@@ -75,7 +75,7 @@ function choose(rows, ids) {
 }
 
 /**
- * @param {readonly import('./lib/compare-programs.js').CompareRow[]} rows
+ * @param {readonly import('./lib/runs/compare-programs.js').CompareRow[]} rows
  * @param {{ seconds: number, warmup: number, reps: number }} wanted
  * @param {number} deadline in seconds of performance.now()
  * @param {{ out: string, docs: string }} where
@@ -100,9 +100,9 @@ async function compare(rows, wanted, deadline, { out, docs }) {
 }
 
 /**
- * @param {import('./lib/compare-programs.js').CompareRow} row
+ * @param {import('./lib/runs/compare-programs.js').CompareRow} row
  * @param {{ seconds: number, warmup: number }} wanted
- * @param {import('./lib/compare-plan.js').RowBudget} budget
+ * @param {import('./lib/runs/compare-plan.js').RowBudget} budget
  * @returns {Promise<Outcome>}
  */
 async function outcomeOf(row, wanted, budget) {

@@ -2,13 +2,13 @@
 // @ts-check
 import { readdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { requireFreshBuild } from './lib/fresh-build.js';
-import { machineInfo } from './lib/machine-info.js';
-import { atLeast } from './lib/macro-options.js';
-import { formatMicroReport, suiteReport } from './lib/micro-report.js';
-import { measureSuite } from './lib/micro-run.js';
-import { buildRevision } from './lib/revision.js';
-import { root } from './lib/server-process.js';
+import { machineInfo } from './lib/reports/machine-info.js';
+import { formatMicroReport, suiteReport } from './lib/reports/micro-report.js';
+import { requireFreshBuild } from './lib/runs/fresh-build.js';
+import { atLeast } from './lib/runs/macro-options.js';
+import { measureSuite } from './lib/runs/micro-run.js';
+import { buildRevision } from './lib/runs/revision.js';
+import { root } from './lib/servers/server-process.js';
 
 const HELP = `Micro-benchmarks: parts of the engine alone, in memory, each case in processes of its own.
 
@@ -30,7 +30,7 @@ Tables go to stdout, progress to stderr. A figure is the median of the processes
 parts counts, because other programs can only slow a part down.
 `;
 
-/** @typedef {import('./lib/micro-run.js').MicroSuite} MicroSuite */
+/** @typedef {import('./lib/runs/micro-run.js').MicroSuite} MicroSuite */
 
 /** @returns {Promise<MicroSuite[]>} */
 async function allSuites() {
@@ -105,12 +105,12 @@ async function main() {
 
 /**
  * @param {readonly MicroSuite[]} suites
- * @param {import('./lib/micro-run.js').MicroOptions & { threshold: number }} options
+ * @param {import('./lib/runs/micro-run.js').MicroOptions & { threshold: number }} options
  * @param {{ against?: string | undefined, build: string, json?: string | undefined }} values
  */
 async function run(suites, options, { against, build, json }) {
   const { seconds, repetitions, threshold } = options;
-  /** @type {import('./lib/micro-report.js').MicroReport} */
+  /** @type {import('./lib/reports/micro-report.js').MicroReport} */
   const report = {
     date: new Date().toISOString(),
     machine: machineInfo(),

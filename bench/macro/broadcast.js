@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // @ts-check
-import { BROADCAST_ROWS } from '../lib/broadcast-rows.js';
-import { broadcastServers } from '../lib/broadcast-servers.js';
-import { runMacro } from '../lib/macro-run.js';
+import { BROADCAST_ROWS } from '../lib/rows/broadcast-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
+import { broadcastServers } from '../lib/servers/broadcast-servers.js';
 
 runMacro({
   title: 'Broadcast',

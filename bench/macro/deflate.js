@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // @ts-check
-import { DEFLATE_ROWS } from '../lib/deflate-rows.js';
-import { deflateServers } from '../lib/echo-servers.js';
-import { runMacro } from '../lib/macro-run.js';
+import { DEFLATE_ROWS } from '../lib/rows/deflate-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
+import { deflateServers } from '../lib/servers/echo-servers.js';
 
 runMacro({
   title: 'Compression',

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // @ts-check
-import { ECHO_ROWS } from '../lib/echo-rows.js';
-import { echoServers } from '../lib/echo-servers.js';
-import { runMacro } from '../lib/macro-run.js';
+import { ECHO_ROWS } from '../lib/rows/echo-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
+import { echoServers } from '../lib/servers/echo-servers.js';
 
 runMacro({
   title: 'Echo',

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
+import { FAIRNESS_ROWS } from '../lib/rows/fairness-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
 // @ts-check
-import { echoServers } from '../lib/echo-servers.js';
-import { FAIRNESS_ROWS } from '../lib/fairness-rows.js';
-import { runMacro } from '../lib/macro-run.js';
+import { echoServers } from '../lib/servers/echo-servers.js';
 
 runMacro({
   title: 'Fairness',

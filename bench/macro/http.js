@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-import { HTTP_ROWS, httpServers } from '../lib/http-rows.js';
-import { runMacro } from '../lib/macro-run.js';
+import { HTTP_ROWS, httpServers } from '../lib/rows/http-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
 
 runMacro({
   title: 'HTTP',

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-import { capacityServers, MEMORY_ROWS } from '../lib/capacity-rows.js';
-import { runMacro } from '../lib/macro-run.js';
+import { capacityServers, MEMORY_ROWS } from '../lib/rows/capacity-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
 
 runMacro({
   title: 'Memory',

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { runMacro } from '../lib/macro-run.js';
 // @ts-check
-import { SCALE_ROWS, scaleServers } from '../lib/scale-rows.js';
+import { SCALE_ROWS, scaleServers } from '../lib/rows/scale-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
 
 runMacro({
   title: 'Scale with shards',

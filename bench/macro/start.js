@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { runMacro } from '../lib/macro-run.js';
 // @ts-check
-import { measureStart, START_ROWS, startCommands } from '../lib/start-rows.js';
+import { measureStart, START_ROWS, startCommands } from '../lib/rows/start-rows.js';
+import { runMacro } from '../lib/runs/macro-run.js';
 
 runMacro({
   title: 'Start',

@@ -14,7 +14,7 @@ function chunkedBody(chunkSize) {
  * @param {string} name
  * @param {Buffer} bytes
  * @param {boolean} isChunked
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 function decoding(name, bytes, isChunked) {
   return {
@@ -38,7 +38,7 @@ function decoding(name, bytes, isChunked) {
   };
 }
 
-/** @type {import('../lib/micro-run.js').MicroCase} */
+/** @type {import('../lib/runs/micro-run.js').MicroCase} */
 const form = {
   name: 'a form of ten fields and a file of 64 KiB',
   unit: 'forms',
@@ -62,7 +62,7 @@ const form = {
   },
 };
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'body-decoder',
   title: 'HTTP request bodies',

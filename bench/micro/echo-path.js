@@ -32,7 +32,7 @@ function chunkOf(size, firstByte) {
 /**
  * The transport of a WebSocket that was opened by a real client.
  *
- * @param {import('../lib/micro-run.js').Load} load
+ * @param {import('../lib/runs/micro-run.js').Load} load
  * @param {Behavior} behavior
  * @returns {Promise<Transport>}
  */
@@ -70,7 +70,7 @@ async function openTransport(load, behavior) {
  * @param {number} size of the payload, at most 125
  * @param {number} firstByte
  * @param {Behavior} behavior that echoes
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 function echoing(name, size, firstByte, behavior) {
   return {
@@ -112,7 +112,7 @@ const own = { message: (ws, message, isBinary) => void ws.send(message, isBinary
 /** @type {Behavior} */
 const text = { messageView: (ws) => void ws.send('The quick brown fox.') };
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'echo-path',
   title: `Echo, without the kernel: ${FRAMES} messages a read`,

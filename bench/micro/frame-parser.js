@@ -1,7 +1,7 @@
 // @ts-check
 /** The frame parser alone, in memory: one chunk of whole masked frames after the other. */
 
-/** @typedef {import('../lib/micro-run.js').Load} Load */
+/** @typedef {import('../lib/runs/micro-run.js').Load} Load */
 
 /** Bytes of a chunk, as one read of the engine brings them. */
 const CHUNK = 256 * 1024;
@@ -162,7 +162,7 @@ const TEXT_20 = 'parser, text 20 B';
 const BINARY_1M = 'parser, binary 1 MiB';
 const COPY_1M = 'Buffer.copy, 1 MiB';
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'frame-parser',
   title: 'Frame parser',

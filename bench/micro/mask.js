@@ -7,7 +7,7 @@ const KEY = 0x5ac3_196d;
 /** @typedef {typeof import('../../src/protocol/mask.ts')} Mask */
 
 /**
- * @param {import('../lib/micro-run.js').Load} load
+ * @param {import('../lib/runs/micro-run.js').Load} load
  * @param {number} length
  * @param {(mask: Mask, bytes: Buffer, offset: number) => number} treat
  * @returns {Promise<() => number>} which returns the bytes
@@ -29,14 +29,14 @@ async function sweep(load, length, treat) {
 const masking = (length) => ({
   name: `mask, ${length.toLocaleString('en-US')} B`,
   unit: 'B',
-  /** @param {import('../lib/micro-run.js').Load} load */
+  /** @param {import('../lib/runs/micro-run.js').Load} load */
   prepare: (load) =>
     sweep(load, length, ({ applyMask, wordsOf }, bytes, offset) =>
       applyMask(bytes, wordsOf(bytes), offset, length, KEY),
     ),
 });
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'mask',
   title: 'Masking in place',

@@ -27,7 +27,7 @@ const ROUNDS = 1000;
  * @param {keyof typeof HEADS} kind
  * @param {boolean} isCut into two pieces; those are not the head that was read before
  * @param {boolean} [isSame] as the one before; otherwise none of 16 in a row is like another
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 function parsing(kind, isCut, isSame = false) {
   return {
@@ -64,7 +64,7 @@ function parsing(kind, isCut, isSame = false) {
   };
 }
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'request-parser',
   title: 'HTTP request heads',

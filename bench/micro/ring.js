@@ -1,7 +1,7 @@
 // @ts-check
 import { Worker } from 'node:worker_threads';
-import { recordIndex, ringRecords } from '../lib/ring-records.js';
-import { RingWait } from '../lib/ring-wait.js';
+import { recordIndex, ringRecords } from '../lib/rings/ring-records.js';
+import { RingWait } from '../lib/rings/ring-wait.js';
 
 /**
  * The ring alone: one producer thread, one consumer thread, no event loop and no doorbell. Every record is copied into
@@ -60,7 +60,7 @@ class RecordChecker {
 }
 
 /**
- * @param {import('../lib/micro-run.js').Load} load
+ * @param {import('../lib/runs/micro-run.js').Load} load
  * @param {string} folder
  * @param {number} length
  * @param {number} batch
@@ -75,7 +75,7 @@ async function ringWork(load, folder, length, batch) {
   const consumer = new RingConsumer(region);
   const checker = new RecordChecker(consumer.words, length);
   const wait = new RingWait();
-  const producer = new Worker(new URL('../lib/ring-producer.js', import.meta.url), {
+  const producer = new Worker(new URL('../lib/rings/ring-producer.js', import.meta.url), {
     workerData: { folder: `${folder}ring/`, region, length, batch },
   });
   await new Promise((resolve, reject) => {
@@ -98,7 +98,7 @@ async function ringWork(load, folder, length, batch) {
  * @param {string} size
  * @param {number} length
  * @param {number} batch
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 const passing = (size, length, batch) => ({
   name: `${size}, ${batch} a commit`,
@@ -106,7 +106,7 @@ const passing = (size, length, batch) => ({
   prepare: (load, folder) => ringWork(load, folder, length, batch),
 });
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'ring',
   title: 'Ring between two threads',

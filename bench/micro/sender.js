@@ -37,7 +37,7 @@ const textPort = {
  * @param {'server' | 'client'} role
  * @param {number} length of the payload
  * @param {(sender: Sender, output: BlockOutput) => number} send returns the bytes on the wire
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 function sending(name, role, length, send) {
   const rounds = Math.max(1, Math.floor(MEMORY / (length + HEADER)));
@@ -65,7 +65,7 @@ const large = Buffer.alloc(16 * 1024, 'payload');
 const ascii = 'The quick brown fox.';
 const longText = 'Übung macht den Meister. '.repeat(40);
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'sender',
   title: 'Sender: messages to frames',

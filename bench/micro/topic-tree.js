@@ -15,7 +15,7 @@ const rooms = Array.from({ length: ROOMS }, (_, i) => `room/${i}`);
 /** @param {number} i */
 const roomOf = (i) => rooms[i % ROOMS] ?? '';
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'topic-tree',
   title: 'Topic tree of a shard',

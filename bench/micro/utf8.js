@@ -16,7 +16,7 @@ const BUFFER = 64 * 1024;
  * @param {keyof typeof TEXTS} kind
  * @param {number} size
  * @param {number} [pieces] that each text comes in
- * @returns {import('../lib/micro-run.js').MicroCase}
+ * @returns {import('../lib/runs/micro-run.js').MicroCase}
  */
 function validating(kind, size, pieces = 1) {
   const cut = pieces === 1 ? '' : `, in ${pieces} pieces`;
@@ -56,7 +56,7 @@ function textOf(text, size) {
   return bytes.subarray(0, end);
 }
 
-/** @type {import('../lib/micro-run.js').MicroSuite} */
+/** @type {import('../lib/runs/micro-run.js').MicroSuite} */
 export default {
   name: 'utf8',
   title: 'UTF-8 validation',

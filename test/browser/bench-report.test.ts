@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { contrastOf, launchChromium, openPage, overflowOf } from '../support/browser.ts';
-import { example, MillraceProcess } from '../support/millrace-process.ts';
+import { contrastOf, launchChromium, openPage, overflowOf } from '../support/browser/browser.ts';
+import { example, MillraceProcess } from '../support/servers/millrace-process.ts';
 
 let browser: Browser;
 let folder: string;

@@ -1,8 +1,8 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { contrastOf, launchChromium, openPage, overflowOf } from '../support/browser.ts';
-import { DEADLINE, until } from '../support/deadline.ts';
-import { example, MillraceProcess } from '../support/millrace-process.ts';
+import { contrastOf, launchChromium, openPage, overflowOf } from '../support/browser/browser.ts';
+import { example, MillraceProcess } from '../support/servers/millrace-process.ts';
+import { DEADLINE, until } from '../support/tools/deadline.ts';
 
 /** Pages opened at most until two are where they should be. */
 const MAX_PAGES = 8;

@@ -10,8 +10,8 @@ import {
 } from 'millrace';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launchChromium, openPage } from '../support/browser.ts';
-import { HOST } from '../support/server.ts';
+import { launchChromium, openPage } from '../support/browser/browser.ts';
+import { HOST } from '../support/servers/server.ts';
 
 const ROUTES = {
   shared: SHARED_COMPRESSOR | SHARED_DECOMPRESSOR,

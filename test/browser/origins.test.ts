@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launchChromium } from '../support/browser.ts';
-import { DEADLINE } from '../support/deadline.ts';
-import { type Running, startApp } from '../support/server.ts';
+import { launchChromium } from '../support/browser/browser.ts';
+import { type Running, startApp } from '../support/servers/server.ts';
+import { DEADLINE } from '../support/tools/deadline.ts';
 
 /** Serves a page, and WebSockets for pages of its own, of any, and of a listed origin. */
 function startSite(listed: string): Running {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launchChromium, openPage } from '../support/browser.ts';
-import { example, MillraceProcess } from '../support/millrace-process.ts';
+import { launchChromium, openPage } from '../support/browser/browser.ts';
+import { example, MillraceProcess } from '../support/servers/millrace-process.ts';
 
 const THREADS = ['main', 'acceptor', 'shard 0', 'shard 1'];
 

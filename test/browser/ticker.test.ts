@@ -1,9 +1,9 @@
 import type { Browser, BrowserContextOptions, Page, WebSocketRoute } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Notice, Update } from '../../examples/ticker.js';
-import { contrastOf, launchChromium, OTHER_NAME, openPage, overflowOf } from '../support/browser.ts';
-import { DEADLINE } from '../support/deadline.ts';
-import { example, MillraceProcess } from '../support/millrace-process.ts';
+import { contrastOf, launchChromium, OTHER_NAME, openPage, overflowOf } from '../support/browser/browser.ts';
+import { example, MillraceProcess } from '../support/servers/millrace-process.ts';
+import { DEADLINE } from '../support/tools/deadline.ts';
 
 /** Pages opened at most until there is one on each shard. */
 const MAX_PAGES = 8;

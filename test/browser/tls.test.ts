@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launchChromium, openPage } from '../support/browser.ts';
-import { makeCertificate } from '../support/certificates.ts';
-import { example, MillraceProcess } from '../support/millrace-process.ts';
+import { launchChromium, openPage } from '../support/browser/browser.ts';
+import { example, MillraceProcess } from '../support/servers/millrace-process.ts';
+import { makeCertificate } from '../support/tls/certificates.ts';
 
 let browser: Browser;
 let server: MillraceProcess;

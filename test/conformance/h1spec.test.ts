@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answers, type EchoServer, send, startEcho } from '../support/http-echo.ts';
+import { type Answers, type EchoServer, send, startEcho } from '../support/servers/http-echo.ts';
 
 /** How long a case waits for what must not come, in ms. */
 const WAIT = 500;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { byteByByte, chunksOf, Random } from '../support/chunked.ts';
-import { inParallel } from '../support/hostile-client.ts';
-import { exchange } from '../support/http-client.ts';
-import { send, startEchoIn } from '../support/http-echo.ts';
-import { badBodies, badHeads, type GoodRow, goodRequests, type HttpRow } from '../support/http-rows.ts';
-import { MODES } from '../support/server.ts';
+import { badBodies, badHeads, type GoodRow, goodRequests, type HttpRow } from '../support/cases/http-rows.ts';
+import { inParallel } from '../support/clients/hostile-client.ts';
+import { exchange } from '../support/clients/http-client.ts';
+import { byteByByte, chunksOf, Random } from '../support/protocol/chunked.ts';
+import { send, startEchoIn } from '../support/servers/http-echo.ts';
+import { MODES } from '../support/servers/server.ts';
 
 /** Requests of RELIABILITY's kind, over real sockets: in one write, byte by byte, and cut in two. */
 

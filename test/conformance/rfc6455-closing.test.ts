@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { closes, conformance, fails } from '../support/conformance.ts';
+import { closes, conformance, fails } from '../support/protocol/conformance.ts';
 import {
   close,
   concat,
@@ -11,7 +11,7 @@ import {
   pong,
   text,
   textStart,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.5.1 and §7. */
 const VALID_CODES = [

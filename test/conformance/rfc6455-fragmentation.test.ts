@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { type ConformanceCase, conformance, fails, stays } from '../support/conformance.ts';
+import { type ConformanceCase, conformance, fails, stays } from '../support/protocol/conformance.ts';
 import {
   binary,
   binaryStart,
@@ -14,7 +14,7 @@ import {
   pong,
   text,
   textStart,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.4 and §5.5. */
 describe('Fragmentation', () => {

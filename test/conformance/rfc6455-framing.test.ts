@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { type ConformanceCase, conformance, echoes, fails } from '../support/conformance.ts';
+import { type ConformanceCase, conformance, echoes, fails } from '../support/protocol/conformance.ts';
 import {
   asciiPattern,
   binary,
@@ -10,7 +10,7 @@ import {
   more,
   pattern,
   text,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.2 and §5.6: every length encoding, text and binary. */
 const SIZES = [0, 1, 2, 124, 125, 126, 127, 128, 129, 65535, 65536];

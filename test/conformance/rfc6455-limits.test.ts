@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionState } from '../../src/protocol/connection.ts';
 import { FRAME_HEADROOM } from '../../src/protocol/frame-parser.ts';
-import { chunksOf } from '../support/chunked.ts';
-import { type ConformanceCase, conformance, expectSame, fails, stays } from '../support/conformance.ts';
-import { Endpoint } from '../support/endpoint.ts';
+import { chunksOf } from '../support/protocol/chunked.ts';
+import {
+  type ConformanceCase,
+  conformance,
+  expectSame,
+  fails,
+  stays,
+} from '../support/protocol/conformance.ts';
+import { Endpoint } from '../support/protocol/endpoint.ts';
 import {
   asciiPattern,
   binary,
@@ -23,7 +29,7 @@ import {
   text,
   textStart,
   ZERO_KEY,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

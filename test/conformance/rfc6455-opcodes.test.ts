@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
-import { type ConformanceCase, conformance, fails } from '../support/conformance.ts';
-import { type FrameSpec, last, pattern, ping, text, textStart } from '../support/frame-bytes.ts';
+import { type ConformanceCase, conformance, fails } from '../support/protocol/conformance.ts';
+import { type FrameSpec, last, pattern, ping, text, textStart } from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.2: 3 to 7 are reserved for data frames, B to F for control frames; any fails the connection. */
 const RESERVED = [3, 4, 5, 6, 7, 11, 12, 13, 14, 15];

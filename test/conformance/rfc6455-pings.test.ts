@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
-import { conformance, echoes, fails, stays } from '../support/conformance.ts';
-import { binary, hex, last, pattern, ping, pong, text, textStart } from '../support/frame-bytes.ts';
+import { conformance, echoes, fails, stays } from '../support/protocol/conformance.ts';
+import { binary, hex, last, pattern, ping, pong, text, textStart } from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.5.2 and §5.5.3. */
 describe('Pings and pongs', () => {

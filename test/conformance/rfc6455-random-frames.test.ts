@@ -2,9 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ConnectionOptions, ConnectionState } from '../../src/protocol/connection.ts';
 import { FRAME_HEADROOM } from '../../src/protocol/frame-parser.ts';
-import { byteByByte, chunksOf, Random, randomCuts } from '../support/chunked.ts';
-import { expectSame } from '../support/conformance.ts';
-import { Endpoint } from '../support/endpoint.ts';
+import { byteByByte, chunksOf, Random, randomCuts } from '../support/protocol/chunked.ts';
+import { expectSame } from '../support/protocol/conformance.ts';
+import { Endpoint } from '../support/protocol/endpoint.ts';
 import {
   bytesOf,
   close,
@@ -13,8 +13,8 @@ import {
   frameBytes,
   type MaskKey,
   pattern,
-} from '../support/frame-bytes.ts';
-import { referenceVerdict } from '../support/frame-reader.ts';
+} from '../support/protocol/frame-bytes.ts';
+import { referenceVerdict } from '../support/protocol/frame-reader.ts';
 
 /** Random input, valid and not: the connection and the reference endpoint agree on every byte and event. */
 

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { type ConformanceCase, conformance, fails } from '../support/conformance.ts';
+import { type ConformanceCase, conformance, fails } from '../support/protocol/conformance.ts';
 import {
   binary,
   close,
@@ -10,7 +10,7 @@ import {
   pong,
   text,
   textStart,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §5.2: RSV1, RSV2, RSV3 MUST be 0 unless an extension that defines them was negotiated. */
 const COMBINATIONS = [1, 2, 3, 4, 5, 6, 7];

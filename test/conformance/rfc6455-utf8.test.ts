@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type ConformanceCase, conformance, expectSame, fails, stays } from '../support/conformance.ts';
-import { Endpoint } from '../support/endpoint.ts';
+import {
+  type ConformanceCase,
+  conformance,
+  expectSame,
+  fails,
+  stays,
+} from '../support/protocol/conformance.ts';
+import { Endpoint } from '../support/protocol/endpoint.ts';
 import {
   bytesOf,
   close,
@@ -15,7 +21,7 @@ import {
   SAMPLE_KEY,
   text,
   textStart,
-} from '../support/frame-bytes.ts';
+} from '../support/protocol/frame-bytes.ts';
 
 /** RFC 6455 §8.1 and RFC 3629: texts are UTF-8, and a connection fails as soon as one cannot be. */
 

@@ -3,7 +3,7 @@ import newest from 'crossws/adapters/uws';
 import before from 'crossws-0.3/adapters/uws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { Client } from '../support/clients.ts';
+import { Client } from '../support/clients/clients.ts';
 
 // 0.3 reads the request after an await.
 describe.each([

@@ -3,7 +3,7 @@ import { getUws, serverFactory, WebSocketStream } from '@geut/fastify-uws';
 import plugin from '@geut/fastify-uws/plugin';
 import fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../support/clients.ts';
+import { Client } from '../support/clients/clients.ts';
 
 describe('fastify on @geut/fastify-uws', () => {
   const app = fastify({ serverFactory, bodyLimit: 10_000_000 } as never);

@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream';
 import { Server } from 'hyper-express';
 import { Server as Server6 } from 'hyper-express-6';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../support/clients.ts';
+import { Client } from '../support/clients/clients.ts';
 
 describe.each([
   ['6', Server6 as unknown as typeof Server],

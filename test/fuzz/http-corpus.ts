@@ -1,5 +1,5 @@
-import type { Random } from '../support/chunked.ts';
-import { badBodies, badHeads, goodRequests, type HttpRow } from '../support/http-rows.ts';
+import { badBodies, badHeads, goodRequests, type HttpRow } from '../support/cases/http-rows.ts';
+import type { Random } from '../support/protocol/chunked.ts';
 
 const GET = 'GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n';
 const SIZED = 'POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello';

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { chunksOf, Random, randomCuts } from '../support/chunked.ts';
+import { chunksOf, Random, randomCuts } from '../support/protocol/chunked.ts';
 import { mutated } from './http-corpus.ts';
 import { javaScriptReading, KNOWN_METHODS, NodeReader, ourReading, type Reading } from './http-readers.ts';
 

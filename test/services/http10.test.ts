@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../support/deadline.ts';
-import { exchange, requestText, sized } from '../support/http-client.ts';
-import { HOST, MODES, type Running, startApp, startModule } from '../support/server.ts';
+import { exchange, requestText, sized } from '../support/clients/http-client.ts';
+import { HOST, MODES, type Running, startApp, startModule } from '../support/servers/server.ts';
+import { until } from '../support/tools/deadline.ts';
 import { startHaproxy, startNginx } from './proxies.ts';
 
 /** Programs that speak HTTP/1.0 to a server unless they are told otherwise. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DEADLINE, until } from '../support/deadline.ts';
-import { text } from '../support/frame-bytes.ts';
-import { handshakeHead, inParallel } from '../support/hostile-client.ts';
-import { exchange, requestText, sized } from '../support/http-client.ts';
-import { type EchoServer, send, startEcho } from '../support/http-echo.ts';
-import { badBodies, badHeads, goodRequests } from '../support/http-rows.ts';
-import { RawClient } from '../support/raw-client.ts';
+import { badBodies, badHeads, goodRequests } from '../support/cases/http-rows.ts';
+import { handshakeHead, inParallel } from '../support/clients/hostile-client.ts';
+import { exchange, requestText, sized } from '../support/clients/http-client.ts';
+import { RawClient } from '../support/clients/raw-client.ts';
+import { text } from '../support/protocol/frame-bytes.ts';
+import { type EchoServer, send, startEcho } from '../support/servers/http-echo.ts';
+import { DEADLINE, until } from '../support/tools/deadline.ts';
 import { type Proxy, startHaproxy, startNginx } from './proxies.ts';
 
 /** How long a proxy may keep a connection open that it has no answer for, in ms. */

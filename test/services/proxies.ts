@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until, within } from '../support/deadline.ts';
-import { HOST } from '../support/server.ts';
+import { HOST } from '../support/servers/server.ts';
+import { until, within } from '../support/tools/deadline.ts';
 
 /** A proxy in front of an App. */
 export interface Proxy {

@@ -1,6 +1,6 @@
 // @ts-check
 // Broadcast with Bun.serve; run by Bun.
-import { TurnPublisher } from '../../lib/turn-publisher.js';
+import { TurnPublisher } from '../../lib/clients/turn-publisher.js';
 import { MAX_PAYLOAD, ready } from './ready.js';
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 // What a server with the API of uWebSockets.js does in the broadcast benchmark: whoever opens a WebSocket subscribes,
 // and what it sends is published to all, itself included. The paths below /control talk to the TurnPublisher.
-import { TurnPublisher } from '../../lib/turn-publisher.js';
+import { TurnPublisher } from '../../lib/clients/turn-publisher.js';
 import { MAX_PAYLOAD } from './ready.js';
 
 const TOPIC = 'all';

@@ -4,7 +4,7 @@
 // framed once, and everything of a turn in one write for each client.
 import { createRequire } from 'node:module';
 import * as ws from 'ws';
-import { TurnPublisher } from '../../lib/turn-publisher.js';
+import { TurnPublisher } from '../../lib/clients/turn-publisher.js';
 import { MAX_PAYLOAD, ready } from './ready.js';
 
 const [way] = process.argv.slice(2);

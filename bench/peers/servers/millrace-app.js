@@ -1,6 +1,6 @@
 // @ts-check
 // The app of millrace-serve.js, in each shard: echo.
-import { burn } from '../../lib/burn.js';
+import { burn } from '../../lib/servers/burn.js';
 import { collectGarbage, MAX_PAYLOAD } from './ready.js';
 
 /** @type {import('../../../src/index.ts').AppModule} */

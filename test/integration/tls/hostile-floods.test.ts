@@ -1,5 +1,5 @@
-import { tlsMode } from '../../support/tls-mode.ts';
+import { tlsMode } from '../../support/tls/tls-mode.ts';
 
 // The same verdicts over TLS (S07).
 tlsMode.isOn = true;
-await import('../hostile-floods.test.ts');
+await import('../serving/hostile-floods.test.ts');

@@ -1,5 +1,5 @@
-import { tlsMode } from '../../support/tls-mode.ts';
+import { tlsMode } from '../../support/tls/tls-mode.ts';
 
 // The same heads over TLS.
 tlsMode.isOn = true;
-await import('../http10.test.ts');
+await import('../serving/http10.test.ts');

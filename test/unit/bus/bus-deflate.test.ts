@@ -5,9 +5,9 @@ import { createLinkMemory } from '../../../src/bus/link-memory.ts';
 import { Links } from '../../../src/bus/links.ts';
 import { Counter } from '../../../src/metrics/counter.ts';
 import { Shard } from '../../../src/shard/shard.ts';
-import { payloadOf } from '../../support/deflate-payloads.ts';
-import { concat, hex } from '../../support/frame-bytes.ts';
-import { inflateSlowly } from '../../support/inflate-reference.ts';
+import { payloadOf } from '../../support/protocol/deflate-payloads.ts';
+import { concat, hex } from '../../support/protocol/frame-bytes.ts';
+import { inflateSlowly } from '../../support/protocol/inflate-reference.ts';
 import { BusReader } from './bus-reader.ts';
 import { quiet } from './link-threads.ts';
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Shard } from '../../../src/shard/shard.ts';
-import { pattern } from '../../support/frame-bytes.ts';
+import { pattern } from '../../support/protocol/frame-bytes.ts';
 import { BusReader } from './bus-reader.ts';
 
 /**

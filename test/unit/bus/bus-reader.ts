@@ -11,8 +11,8 @@ import { Transport, type TransportContext } from '../../../src/net/transport.ts'
 import { Sender } from '../../../src/protocol/sender.ts';
 import type { Subscriber, Topic } from '../../../src/pubsub/topic-tree.ts';
 import type { Shard } from '../../../src/shard/shard.ts';
-import { concat } from '../../support/frame-bytes.ts';
-import { type Frame, readFrames } from '../../support/frame-reader.ts';
+import { concat } from '../../support/protocol/frame-bytes.ts';
+import { type Frame, readFrames } from '../../support/protocol/frame-reader.ts';
 
 interface InFlight {
   readonly request: WriteRequest;

@@ -4,7 +4,7 @@ import { Links } from '../../../src/bus/links.ts';
 import { Counter } from '../../../src/metrics/counter.ts';
 import { SLAB_SIZE } from '../../../src/net/write-memory.ts';
 import { Shard } from '../../../src/shard/shard.ts';
-import { asciiPattern, pattern } from '../../support/frame-bytes.ts';
+import { asciiPattern, pattern } from '../../support/protocol/frame-bytes.ts';
 import { BusReader } from './bus-reader.ts';
 import { quiet } from './link-threads.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createGroupMemory, createInbox, type LinkMemory } from '../../../src/bus/link-memory.ts';
-import { sleep } from '../../support/deadline.ts';
+import { sleep } from '../../support/tools/deadline.ts';
 import { LinkThread, pairStats, quiet } from './link-threads.ts';
 
 /** Threads that join one by one, each with its own copy of the list of inboxes, as if it had been posted. */

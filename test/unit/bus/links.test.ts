@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { createLinkMemory, type LinkMemory, MAX_CROSS_FRAME } from '../../../src/bus/link-memory.ts';
 import { createSubscriberCounts } from '../../../src/ring/subscriber-counts.ts';
-import { until } from '../../support/deadline.ts';
-import { pattern } from '../../support/frame-bytes.ts';
+import { pattern } from '../../support/protocol/frame-bytes.ts';
+import { until } from '../../support/tools/deadline.ts';
 import { LinkThread, pairStats, quiet } from './link-threads.ts';
 
 /** Two shards that listen, and the main thread. */

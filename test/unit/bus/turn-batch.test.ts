@@ -4,8 +4,8 @@ import { TurnBatch } from '../../../src/bus/turn-batch.ts';
 import { textPort } from '../../../src/net/native-ports.ts';
 import { SLAB_SIZE, SlabPool } from '../../../src/net/write-memory.ts';
 import { Sender } from '../../../src/protocol/sender.ts';
-import { pattern } from '../../support/frame-bytes.ts';
-import { framesBytes, readFrames } from '../../support/frame-reader.ts';
+import { pattern } from '../../support/protocol/frame-bytes.ts';
+import { framesBytes, readFrames } from '../../support/protocol/frame-reader.ts';
 
 const sender = new Sender('server', textPort);
 

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { BenchProgressBar } from '../../../src/cli/bench-progress.ts';
 import { benchTables } from '../../../src/cli/bench-tables.ts';
-import { benchResult } from '../../support/bench-result.ts';
+import { benchResult } from '../../support/tools/bench-result.ts';
 
 const plain = { bold: (text: string) => text, dim: (text: string) => text };
 const tables = (changes: Parameters<typeof benchResult>[0], all = false): string =>

@@ -4,8 +4,8 @@ import { Pacer } from '../../../src/load/pacer.ts';
 import { payloadsOf } from '../../../src/load/payloads.ts';
 import { SentTimes } from '../../../src/load/sent-times.ts';
 import { EchoTraffic } from '../../../src/load/traffic.ts';
-import { concat, frameBytes } from '../../support/frame-bytes.ts';
-import { referenceVerdict } from '../../support/frame-reader.ts';
+import { concat, frameBytes } from '../../support/protocol/frame-bytes.ts';
+import { referenceVerdict } from '../../support/protocol/frame-reader.ts';
 
 const RULES = { expectMasked: true, maxPayloadLength: 2 ** 24, maxFragments: 10, maxPings: 0 };
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { HeldInput } from '../../../src/net/held-input.ts';
 import type { Transport } from '../../../src/net/transport.ts';
 import { FRAME_HEADROOM } from '../../../src/protocol/frame-parser.ts';
-import { concat, pattern } from '../../support/frame-bytes.ts';
+import { concat, pattern } from '../../support/protocol/frame-bytes.ts';
 
 /** Only asked for its identity. */
 function socket(): Transport {

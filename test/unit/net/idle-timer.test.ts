@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { IdleTimer, type TimerNode } from '../../../src/net/idle-timer.ts';
-import { until } from '../../support/deadline.ts';
+import { until } from '../../support/tools/deadline.ts';
 
 /** Writes its visits down; `act` is what it does in them, and says when it wants the next. */
 class Node implements TimerNode {

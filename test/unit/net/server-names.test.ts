@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ServerNames } from '../../../src/net/server-names.ts';
 import { type TlsCredentials, ticketRules } from '../../../src/net/tls-context.ts';
-import { type Certificate, makeCertificate } from '../../support/certificates.ts';
+import { type Certificate, makeCertificate } from '../../support/tls/certificates.ts';
 
 const TICKET_KEY = new Uint8Array(48).fill(7);
 const [first, second] = [makeCertificate('first.test'), makeCertificate('second.test')];

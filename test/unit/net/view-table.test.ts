@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ViewTable } from '../../../src/net/view-table.ts';
-import { Random } from '../../support/chunked.ts';
+import { Random } from '../../support/protocol/chunked.ts';
 
 describe('ViewTable', () => {
   it('gives what subarray gives, whatever was asked before', () => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { MAX_CLOSE_REASON } from '../../../src/protocol/close-code.ts';
 import { Connection, ConnectionContext, ConnectionState } from '../../../src/protocol/connection.ts';
 import type { Output } from '../../../src/protocol/sender.ts';
-import { byteByByte, chunksOf } from '../../support/chunked.ts';
-import { DEFAULT_OPTIONS, Endpoint, Recorder, textPort, utf8Port } from '../../support/endpoint.ts';
+import { byteByByte, chunksOf } from '../../support/protocol/chunked.ts';
+import { DEFAULT_OPTIONS, Endpoint, Recorder, textPort, utf8Port } from '../../support/protocol/endpoint.ts';
 import {
   binary,
   binaryStart,
@@ -21,8 +21,8 @@ import {
   SAMPLE_KEY,
   text,
   textStart,
-} from '../../support/frame-bytes.ts';
-import { MemoryOutput } from '../../support/memory-output.ts';
+} from '../../support/protocol/frame-bytes.ts';
+import { MemoryOutput } from '../../support/protocol/memory-output.ts';
 
 const NO_REASON = new Uint8Array(0);
 const { OPEN, LEAVING, CLOSE_SENT, DONE } = ConnectionState;

@@ -7,9 +7,9 @@ import {
   writeHeader,
   writeMaskedHeader,
 } from '../../../src/protocol/frame-header.ts';
-import { keyNumber } from '../../support/endpoint.ts';
-import { frameBytes, hex, type MaskKey, SAMPLE_KEY } from '../../support/frame-bytes.ts';
-import { readHead } from '../../support/frame-reader.ts';
+import { keyNumber } from '../../support/protocol/endpoint.ts';
+import { frameBytes, hex, type MaskKey, SAMPLE_KEY } from '../../support/protocol/frame-bytes.ts';
+import { readHead } from '../../support/protocol/frame-reader.ts';
 
 const CANARY = 0xc7;
 const POSITION = 5;

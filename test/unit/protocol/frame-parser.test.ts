@@ -7,7 +7,7 @@ import {
   FrameState,
 } from '../../../src/protocol/frame-parser.ts';
 import { NON_ASCII } from '../../../src/protocol/mask.ts';
-import { byteByByte, chunksOf, Random, randomCuts, twoWayCuts } from '../../support/chunked.ts';
+import { byteByByte, chunksOf, Random, randomCuts, twoWayCuts } from '../../support/protocol/chunked.ts';
 import {
   binary,
   close,
@@ -24,8 +24,8 @@ import {
   text,
   textStart,
   ZERO_KEY,
-} from '../../support/frame-bytes.ts';
-import { framesBytes, readFrames } from '../../support/frame-reader.ts';
+} from '../../support/protocol/frame-bytes.ts';
+import { framesBytes, readFrames } from '../../support/protocol/frame-reader.ts';
 
 interface Collected {
   firstByte: number;

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Random } from '../../support/chunked.ts';
-import { keyNumber } from '../../support/endpoint.ts';
-import { hex, type MaskKey, pattern, SAMPLE_KEY, ZERO_KEY } from '../../support/frame-bytes.ts';
+import { Random } from '../../support/protocol/chunked.ts';
+import { keyNumber } from '../../support/protocol/endpoint.ts';
+import { hex, type MaskKey, pattern, SAMPLE_KEY, ZERO_KEY } from '../../support/protocol/frame-bytes.ts';
 
 // A module of its own: which buffer is favored is said once for the life of a thread, which other tests share.
 vi.resetModules();

@@ -6,11 +6,11 @@ import { Counter } from '../../../src/metrics/counter.ts';
 import { ZlibDeflatePort } from '../../../src/net/zlib-deflater.ts';
 import { deflateForMany, InflateError, MessageDeflate } from '../../../src/protocol/message-deflate.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
-import { ALONE, HISTORY } from '../../support/deflate.ts';
-import { deflated, HELLO } from '../../support/deflated.ts';
-import { LedgerPool } from '../../support/endpoint.ts';
-import { concat, hex } from '../../support/frame-bytes.ts';
-import { inflateSlowly } from '../../support/inflate-reference.ts';
+import { ALONE, HISTORY } from '../../support/protocol/deflate.ts';
+import { deflated, HELLO } from '../../support/protocol/deflated.ts';
+import { LedgerPool } from '../../support/protocol/endpoint.ts';
+import { concat, hex } from '../../support/protocol/frame-bytes.ts';
+import { inflateSlowly } from '../../support/protocol/inflate-reference.ts';
 
 const MAX = 1024 * 1024;
 

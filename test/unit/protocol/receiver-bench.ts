@@ -5,9 +5,9 @@ import {
   type ReceiverLimits,
   ReceiverState,
 } from '../../../src/protocol/receiver.ts';
-import { LedgerPool, utf8Port } from '../../support/endpoint.ts';
-import { concat, type FrameSpec, SAMPLE_KEY } from '../../support/frame-bytes.ts';
-import { eventOf, framesBytes } from '../../support/frame-reader.ts';
+import { LedgerPool, utf8Port } from '../../support/protocol/endpoint.ts';
+import { concat, type FrameSpec, SAMPLE_KEY } from '../../support/protocol/frame-bytes.ts';
+import { eventOf, framesBytes } from '../../support/protocol/frame-reader.ts';
 
 const NAMES: Record<number, string> = { 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' };
 

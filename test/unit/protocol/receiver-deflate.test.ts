@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FRAME_HEADROOM } from '../../../src/protocol/frame-parser.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
-import { byteByByte, chunksOf, twoWayCuts } from '../../support/chunked.ts';
-import { ALONE, HISTORY, messageDeflate } from '../../support/deflate.ts';
-import { deflated, HELLO, RSV1 } from '../../support/deflated.ts';
+import { byteByByte, chunksOf, twoWayCuts } from '../../support/protocol/chunked.ts';
+import { ALONE, HISTORY, messageDeflate } from '../../support/protocol/deflate.ts';
+import { deflated, HELLO, RSV1 } from '../../support/protocol/deflated.ts';
 import {
   binary,
   concat,
@@ -17,8 +17,8 @@ import {
   SAMPLE_KEY,
   text,
   textStart,
-} from '../../support/frame-bytes.ts';
-import { eventOf, framesBytes } from '../../support/frame-reader.ts';
+} from '../../support/protocol/frame-bytes.ts';
+import { eventOf, framesBytes } from '../../support/protocol/frame-reader.ts';
 import { ReceiverBench } from './receiver-bench.ts';
 
 const MAX = 4096;

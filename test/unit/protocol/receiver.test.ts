@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BufferPool } from '../../../src/protocol/buffer-pool.ts';
 import { Receiver, type ReceiverLimits, ReceiverState } from '../../../src/protocol/receiver.ts';
-import { byteByByte, chunksOf, Random, randomCuts, twoWayCuts } from '../../support/chunked.ts';
-import { messageDeflate } from '../../support/deflate.ts';
-import { utf8Port } from '../../support/endpoint.ts';
+import { byteByByte, chunksOf, Random, randomCuts, twoWayCuts } from '../../support/protocol/chunked.ts';
+import { messageDeflate } from '../../support/protocol/deflate.ts';
+import { utf8Port } from '../../support/protocol/endpoint.ts';
 import {
   asciiPattern,
   binary,
@@ -22,8 +22,8 @@ import {
   SAMPLE_KEY,
   text,
   textStart,
-} from '../../support/frame-bytes.ts';
-import { eventOf, framesBytes } from '../../support/frame-reader.ts';
+} from '../../support/protocol/frame-bytes.ts';
+import { eventOf, framesBytes } from '../../support/protocol/frame-reader.ts';
 import { ReceiverBench } from './receiver-bench.ts';
 
 const MIB = 1024 * 1024;

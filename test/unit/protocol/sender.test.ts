@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FIN, RSV1 } from '../../../src/protocol/frame-header.ts';
 import { Opcode } from '../../../src/protocol/opcode.ts';
 import { Sender, type TextPort } from '../../../src/protocol/sender.ts';
-import { keyNumber, textPort } from '../../support/endpoint.ts';
+import { keyNumber, textPort } from '../../support/protocol/endpoint.ts';
 import {
   asciiPattern,
   bytesOf,
@@ -13,9 +13,9 @@ import {
   pattern,
   SAMPLE_KEY,
   text,
-} from '../../support/frame-bytes.ts';
-import { readFrames } from '../../support/frame-reader.ts';
-import { MemoryOutput } from '../../support/memory-output.ts';
+} from '../../support/protocol/frame-bytes.ts';
+import { readFrames } from '../../support/protocol/frame-reader.ts';
+import { MemoryOutput } from '../../support/protocol/memory-output.ts';
 
 const ROLES = ['server', 'client'] as const;
 const BOUNDARIES = [0, 1, 2, 124, 125, 126, 127, 128, 65534, 65535, 65536, 65537];

@@ -3,7 +3,7 @@ import { chartsOf } from '../../../../src/load/report/charts.ts';
 import { escapeHtml, scriptJson } from '../../../../src/load/report/escape.ts';
 import { bytes, milliseconds } from '../../../../src/load/report/format.ts';
 import { benchReport } from '../../../../src/load/report/report.ts';
-import { benchResult } from '../../../support/bench-result.ts';
+import { benchResult } from '../../../support/tools/bench-result.ts';
 
 const ids = (changes: Parameters<typeof benchResult>[0]): string[] =>
   chartsOf(benchResult(changes)).map(({ id }) => id);

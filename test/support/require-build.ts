@@ -1,6 +1,0 @@
-import { requireFreshBuild } from '../../bench/lib/fresh-build.js';
-
-/** Before any test runs: those with threads and sockets load `dist`. */
-export default function setup(): void {
-  requireFreshBuild();
-}

@@ -1,0 +1,182 @@
+import type { Worker } from 'node:worker_threads';
+import { type ServeOptions, type Server, serve } from 'millrace';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openDescriptors } from '../../support/clients/alive.ts';
+import { HOST } from '../../support/servers/server.ts';
+import { until } from '../../support/tools/deadline.ts';
+
+/** An app module that is never loaded, and what is done to a server while one is loaded. */
+
+/** In seconds. Long enough for a module that does load, on a busy machine too. */
+const LOAD_TIMEOUT = 3;
+
+/** Threads that were started and have not ended. */
+const threads = new Set<Worker>();
+function note(thread: Worker): void {
+  threads.add(thread);
+  thread.on('exit', () => threads.delete(thread));
+}
+
+let server: Server | undefined;
+beforeEach(() => {
+  process.on('worker', note);
+});
+afterEach(async () => {
+  delete process.env['LOADS'];
+  delete process.env['GENERATION'];
+  await server?.close({ drain: 0 });
+  server = undefined;
+  process.off('worker', note);
+  await until(() => threads.size === 0, 'no thread is left');
+});
+
+const start = async (options: Partial<ServeOptions> = {}): Promise<Server> => {
+  server = await serve({
+    app: new URL('../fixtures/loads.js', import.meta.url),
+    host: HOST,
+    port: 0,
+    shards: 1,
+    loadTimeout: LOAD_TIMEOUT,
+    ...options,
+  });
+  return server;
+};
+
+/** What the shard answers: the generation its module was loaded in. */
+async function generation({ port }: Server): Promise<string> {
+  const response = await fetch(`http://${HOST}:${port}/`, { headers: { Connection: 'close' } });
+  return response.text();
+}
+
+const TOO_LATE = {
+  code: 'MILLRACE_BAD_MODULE',
+  message: expect.stringMatching(/loads\.js: it was not loaded within 3 s\. .*'loadTimeout'/),
+};
+
+describe('an app module that is never loaded', () => {
+  it('makes serve() reject, and leaves nothing behind', async () => {
+    const before = openDescriptors();
+    // Threads get a copy when they are made.
+    process.env['LOADS'] = 'awaits for ever';
+    await expect(start({ shards: 2 })).rejects.toMatchObject(TOO_LATE);
+    await until(() => openDescriptors() <= before, 'no descriptor is left');
+  });
+
+  it('makes reload() reject: the shard serves on, and a later reload works', async () => {
+    process.env['GENERATION'] = 'first';
+    const running = await start();
+    const before = openDescriptors();
+    process.env['GENERATION'] = 'second';
+    for (const manner of ['loops for ever', 'never settles']) {
+      process.env['LOADS'] = manner;
+      await expect(running.reload()).rejects.toMatchObject(TOO_LATE);
+      expect(await generation(running)).toBe('first');
+    }
+    await until(() => openDescriptors() <= before, 'no descriptor is left');
+    delete process.env['LOADS'];
+    await running.reload();
+    expect(await generation(running)).toBe('second');
+  });
+
+  it('when its shard is started anew counts as a crash, and is tried again', async () => {
+    const crashes: unknown[] = [];
+    const running = await start({ onCrash: (_shard, error) => crashes.push(error) });
+    process.env['LOADS'] = 'calls for ever';
+    process.env['GENERATION'] = 'second';
+    await expect(fetch(`http://${HOST}:${running.port}/exit`)).rejects.toThrow('fetch failed');
+    await until(() => crashes.length === 2, 'it is not loaded');
+    expect(crashes[1]).toMatchObject(TOO_LATE);
+    delete process.env['LOADS'];
+    // Until then it is answered 503.
+    while ((await generation(running)) !== 'second');
+  });
+
+  it('because its event loop stands still as soon as it is: serve() and reload() reject, and it is tried again', async () => {
+    process.env['LOADS'] = 'loops afterwards';
+    await expect(start()).rejects.toMatchObject({
+      code: 'MILLRACE_BAD_MODULE',
+      message: expect.stringMatching(/loads\.js: the event loop stands still .*'loadTimeout'/),
+    });
+    delete process.env['LOADS'];
+    const crashes: unknown[] = [];
+    const running = await start({ onCrash: (_shard, crash) => crashes.push(crash) });
+    process.env['LOADS'] = 'loops afterwards';
+    process.env['GENERATION'] = 'second';
+    await expect(running.reload()).rejects.toMatchObject({ code: 'MILLRACE_BAD_MODULE' });
+    delete process.env['LOADS'];
+    while ((await generation(running)) !== 'second');
+    expect(crashes[0]).toMatchObject({ code: 'MILLRACE_BAD_MODULE' });
+  });
+
+  it('is waited for without end when loadTimeout is 0, and close() ends it', async () => {
+    const running = await start({ loadTimeout: 0 });
+    process.env['LOADS'] = 'loops for ever';
+    const reloading = running.reload();
+    await until(() => threads.size === 3, 'the successor is there');
+    await running.close();
+    await reloading;
+    expect(threads.size).toBe(0);
+  });
+});
+
+it.each([
+  [
+    'throws what is no text',
+    'MILLRACE_BAD_MODULE',
+    /loads\.js: \[Object: null prototype\] \{ toString: 1 \}$/,
+  ],
+  ['throws an error without a message', 'MILLRACE_BAD_MODULE', /loads\.js: Error: \[Function/],
+  ['throws what is no text afterwards', 'MILLRACE_SHARD_CRASHED', /while it started: \{ toString: 1 \}$/],
+])('a module that %s makes serve() and reload() reject', async (manner, code, message) => {
+  process.env['LOADS'] = manner;
+  const rejected = { code, message: expect.stringMatching(message) };
+  await expect(start()).rejects.toMatchObject(rejected);
+  delete process.env['LOADS'];
+  const running = await start({ onCrash: () => {} });
+  process.env['LOADS'] = manner;
+  await expect(running.reload()).rejects.toMatchObject(rejected);
+});
+
+describe('close() ends all threads', () => {
+  it('but one that is in native code, which it does not wait for, and says so', async () => {
+    const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const running = await start({ shards: 2 });
+    await fetch(`http://${HOST}:${running.port}/sleep`, { signal: AbortSignal.timeout(500) }).catch(() => {});
+    await running.close({ drain: 0 });
+    expect(threads.size).toBe(1);
+    expect(complaints.mock.calls.join()).toContain('is not gone after 5 s: it is in native code');
+    vi.restoreAllMocks();
+  });
+
+  it('at any moment of a reload', async () => {
+    let hasSucceeded = false;
+    // Until a reload is through before it is closed.
+    for (let pause = 0; !hasSucceeded; pause += 40 + pause / 4) {
+      const running = await start({ shards: 2, loadTimeout: 60 });
+      let isThrough = false;
+      const reloading = running.reload({ drain: 100 }).then(() => {
+        isThrough = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      hasSucceeded = isThrough;
+      await running.close({ drain: 100 });
+      await reloading;
+      // A thread that is on its way would be there by now.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect([pause, threads.size]).toEqual([pause, 0]);
+    }
+  });
+
+  it('when a shard that crashed is being started anew, or waits for that', async () => {
+    for (const crashes of [1, 6]) {
+      let told = 0;
+      const running = await start({ onCrash: () => told++, loadTimeout: 60 });
+      process.env['LOADS'] = crashes === 1 ? 'awaits for ever' : '';
+      // While it is started anew this is answered 503.
+      while (told < crashes) await fetch(`http://${HOST}:${running.port}/exit`).catch(() => {});
+      await running.close();
+      expect(threads.size).toBe(0);
+      delete process.env['LOADS'];
+    }
+  });
+});
