@@ -81,7 +81,7 @@ async function measureOnce({ row, command, client, work, place = APART }, { warm
     warmup,
     seconds,
   };
-  const file = fileURLToPath(new URL(client, import.meta.url));
+  const file = fileURLToPath(new URL(`../clients/${client}`, import.meta.url));
   const child = spawnPinned(process.execPath, [file, JSON.stringify({ ...work, ...window })], {
     cpu: place.client.join(),
   });
