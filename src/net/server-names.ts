@@ -22,42 +22,24 @@ class ServerName implements TlsChoice {
   /** In lower case; '' for the default. */
   readonly name: string;
   source: CredentialsSource;
-  #credentials: TlsCredentials;
+  credentials: TlsCredentials;
   handle: object;
-  #authorities: X509Certificate[] | null = null;
 
   constructor(name: string, source: CredentialsSource, tickets: TicketRules) {
     this.name = name;
     this.source = source;
-    this.#credentials = source();
-    this.handle = createContext(name, this.#credentials, tickets);
-  }
-
-  get credentials(): TlsCredentials {
-    return this.#credentials;
-  }
-
-  set credentials(credentials: TlsCredentials) {
-    this.#credentials = credentials;
-    this.#authorities = null;
+    this.credentials = source();
+    this.handle = createContext(name, this.credentials, tickets);
   }
 
   get hasCertificate(): boolean {
-    return this.#credentials.cert !== undefined;
-  }
-
-  /** Those that vouch for certificates of clients. */
-  get authorities(): readonly X509Certificate[] {
-    this.#authorities ??= certificatesIn(this.credentials.ca ?? '');
-    return this.#authorities;
+    return this.credentials.cert !== undefined;
   }
 
   get requestsCertificate(): boolean {
     return this.credentials.ca !== undefined;
   }
 }
-
-export type { ServerName };
 
 /**
  * ServerNames: which certificate a client gets (SNI, RFC 6066 §3): that of the name it asks for, or the default.
@@ -69,6 +51,9 @@ export class ServerNames {
   readonly #default: ServerName;
   readonly #names = new Map<string, ServerName>();
   #tickets: TicketRules;
+  /** The authorities of all entries, as PEM texts and, once somebody asked, read. */
+  #authorityTexts: ReadonlySet<string> = new Set();
+  #authorities: readonly X509Certificate[] | null = null;
 
   /**
    * @param ticketKey the same in all threads whose clients come back with each other's sessions
@@ -84,6 +69,15 @@ export class ServerNames {
   /** What clients get that ask for no name, or for an unknown one. */
   get default(): ServerName {
     return this.#default;
+  }
+
+  /**
+   * Those that vouched for the certificate of whoever resumes a session, whatever its name is: where there are several sets
+   * of them, nothing is resumed.
+   */
+  get authorities(): readonly X509Certificate[] {
+    this.#authorities ??= certificatesIn([...this.#authorityTexts].join('\n'));
+    return this.#authorities;
   }
 
   /** Whether any client can be served, or may be once it has come. */
@@ -161,6 +155,8 @@ export class ServerNames {
     const tickets = ticketRules(this.#ticketKey, authorities);
     if (Buffer.compare(tickets.key, this.#tickets.key) === 0) return;
     this.#tickets = tickets;
+    this.#authorityTexts = authorities;
+    this.#authorities = null;
     for (const entry of entries) entry.handle = createContext(entry.name, entry.credentials, tickets);
   }
 }

@@ -2,7 +2,7 @@ import { WaitingRoom } from '../admission/waiting-room.ts';
 import { reportError } from '../error-report.ts';
 import { Counter } from '../metrics/counter.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import type { ServerName, ServerNames } from '../net/server-names.ts';
+import type { ServerNames } from '../net/server-names.ts';
 import { type TlsChoice, type TlsEvents, TlsStream } from '../net/tls-stream.ts';
 import { type Transport, type TransportContext, transportOf } from '../net/transport.ts';
 import type { Drainable } from '../shard/drain.ts';
@@ -21,18 +21,13 @@ export interface TlsLimits {
 class Handshake {
   readonly transport: Transport;
   readonly deadline: number;
-  /** What it goes on with. */
-  entry: ServerName;
-  requestsCertificate: boolean;
   /** The client's name was looked up. */
   isNamed = false;
   isFailed = false;
 
-  constructor(transport: Transport, deadline: number, entry: ServerName) {
+  constructor(transport: Transport, deadline: number) {
     this.transport = transport;
     this.deadline = deadline;
-    this.entry = entry;
-    this.requestsCertificate = entry.requestsCertificate;
   }
 }
 
@@ -69,7 +64,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const transport = this.#shard.adopt(stream, this, address);
     const { timer } = this.#shard.io;
     const deadline = timer.now + this.#limits.handshakeTimeout + 1;
-    const handshake = new Handshake(transport, deadline, names.default);
+    const handshake = new Handshake(transport, deadline);
     transport.owner = handshake;
     this.#handshakes.add(transport);
     this.#shard.addWaiting(1);
@@ -116,25 +111,17 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     const handshake = handshakeOf(stream);
     if (handshake === null) return null;
     handshake.isNamed = true;
-    const entry = this.names.find(name);
-    if (entry === null) return null;
-    handshake.entry = entry;
-    handshake.requestsCertificate = entry.requestsCertificate;
-    return entry;
+    return this.names.find(name);
   }
 
   onSecure(stream: TlsStream): void {
     const handshake = handshakeOf(stream);
     if (handshake === null || handshake.isFailed) return;
-    // Whoever resumes a session needs no certificate, and so no context.
+    // A client that resumes a session needs no certificate, so nobody was told of its name if that is missing.
     if (!handshake.isNamed && stream.serverName !== '') this.onServerName(stream, stream.serverName);
     const { transport } = handshake;
     if (transport.isClosed) return;
-    const isTrusted =
-      !handshake.requestsCertificate ||
-      stream.peerCertificate() === '' ||
-      (stream.verifyError() === '' && this.#isInForce(stream, handshake));
-    if (!isTrusted) {
+    if (!this.#isTrusted(stream)) {
       this.onTlsError(stream, 'certificate');
       return;
     }
@@ -145,8 +132,14 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     this.#http.start(transport);
   }
 
-  #isInForce(stream: TlsStream, { entry }: Handshake): boolean {
-    return !stream.isResumed || stream.isCertificateInForce(entry.authorities, Date.now());
+  /**
+   * Whether the client has no certificate, or one that is vouched for. Not only where one is asked for: a session that is
+   * resumed brings its own along, also that of a handshake which failed for it, and of TLS 1.2 the name is not known then.
+   */
+  #isTrusted(stream: TlsStream): boolean {
+    if (stream.peerCertificate() === '') return true;
+    if (stream.verifyError() !== '') return false;
+    return !stream.isResumed || stream.isCertificateInForce(this.names.authorities, Date.now());
   }
 
   /** Closes at the end of the turn: this is called from inside OpenSSL. */

@@ -255,6 +255,37 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('sessions of %s', (version) => {
       without.destroy();
     });
 
+    test('are not resumed once it has expired where a name alone has authorities', async () => {
+      const names = { 'one.test': { ...tlsOptions(exact), ca_file_name: authority.cert } };
+      const running = await start('one thread', { names });
+      const { key, cert } = shortLived;
+      const identity = { key, cert, ...options, servername: 'one.test', rejectUnauthorized: false };
+      const session = await sessionOf(await connectTls(running.port, identity));
+      const resumed = await connectTls(running.port, { ...identity, session });
+      expect(resumed.isSessionReused()).toBe(true);
+      expect(await requestOver(resumed, '/certificate')).toBe(cert);
+      resumed.destroy();
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 24 * 3600 * 1000 });
+      const late = connectTls(running.port, { ...identity, session });
+      await expect(late.then((socket) => requestOver(socket, '/certificate'))).rejects.toThrow();
+    });
+
+    test('are not resumed with one that nobody vouches for where a name alone has authorities', async () => {
+      const names = { 'one.test': { ...tlsOptions(exact), ca_file_name: authority.cert } };
+      const running = await start('one thread', { names });
+      const { key, cert } = selfSigned;
+      const identity = { key, cert, ...options, servername: 'one.test', rejectUnauthorized: false };
+      const first = await connectTls(running.port, identity);
+      let session = first.getSession();
+      first.on('session', (ticket) => {
+        session = ticket;
+      });
+      await expect(requestOver(first, '/certificate')).rejects.toThrow();
+      expect(session).toBeDefined();
+      const second = connectTls(running.port, { ...identity, session });
+      await expect(second.then((socket) => requestOver(socket, '/certificate'))).rejects.toThrow();
+    });
+
     test('are resumed when its issuer is another authority than one that has expired', async () => {
       const ca = `${dyingAuthority.cert}${authority.cert}`;
       const running = await start('one thread', {}, { tls: { ...tlsOptions(), ca_file_name: ca } });
