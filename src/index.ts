@@ -1,5 +1,5 @@
 /** The package's public door. */
-export type { AppOptions, ChildAppStats, ListenCallback, ListenSocket } from './app/app.ts';
+export type { AppOptions, ChildAppStats } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
 export type { RouteHandler } from './app/app-routes.ts';
 export {
@@ -35,6 +35,7 @@ export {
 export { getParts } from './app/get-parts.ts';
 export * from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
+export type { ListenCallback, ListenSocket } from './app/listen-socket.ts';
 export { serve } from './app/serve.ts';
 export type { ServeOptions } from './app/serve-options.ts';
 export { type CloseOptions, type ProfileOptions, Server } from './app/server.ts';
@@ -53,10 +54,10 @@ export type { MultipartField } from './http/multipart.ts';
 export type { ConnectionFilter } from './serving/connection-filters.ts';
 export type { HttpHandler } from './serving/http-dispatcher.ts';
 export type { HttpRequest } from './serving/http-request.ts';
-export type { HttpResponse } from './serving/http-response.ts';
+export type { HttpResponse, UpgradeContext } from './serving/http-response.ts';
 export type { ParsingErrorHandler } from './serving/http-server.ts';
 export type { RecognizedString } from './serving/recognized-string.ts';
 export type { ThreadProfile } from './shard/thread-profiler.ts';
 export type { FullHeap } from './supervisor/recycler.ts';
-export type { UpgradeContext, WebSocketBehavior } from './websocket/behavior.ts';
+export type { WebSocketBehavior } from './websocket/behavior.ts';
 export { SendStatus, type WebSocket } from './websocket/web-socket.ts';

@@ -51,7 +51,7 @@ export class AppRoutes {
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
     const name = patternOf(pattern);
     const route = new WebSocketRoute(name, checkBehavior(name, behavior), this.#shard);
-    this.#routes.webSockets.add(ANY_METHOD, name, route);
+    this.#routes.upgrades.add(ANY_METHOD, name, route);
     if (!this.#hasDomains) this.#webSockets.push(route);
     return this;
   }

@@ -3,10 +3,11 @@ import { invalidArgument, MillraceError } from '../errors.ts';
 import { DeclarativeResponse } from '../http/declarative-response.ts';
 import { Compression } from '../protocol/compression.ts';
 import type { RecognizedString } from '../serving/recognized-string.ts';
-import { type AppOptions, createApp, createSslApp, ListenSocket, type TemplatedApp } from './app.ts';
+import { type AppOptions, createApp, createSslApp, type TemplatedApp } from './app.ts';
 import { getParts } from './get-parts.ts';
 import * as keyValueStore from './key-value-store.ts';
 import { ListenOptions } from './listen-arguments.ts';
+import { ListenSocket } from './listen-socket.ts';
 
 /** Makes an App of one thread, with or without `new`. */
 export interface AppConstructor {

@@ -2,7 +2,7 @@ import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
 import { checkPort } from '../options/server-limits.ts';
 import { type RecognizedString, textOf } from '../serving/recognized-string.ts';
-import type { ListenCallback } from './app.ts';
+import type { ListenCallback } from './listen-socket.ts';
 
 /** How a port is listened on. */
 export const ListenOptions = {

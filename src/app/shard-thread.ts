@@ -267,7 +267,7 @@ class ShardThread {
       http.start(transport);
       transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
     } else {
-      http.startWebSocket(transport, webSockets[route], bytes, HANDOFF_PREFIX, bytes.length);
+      http.startUpgraded(transport, webSockets[route], bytes, HANDOFF_PREFIX, bytes.length);
     }
     shard.greet(transport);
   }

@@ -1,5 +1,5 @@
-import type { UpgradeContext } from '../websocket/behavior.ts';
-import type { ListenSocket } from './app.ts';
+import type { UpgradeContext } from '../serving/http-response.ts';
+import type { ListenSocket } from './listen-socket.ts';
 
 /** The names that programs for uWebSockets.js have for types of this package. */
 

@@ -2,10 +2,10 @@ import { reportError } from '../error-report.ts';
 import { Counter } from '../metrics/counter.ts';
 import type { Shard } from '../shard/shard.ts';
 import { type OnFailure, watch } from '../user-code.ts';
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { abort, type HttpResponse, hasBegun, isForHead } from './http-response.ts';
 import { type Refuser, refusalOf } from './refuser.ts';
+import type { UpgradeTarget } from './upgrade-target.ts';
 
 /**
  * HandlerErrors: what handlers and callbacks of HTTP throw, and what their promises reject with. It ends with them, and
@@ -48,10 +48,10 @@ export class HandlerErrors {
   failed(
     connection: HttpConnection,
     response: HttpResponse,
-    route: WebSocketRoute | null,
+    target: UpgradeTarget | null,
     error: unknown,
   ): void {
-    if (route !== null) route.report(undefined, error);
+    if (target !== null) target.upgradeFailed(error);
     else this.report(error);
     if (connection.response !== response) return;
     connection.response = null;
@@ -74,11 +74,11 @@ export class HandlerErrors {
     reportError('an HTTP handler', error);
   };
 
-  /** The route is that of now: a promise may reject when the response is long forgotten. */
+  /** The target is that of now: a promise may reject when the response is long forgotten. */
   #failing(connection: HttpConnection, response: HttpResponse): OnFailure {
-    const { upgradeRoute } = connection;
+    const { upgradeTarget } = connection;
     return (error) => {
-      this.failed(connection, response, upgradeRoute, error);
+      this.failed(connection, response, upgradeTarget, error);
     };
   }
 }

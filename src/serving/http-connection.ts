@@ -4,9 +4,9 @@ import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
 import type { WriteHeadway } from '../net/headway.ts';
 import type { Transport } from '../net/transport.ts';
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import type { HttpRequest } from './http-request.ts';
-import type { HttpResponse, ResponseOwner, UpgradeFields } from './http-response.ts';
+import type { HttpResponse, ProxiedAddress, ResponseOwner, UpgradeFields } from './http-response.ts';
+import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Bytes behind a request that waits for its response or its reader. With more than these no more is read. */
 const MAX_REST = 16 * 1024;
@@ -15,13 +15,6 @@ const MAX_REST = 16 * 1024;
 export const MAX_FORGOTTEN = 256 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
-
-/** The peer of a proxy. */
-export interface ProxiedAddress {
-  /** 4 or 16 bytes; none when the proxy speaks for itself. */
-  readonly address: Uint8Array<ArrayBuffer>;
-  readonly port: number;
-}
 
 /** What connections ask of the server they belong to. */
 export interface ConnectionServer {
@@ -44,7 +37,7 @@ export class HttpConnection implements ResponseOwner {
   /** The response under way. */
   response: HttpResponse | null = null;
   /** The handshake it answers, when it is one. */
-  upgradeRoute: WebSocketRoute | null = null;
+  upgradeTarget: UpgradeTarget | null = null;
   /** The request of that handshake, which `open` gets. */
   request: HttpRequest | null = null;
   /** The peer, and the state of the server, allow another request behind this one. */
@@ -102,7 +95,7 @@ export class HttpConnection implements ResponseOwner {
   }
 
   get isHandshake(): boolean {
-    return this.upgradeRoute !== null;
+    return this.upgradeTarget !== null;
   }
 
   responseEnded(response: HttpResponse, close: boolean): void {

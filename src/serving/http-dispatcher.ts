@@ -19,7 +19,6 @@ import {
   refuseUpgrade,
 } from '../shard/upgrade.ts';
 import { watch } from '../user-code.ts';
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import { Domains, hostName } from './domains.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { copyOf, HeadSource } from './head-source.ts';
@@ -28,13 +27,14 @@ import { HttpRequest, hasYielded, keep, settle } from './http-request.ts';
 import { canAnswerLater, HttpResponse, isOpen, markEnded, type UpgradeFields } from './http-response.ts';
 import type { Refuser } from './refuser.ts';
 import { UnansweredRequest } from './unanswered-request.ts';
+import type { UpgradeTarget } from './upgrade-target.ts';
 
 export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
 
 /** The routes of an App, or of one of its domains. */
 export class Routes {
   readonly http = new Router<HttpHandler>();
-  readonly webSockets = new Router<WebSocketRoute>();
+  readonly upgrades = new Router<UpgradeTarget>();
 }
 
 const NOT_FOUND = '<html><body><h1>File Not Found</h1></body></html>';
@@ -54,7 +54,7 @@ export class Dispatcher {
   #connection: HttpConnection | null = null;
   #head: RequestHead | null = null;
   #response: HttpResponse | null = null;
-  /** Why the WebSocket route that was asked for cannot take it; '' while there is no reason. */
+  /** Why the target that was asked for cannot take it; '' while there is no reason. */
   #refusal = '';
   /** How many handlers the request was offered to, and how many of them passed it on before. */
   #offers = 0;
@@ -107,7 +107,7 @@ export class Dispatcher {
     const routes = this.#routesFor(connection, head);
     const { path } = head;
     const isTaken =
-      (isUpgradeRequest(head) && routes.webSockets.match(ANY_METHOD, path, this.#offerUpgrade)) ||
+      (isUpgradeRequest(head) && routes.upgrades.match(ANY_METHOD, path, this.#offerUpgrade)) ||
       routes.http.match(head.method, path, this.#offer);
     if (!isTaken && !connection.transport.isClosed) this.#notTaken(connection);
     this.#connection = previousConnection;
@@ -119,12 +119,12 @@ export class Dispatcher {
   }
 
   /** The request of a handshake that was answered elsewhere. */
-  requestFor(route: WebSocketRoute, head: RequestHead, { webSockets }: Routes = this.routes): HttpRequest {
+  requestFor(target: UpgradeTarget, head: RequestHead, { upgrades }: Routes = this.routes): HttpRequest {
     let request: HttpRequest | null = null;
-    if (route.pattern.includes(':')) {
-      webSockets.match(ANY_METHOD, head.path, (found, params, names) => {
-        if (found === route) request = new HttpRequest(this.heads, head, params, names);
-        return found === route;
+    if (target.pattern.includes(':')) {
+      upgrades.match(ANY_METHOD, head.path, (found, params, names) => {
+        if (found === target) request = new HttpRequest(this.heads, head, params, names);
+        return found === target;
       });
     }
     return request ?? new HttpRequest(this.heads, head);
@@ -132,8 +132,8 @@ export class Dispatcher {
 
   /** `res.upgrade` was called. */
   upgrade(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
-    const route = connection.upgradeRoute;
-    if (route === null || connection.response !== response) {
+    const target = connection.upgradeTarget;
+    if (target === null || connection.response !== response) {
       throw new MillraceError(
         'MILLRACE_APP_STATE',
         'res.upgrade: this response does not answer a WebSocket handshake; only the upgrade handler of a ws() route can call it',
@@ -143,15 +143,15 @@ export class Dispatcher {
       throw invalidArgument("res.upgrade: secWebSocketKey must be the request's sec-websocket-key header");
     }
     const deflate =
-      route.rules.compression === 0
+      target.rules.compression === 0
         ? undefined
-        : chooseDeflate(upgrade.extensions, connection.request!.getHeader('user-agent'), route.rules);
+        : chooseDeflate(upgrade.extensions, connection.request!.getHeader('user-agent'), target.rules);
     const lines = switchingProtocols({
       accept: acceptValue(upgrade.key, sha1Port),
       // uWebSockets.js answers with the first of the list it is given.
       protocol: selectSubprotocol(
         upgrade.protocol.split(',').map((name) => name.trim()),
-        route.rules.protocols,
+        target.rules.protocols,
       ),
       extensions: extensionsText(deflate),
       extraHeaders: upgrade.headerLines,
@@ -160,7 +160,7 @@ export class Dispatcher {
     const userData = ownPropertiesOf(upgrade.userData);
     markEnded(response);
     connection.response = null;
-    this.#open(connection, route, lines, userData, deflate?.params);
+    this.#open(connection, target, lines, userData, deflate?.params);
   }
 
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {
@@ -186,14 +186,14 @@ export class Dispatcher {
   };
 
   readonly #offerUpgrade = (
-    route: WebSocketRoute,
+    target: UpgradeTarget,
     params: readonly string[],
     names: readonly string[],
   ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
     const isPassed = this.#offers++ < this.#skip;
-    const refusal = refuseUpgrade(head, route.rules, this.isBehindTls || connection.transport.tls !== null);
+    const refusal = refuseUpgrade(head, target.rules, this.isBehindTls || connection.transport.tls !== null);
     if (refusal !== undefined) {
       // As in uWebSockets.js another route may answer what is no handshake at all.
       if (!isHandshake(head)) {
@@ -205,21 +205,21 @@ export class Dispatcher {
     }
     if (isPassed) return false;
     const request = this.#requestOf(head, params, names);
-    connection.upgradeRoute = route;
+    connection.upgradeTarget = target;
     connection.request = request;
-    const { upgrade } = route.behavior;
+    const { upgrade } = target;
     let isTaken = true;
     if (upgrade === undefined) {
-      const deflate = agreeDeflate(head, route.rules);
-      const lines = acceptUpgrade(head, chooseProtocol(head, route.rules), deflate);
-      this.#open(connection, route, lines, undefined, deflate?.params);
-      settle(request, route.readsRequest);
+      const deflate = agreeDeflate(head, target.rules);
+      const lines = acceptUpgrade(head, chooseProtocol(head, target.rules), deflate);
+      this.#open(connection, target, lines, undefined, deflate?.params);
+      settle(request, target.readsRequest);
     } else {
       const response = this.#responseOf(connection, head);
-      isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, route), route);
+      isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, target), target);
     }
     if (!isTaken) {
-      connection.upgradeRoute = null;
+      connection.upgradeTarget = null;
       connection.request = null;
     }
     return isTaken;
@@ -237,18 +237,18 @@ export class Dispatcher {
     response: HttpResponse,
     request: HttpRequest,
     handler: HttpHandler,
-    route: WebSocketRoute | null,
+    target: UpgradeTarget | null,
   ): boolean {
     try {
       const result: unknown = handler(response, request);
-      if (result !== undefined) this.#watch(connection, response, route, result);
+      if (result !== undefined) this.#watch(connection, response, target, result);
     } catch (error) {
       settle(request);
-      this.#errors.failed(connection, response, route, error);
+      this.#errors.failed(connection, response, target, error);
       return true;
     }
     if (!isOpen(response)) {
-      settle(request, route?.readsRequest);
+      settle(request, target?.readsRequest);
       return true;
     }
     if (hasYielded(request)) {
@@ -256,7 +256,7 @@ export class Dispatcher {
       connection.response = null;
       return false;
     }
-    this.#keep(connection, response, request, route);
+    this.#keep(connection, response, request, target);
     return true;
   }
 
@@ -265,10 +265,10 @@ export class Dispatcher {
     connection: HttpConnection,
     response: HttpResponse,
     request: HttpRequest,
-    route: WebSocketRoute | null,
+    target: UpgradeTarget | null,
   ): void {
     const bytes = copyOf(this.#head!);
-    const kept = new UnansweredRequest(this, connection, response, request, route, bytes, this.#offers);
+    const kept = new UnansweredRequest(this, connection, response, request, target, bytes, this.#offers);
     keep(request, kept);
     if (canAnswerLater(response)) return;
     if (this.#undecided.length === 0) setImmediate(this.#judge);
@@ -279,9 +279,9 @@ export class Dispatcher {
   readonly #judge = (): void => {
     const undecided = this.#undecided;
     this.#undecided = [];
-    for (const { connection, response, route } of undecided) {
+    for (const { connection, response, target } of undecided) {
       if (connection.response !== response || canAnswerLater(response)) continue;
-      this.#errors.failed(connection, response, route, forgotten());
+      this.#errors.failed(connection, response, target, forgotten());
     }
   };
 
@@ -290,7 +290,7 @@ export class Dispatcher {
     if (connection.response !== response) return;
     connection.response = null;
     connection.request = null;
-    connection.upgradeRoute = null;
+    connection.upgradeTarget = null;
     const { transport } = connection;
     const previous = transport.io.corked;
     transport.beginCork();
@@ -301,13 +301,13 @@ export class Dispatcher {
   #watch(
     connection: HttpConnection,
     response: HttpResponse,
-    route: WebSocketRoute | null,
+    target: UpgradeTarget | null,
     result: unknown,
   ): void {
     // What `end` returns, mostly.
     if (result === response) return;
     watch(result, (error) => {
-      this.#errors.failed(connection, response, route, error);
+      this.#errors.failed(connection, response, target, error);
     });
   }
 
@@ -327,7 +327,7 @@ export class Dispatcher {
 
   #open(
     connection: HttpConnection,
-    route: WebSocketRoute,
+    target: UpgradeTarget,
     response: string,
     userData: unknown,
     deflate: DeflateParams | undefined,
@@ -339,10 +339,10 @@ export class Dispatcher {
     transport.beginCork();
     writeUtf8(transport, response);
     this.#shard.io.timer.cancel(transport);
-    route.open(transport, connection.request!, userData, deflate);
+    target.open(transport, connection.request!, userData, deflate);
     if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
     // The handler has waited, and the shard is to end by now.
-    if (this.#shard.isDraining && !transport.isClosed) route.drain(transport, this.#shard.drainCode);
+    if (this.#shard.isDraining && !transport.isClosed) target.drain(transport, this.#shard.drainCode);
     transport.endCork(previous);
     if (!transport.isClosed) transport.resume();
   }

@@ -7,7 +7,6 @@ import { MAX_PLAIN_BODY, writePlainBytes, writePlainText } from '../net/plain-re
 import type { Transport } from '../net/transport.ts';
 import { writeBytes, writeText } from '../net/write-bytes.ts';
 import { callUser, type OnFailure, THREW, type UserCode, userCode } from '../user-code.ts';
-import type { UpgradeContext } from '../websocket/behavior.ts';
 import { addressBytes } from './address.ts';
 import {
   BodyCollector,
@@ -19,8 +18,17 @@ import {
   SizedChunkReader,
 } from './body-reader.ts';
 import { BodyStream } from './body-stream.ts';
-import type { ProxiedAddress } from './http-connection.ts';
 import { bytesOf, ownCopy, type RecognizedString, textOf, textOrBytes } from './recognized-string.ts';
+
+/** Passed through from the `upgrade` handler to `res.upgrade`. */
+export type UpgradeContext = object;
+
+/** The peer of a proxy. */
+export interface ProxiedAddress {
+  /** 4 or 16 bytes; none when the proxy speaks for itself. */
+  readonly address: Uint8Array<ArrayBuffer>;
+  readonly port: number;
+}
 
 /** Whom a response tells what its user wants. */
 export interface ResponseOwner {

@@ -17,7 +17,6 @@ import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
@@ -35,6 +34,7 @@ import {
 import { ownCopy } from './recognized-string.ts';
 import { hostRefusal, refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
+import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Told of a request that cannot be read, and of the answer to it. */
 export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
@@ -136,15 +136,15 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
    * Takes over a socket whose handshake was found good elsewhere, and answers it. `bytes[start, end)` is the request and
    * what came behind it.
    */
-  startWebSocket(
+  startUpgraded(
     transport: Transport,
-    route: WebSocketRoute | undefined,
+    target: UpgradeTarget | undefined,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
     const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
-    if (route === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
+    if (target === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
       const connection = new HttpConnection(this, transport, 0, 0);
       transport.owner = connection;
@@ -154,7 +154,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     }
     const rest = parser.consumed;
     this.#shard.count(Counter.REQUESTS);
-    const request = this.dispatcher.requestFor(route, parser.head);
+    const request = this.dispatcher.requestFor(target, parser.head);
     if (!this.#filters.isEmpty) {
       const connection = new HttpConnection(this, transport, 0, 0);
       transport.owner = connection;
@@ -162,10 +162,10 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       if (transport.isClosed) return;
     }
     const { head } = parser;
-    const deflate = agreeDeflate(head, route.rules);
+    const deflate = agreeDeflate(head, target.rules);
     transport.beginCork();
-    writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, route.rules), deflate));
-    route.open(transport, request, undefined, deflate?.params);
+    writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, target.rules), deflate));
+    target.open(transport, request, undefined, deflate?.params);
     settle(request);
     transport.endCork();
     parser.reset();
@@ -284,7 +284,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     if (connection.response !== response) return;
     connection.response = null;
     connection.request = null;
-    connection.upgradeRoute = null;
+    connection.upgradeTarget = null;
     if (connection.isPaused) {
       connection.isPaused = false;
       connection.transport.resume();

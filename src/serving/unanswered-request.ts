@@ -1,7 +1,7 @@
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { type HttpRequest, hasYielded, type KeptRequest } from './http-request.ts';
 import type { HttpResponse } from './http-response.ts';
+import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Whom it tells. */
 export interface RequestOwner {
@@ -13,7 +13,7 @@ export class UnansweredRequest implements KeptRequest {
   readonly connection: HttpConnection;
   readonly response: HttpResponse;
   /** The route of the handshake; null: the request asks for none. */
-  readonly route: WebSocketRoute | null;
+  readonly target: UpgradeTarget | null;
   readonly bytes: Uint8Array;
   /** How many handlers it was offered to. */
   readonly offers: number;
@@ -26,7 +26,7 @@ export class UnansweredRequest implements KeptRequest {
     connection: HttpConnection,
     response: HttpResponse,
     request: HttpRequest,
-    route: WebSocketRoute | null,
+    target: UpgradeTarget | null,
     bytes: Uint8Array,
     offers: number,
   ) {
@@ -34,7 +34,7 @@ export class UnansweredRequest implements KeptRequest {
     this.connection = connection;
     this.response = response;
     this.#request = request;
-    this.route = route;
+    this.target = target;
     this.bytes = bytes;
     this.offers = offers;
   }

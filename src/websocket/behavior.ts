@@ -6,12 +6,9 @@ import { checkFlag, checkLimit, type Limit } from '../options/server-limits.ts';
 import { Compression, isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
 import type { HttpRequest } from '../serving/http-request.ts';
-import type { HttpResponse } from '../serving/http-response.ts';
+import type { HttpResponse, UpgradeContext } from '../serving/http-response.ts';
 import type { UserCode } from '../user-code.ts';
 import type { WebSocket } from './web-socket.ts';
-
-/** Passed through from the `upgrade` handler to `res.upgrade`. */
-export type UpgradeContext = object;
 
 /** Options and handlers of a WebSocket route, in the names of uWebSockets.js. All are optional. */
 export interface WebSocketBehavior<UserData = unknown> {

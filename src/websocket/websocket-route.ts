@@ -17,7 +17,7 @@ import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { HttpRequest } from '../serving/http-request.ts';
 import { ownCopy } from '../serving/recognized-string.ts';
-import type { Drainable } from '../shard/drain.ts';
+import type { UpgradeHandler, UpgradeTarget } from '../serving/upgrade-target.ts';
 import { REFUSED, type Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
@@ -50,7 +50,7 @@ type AnyHandler = (...args: never[]) => unknown;
  * WebSocketRoute: what all connections of one `ws()` pattern share: its behavior, the protocol's rules, and one
  * method for each event of a socket. It is the context of their transports and the handler of their connections.
  */
-export class WebSocketRoute implements TransportContext, ConnectionHandler, Drainable {
+export class WebSocketRoute implements TransportContext, ConnectionHandler, UpgradeTarget {
   readonly pattern: string;
   readonly behavior: CheckedBehavior;
   readonly rules: UpgradeRules;
@@ -82,7 +82,16 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     this.#pingMargin = pingMargin(behavior.idleTimeout);
   }
 
-  /** A handshake is done: the socket is a WebSocket from here on. The 101 was sent or is corked. */
+  // UpgradeTarget
+
+  get upgrade(): UpgradeHandler | undefined {
+    return this.behavior.upgrade;
+  }
+
+  upgradeFailed(error: unknown): void {
+    this.#report(undefined, error);
+  }
+
   open(
     transport: Transport,
     request: HttpRequest,
@@ -333,8 +342,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
     session.isDropping = false;
   }
 
-  /** An error of a user's handler that has no connection, or whose connection is no more. */
-  report(socket: WebSocket | undefined, error: unknown): void {
+  /** An error of a user's handler. `socket` is undefined when it was the `upgrade` handler. */
+  #report(socket: WebSocket | undefined, error: unknown): void {
     this.shard.count(Counter.HANDLER_ERRORS);
     const { onError } = this.behavior;
     if (onError === undefined) reportError(`a handler of ws('${this.pattern}')`, error);
@@ -390,7 +399,7 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Drai
   }
 
   #fail(session: Session, error: unknown): void {
-    this.report(session.socket, error);
+    this.#report(session.socket, error);
     if (!session.isClosed) this.endSession(session, CloseCode.INTERNAL_ERROR, NO_BYTES);
   }
 
