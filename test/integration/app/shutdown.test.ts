@@ -69,7 +69,10 @@ describe('close of a server', () => {
     idle.write(get('/'));
     await idle.response();
     const silent = await RawClient.connect(server.port);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => {
+      const { acceptor, total } = server.stats();
+      return total.requests === 2 && acceptor.sockets + total.sockets === 3;
+    }, 'the server has all three, and two requests');
     const closing = within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
     const response = await waiting.response();
     expect([response.status, response.headers.get('connection')]).toEqual([202, undefined]);

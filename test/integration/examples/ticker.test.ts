@@ -171,7 +171,10 @@ describe('examples/ticker.js', () => {
     while (reader.fewest < 20) reader.take(await reader.client.next());
     expect(reader.updates.get('MILL')).toHaveLength(mill);
     await reader.subscribe();
-    await sleep(100);
+    const other = await Reader.open(server);
+    await other.subscribe('MILL', 'RACE', 'QUAY');
+    while (other.fewest < 5) other.take(await other.client.next());
+    await other.client.close();
     expect(reader.client.messages.size).toBe(0);
     expect(reader.missing).toBe(0);
     expect(reader.problems).toEqual([]);

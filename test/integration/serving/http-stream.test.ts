@@ -5,7 +5,7 @@ import { exchange, requestText } from '../../support/clients/http-client.ts';
 import { RawClient } from '../../support/clients/raw-client.ts';
 import { HOST, MODES, type Running, startApp, startModule } from '../../support/servers/server.ts';
 import { tlsMode } from '../../support/tls/tls-mode.ts';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { sleep, unchanged, until } from '../../support/tools/deadline.ts';
 import { pattern } from '../fixtures/bodies-app.js';
 
 const get = (path: string) => requestText('GET', path);
@@ -123,13 +123,7 @@ describe('a peer that does not read', () => {
     await until(() => response !== null, 'the request came');
     expect(blocked).toEqual([[false, false], 0]);
     // What the kernels of both ends take, after which nothing moves.
-    let offset = response!.getWriteOffset();
-    for (let before = -1; before !== offset; ) {
-      before = offset;
-      await sleep(200);
-      offset = response!.getWriteOffset();
-    }
-    expect(offset).toBeLessThan(16 * MIB);
+    expect(await unchanged(() => response!.getWriteOffset(), 'nothing moves')).toBeLessThan(16 * MIB);
     client.resume();
     const { bytes } = await client.response();
     expect(bytes.equals(file)).toBe(true);
@@ -171,8 +165,7 @@ describe('a peer that does not read', () => {
     const client = await RawClient.connect(running.port);
     client.pause();
     client.write(get('/').repeat(300));
-    await sleep(200);
-    expect(answered).toBeLessThan(20);
+    expect(await unchanged(() => answered, 'no more is answered')).toBeLessThan(20);
     client.resume();
     for (let i = 0; i < 300; i++) expect((await client.response()).bytes).toHaveLength(MIB);
     expect(answered).toBe(300);
@@ -315,7 +308,9 @@ test('memory does not grow with uploads that wait for a paused reader', async ()
     more();
     return socket;
   });
-  await sleep(300);
+  const written = (): number =>
+    sockets.reduce((sum, { bytesWritten, writableLength }) => sum + bytesWritten - writableLength, 0);
+  await unchanged(written, 'no more is taken');
   const taken = running.app!;
   expect(taken).not.toBeNull();
   const waiting = sockets.map(({ bytesWritten, writableLength }) => bytesWritten - writableLength);

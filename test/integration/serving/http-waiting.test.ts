@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { requestText } from '../../support/clients/http-client.ts';
 import { RawClient } from '../../support/clients/raw-client.ts';
 import { startApp } from '../../support/servers/server.ts';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { unchanged, until } from '../../support/tools/deadline.ts';
 
 const MIB = 1024 * 1024;
 const get = (path: string, headers: Record<string, string> = {}) => requestText('GET', path, headers);
@@ -55,10 +55,7 @@ describe('while a handler has yet to answer', () => {
     };
     sendNext();
     // What the kernels of both ends take, after which nothing moves.
-    for (let before = -1, same = 0; same < 3; same = before === sent ? same + 1 : 0) {
-      before = sent;
-      await sleep(150);
-    }
+    await unchanged(() => sent, 'nothing moves', 500);
     expect(sent * size).toBeLessThan(16 * MIB);
     first!.end();
     for (let i = 0; i <= count; i++) expect((await client.response()).status).toBe(200);

@@ -1,5 +1,6 @@
 import { SendStatus } from 'millrace';
 import { describe, expect, test } from 'vitest';
+import { openDescriptors } from '../../support/clients/alive.ts';
 import { closeCodeOf, type RawClient, type ServerFrame } from '../../support/clients/raw-client.ts';
 import { binary, pattern, ping, SAMPLE_KEY, text } from '../../support/protocol/frame-bytes.ts';
 import { framesBytes } from '../../support/protocol/frame-reader.ts';
@@ -202,8 +203,9 @@ describe('a client that does not read', () => {
     const { ws, client } = await route.pair();
     client.pause();
     for (let i = 0; ws.getBufferedAmount() < 10 * 1024 * 1024; i++) ws.send(numbered(i), true);
+    const descriptors = openDescriptors();
     ws.end(1000);
-    await sleep(3500);
+    await until(() => openDescriptors() < descriptors, 'the server has closed its end');
     client.resume();
     const { frames } = await client.framesToEnd();
     expect(frames.some(({ opcode }) => opcode === 8)).toBe(false);

@@ -1,10 +1,12 @@
 import { App, type ServeOptions, type Server, SSLApp, serve, type TemplatedApp } from 'millrace';
+import type { HostileClient } from '../clients/hostile-client.ts';
+import { frameBytes, SAMPLE_KEY, text } from '../protocol/frame-bytes.ts';
 import { tlsMode, tlsOptions } from '../tls/tls-mode.ts';
-import { DEADLINE } from '../tools/deadline.ts';
+import { DEADLINE, until } from '../tools/deadline.ts';
 import { HOST } from './server.ts';
 
 /** What the handlers of the fixture count, in memory all threads share. */
-export const Tally = { OPENED: 0, CLOSED: 1, MESSAGES: 2, REQUESTS: 3 } as const;
+export const Tally = { OPENED: 0, CLOSED: 1, MESSAGES: 2, REQUESTS: 3, BLOCKED: 4 } as const;
 export type Tally = (typeof Tally)[keyof typeof Tally];
 
 /** A call of a `close` handler. */
@@ -69,6 +71,13 @@ export class Target {
   /** Calls of the `close` handler for the connection that was opened with `?id=`. */
   closesOf(id: string): readonly CloseEvent[] {
     return this.#closes.get(id) ?? [];
+  }
+
+  /** Has the thread of a client of `/control` stand still for `ms`; resolves when it does. */
+  async block(client: HostileClient, ms: number): Promise<void> {
+    const before = this.count(Tally.BLOCKED);
+    client.write(frameBytes(text(`!block:${ms}`), SAMPLE_KEY));
+    await until(() => this.count(Tally.BLOCKED) > before, 'the thread stands still');
   }
 
   async close(): Promise<void> {

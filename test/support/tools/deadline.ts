@@ -26,6 +26,17 @@ export async function until(condition: () => boolean, what: string, ms = DEADLIN
   }
 }
 
+/** Resolves with what `read` gives when that has stayed the same for `ms`. */
+export async function unchanged(read: () => number, what: string, ms = 250): Promise<number> {
+  let [last, since] = [read(), performance.now()];
+  await until(() => {
+    const now = read();
+    if (now !== last) [last, since] = [now, performance.now()];
+    return performance.now() - since > ms;
+  }, what);
+  return last;
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);

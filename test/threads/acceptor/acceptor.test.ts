@@ -32,7 +32,7 @@ it('an acceptor that dies is replaced: connections live on, new ones wait in the
   expect(threads).toHaveLength(3);
   const talkers = await Promise.all(Array.from({ length: 100 }, () => Talker.open(target.port)));
   for (const talker of talkers) talker.start();
-  await sleep(100);
+  await until(() => talkers.every(({ echoed }) => echoed > 0), 'all talk');
   const descriptors = openDescriptors();
 
   for (let death = 1; death <= 5; death++) {
@@ -77,8 +77,7 @@ it('sockets that an acceptor handed over before it died arrive, also in a shard 
   vi.spyOn(console, 'error').mockImplementation(() => {});
   const { target, threads } = await withThreads(() => startServe({ shards: 1 }));
   const blocker = await HostileClient.upgrade(target.port, '/control');
-  blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
-  await sleep(100);
+  await target.block(blocker, 1500);
   // They wait in the channel to the shard, which answers handshakes, when the acceptor dies.
   const clients = await askMany(target, 100);
   expect(target.server!.stats().total.adopted).toBe(1);
@@ -100,8 +99,7 @@ it('what is lost with an acceptor takes no place for ever', async () => {
   const limit = 800;
   const { target, threads } = await withThreads(() => startServe({ shards: 1, maxConnections: limit }));
   const blocker = await HostileClient.upgrade(target.port, '/control');
-  blocker.write(frameBytes(text('!block:1500'), SAMPLE_KEY));
-  await sleep(100);
+  await target.block(blocker, 1500);
   // More than the channel holds: some wait in the acceptor, counted already, and end with it.
   const clients = await askMany(target, 700);
   await threads.at(-1)!.terminate();
@@ -126,8 +124,7 @@ it('a busy shard that is offered two channels, by acceptors that die, opens the 
   const blockers = await Promise.all(Array.from({ length: 2 }, () => Talker.open(target.port)));
   const blocker = blockers.find(({ shard }) => shard === '0')!;
   const descriptors = openDescriptors();
-  blocker.client.write(frameBytes(text('!block:2500'), SAMPLE_KEY));
-  await sleep(100);
+  await target.block(blocker.client, 2500);
   for (let death = 1; death <= 2; death++) {
     await threads.at(-1)!.terminate();
     await until(() => threads.length === 3 + death, 'there is another acceptor');
@@ -151,8 +148,7 @@ it('a busy shard that dies with two channels it was offered and did not open lea
   const blockers = await Promise.all(Array.from({ length: 2 }, () => Talker.open(target.port)));
   const blocker = blockers.find(({ shard }) => shard === '0')!;
   const descriptors = openDescriptors();
-  blocker.client.write(frameBytes(text('!block:60000'), SAMPLE_KEY));
-  await sleep(100);
+  await target.block(blocker.client, 60_000);
   for (let death = 1; death <= 2; death++) {
     await threads.at(-1)!.terminate();
     await until(() => threads.length === 3 + death, 'there is another acceptor');

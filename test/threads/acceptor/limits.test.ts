@@ -272,7 +272,7 @@ describe('close({ drain }) (P13)', () => {
         client.destroy();
       }
     });
-    await sleep(100);
+    await until(() => target.server!.stats().total.opened >= 10, 'half of them are connected');
     await target.server!.close({ drain: 5000 });
     isOn = false;
     await Promise.all(lanes);
@@ -289,8 +289,7 @@ function wordsAfter(client: HostileClient, headLength: number): string {
 it('a shard that hangs has 16 MiB of what came with handshakes waiting at most; the rest is answered 503', async () => {
   const target = await startServe({ shards: 1 });
   const blocker = await HostileClient.upgrade(target.port, '/control');
-  blocker.write(frameBytes(text('!block:2500'), SAMPLE_KEY));
-  await sleep(100);
+  await target.block(blocker, 2500);
   const frames = Array.from({ length: 4 }, (_, i) => frameBytes(text(`${i}`.repeat(50_000)), SAMPLE_KEY));
   const request = concat(handshakeHead('/echo'), ...frames);
   const clients: HostileClient[] = [];

@@ -51,7 +51,8 @@ async function soak(options: Partial<ServeOptions>, isEnough: (rings: Rings) => 
     await until(() => crashes.length === kills, 'the shard is dead');
     await until(isReady, 'it is started anew');
   }
-  await sleep(500);
+  const seen = model.received;
+  await until(() => model.received > seen + 500, 'it goes on with all shards');
   traffic.stop();
   await running;
   await settled(() => server.stats().rings, model);

@@ -1,5 +1,5 @@
 import type { Server } from 'millrace';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { sleep, unchanged, until } from '../../support/tools/deadline.ts';
 import { CheckedClient, TOPIC_COUNT, TopicsModel } from './topics-model.ts';
 
 export type RingStats = ReturnType<Server['stats']>['rings'][number];
@@ -82,8 +82,5 @@ export class Traffic {
 export async function settled(rings: () => readonly RingStats[], model: TopicsModel): Promise<void> {
   const isEmpty = (): boolean => rings().every((ring) => ring.depth + ring.overflowBytes === 0);
   await until(isEmpty, 'all rings are empty');
-  for (let before = -1; before !== model.received; ) {
-    before = model.received;
-    await sleep(300);
-  }
+  await unchanged(() => model.received, 'nothing more is received', 300);
 }

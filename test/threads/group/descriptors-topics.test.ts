@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { until } from '../../support/tools/deadline.ts';
 import { settled, Traffic } from '../bus/topics-traffic.ts';
 import { JoinedApps } from './joined-apps.ts';
 
@@ -18,12 +18,17 @@ test('200 clients on joined Apps that block, die, leave and join miss nothing, a
   const { model } = traffic;
   await traffic.start();
   const running = traffic.run();
+  /** Waits until so many more messages are received. */
+  const received = (count: number): Promise<void> => {
+    const goal = model.received + count;
+    return until(() => model.received >= goal, `${count} more messages are received`);
+  };
   let changes = 0;
   const end = performance.now() + SECONDS * 1000;
   for (; changes < CHANGES || model.received < RECEIVED || performance.now() < end; changes++) {
-    await sleep(300);
+    await received(200);
     traffic.any().client.tell({ ask: 'block', ms: 100 + Math.random() * 200, quietly: true });
-    await sleep(300);
+    await received(200);
     const index = changes % CHILDREN;
     const victim = apps.children[index]!;
     // The one that takes its place joins before it goes, or behind it.
@@ -34,7 +39,7 @@ test('200 clients on joined Apps that block, die, leave and join miss nothing, a
     if (changes % 2 === 1) await apps.add(index);
     await apps.joined(CHILDREN);
   }
-  await sleep(500);
+  await received(500);
   traffic.stop();
   await running;
   const isThere = (index: number): boolean => apps.stats.children.some((child) => child.index === index);

@@ -42,7 +42,7 @@ function isReady(target: Target, shard: number): boolean {
 }
 
 /** Connects, says something and leaves, over and over. Each connection must be served, or end. */
-function churn(target: Target): { stop(): Promise<number> } {
+function churn(target: Target): { served(): number; stop(): Promise<number> } {
   let isOn = true;
   let served = 0;
   const lane = async (): Promise<void> => {
@@ -57,6 +57,7 @@ function churn(target: Target): { stop(): Promise<number> } {
   };
   const lanes = [lane(), lane(), lane(), lane()];
   return {
+    served: () => served,
     stop: async () => {
       isOn = false;
       await Promise.all(lanes);
@@ -77,7 +78,10 @@ describe('a shard that crashes', () => {
       const target = await startServe({ shards: 3 });
       const talkers = await openTalkers(target, 1000);
       const killer = await reach(target, '1');
-      await sleep(100);
+      await until(
+        () => target.server!.stats().total.sockets === 1001,
+        'those that missed the shard are gone',
+      );
       const descriptors = openDescriptors();
       const others = talkers.filter(({ shard }) => shard !== '1');
       const victims = talkers.filter(({ shard }) => shard === '1');
@@ -128,7 +132,7 @@ describe('a shard that crashes', () => {
     const talkers = (await openTalkers(target, 70)).filter(({ shard }) => shard === '0');
     for (const talker of talkers) talker.start();
     const newcomers = churn(target);
-    await sleep(200);
+    await until(() => newcomers.served() > 20, 'newcomers are served');
     const descriptors = openDescriptors();
     for (let crash = 0; crash < 30; crash++) {
       const victim = 1 + (crash % (shards - 1));
@@ -173,7 +177,7 @@ describe('a shard that cannot live', () => {
     async (manner) => {
       const { server, crashes } = await start(manner);
       const killer = await openOn(server.port, '0');
-      await sleep(100);
+      await until(() => server.stats().total.sockets === 1, 'those that missed the shard are gone');
       // With all that a living shard has; a dead one has less.
       const descriptors = openDescriptors();
       killer.command('die');

@@ -10,7 +10,7 @@ import { openDescriptors } from '../../support/clients/alive.ts';
 import { Client } from '../../support/clients/clients.ts';
 import { HostileClient, handshakeHead } from '../../support/clients/hostile-client.ts';
 import { HOST } from '../../support/servers/server.ts';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { until } from '../../support/tools/deadline.ts';
 
 /** An app of two files, which the tests write anew. */
 let folder = '';
@@ -39,20 +39,27 @@ function write(version: string, extra = ''): void {
   );
 }
 
-/** Starts a server one of whose shards is busy for `ms`, soon. */
-async function startBusy(ms: number, after: number, options: Partial<ServeOptions>): Promise<void> {
+/** Starts a server one of whose shards is busy for `ms`, soon. Returns how to wait until it is. */
+async function startBusy(
+  ms: number,
+  after: number,
+  options: Partial<ServeOptions>,
+): Promise<() => Promise<void>> {
   write(
     'one',
     `app.get('/busy', (res) => {
       res.end('soon');
       setTimeout(() => {
+        Atomics.store(new Int32Array(shard.data), 0, 1);
         for (const end = performance.now() + ${ms}; performance.now() < end; );
       }, ${after});
     });`,
   );
-  await start(options);
+  const flags = new Int32Array(new SharedArrayBuffer(4));
+  await start({ ...options, data: flags.buffer });
   const { body } = await request(`http://${HOST}:${server.port}/busy`, { reset: true });
   expect(await body.text()).toBe('soon');
+  return () => until(() => Atomics.load(flags, 0) === 1, 'a shard is busy');
 }
 
 async function start(options: Partial<ServeOptions> = {}): Promise<void> {
@@ -186,7 +193,7 @@ describe('server.reload()', () => {
       }
     };
     const lanes = Array.from({ length: 4 }, lane);
-    await sleep(200);
+    await until(() => ends.served > 20, 'they are served');
     const before = openDescriptors();
     for (let round = 0; round < 20; round++) await server.reload();
     isOn = false;
@@ -204,24 +211,28 @@ describe('server.reload()', () => {
   });
 
   it('replaces a shard, too, that is being started anew while it begins', async () => {
-    const slow = `import { setTimeout as sleep } from 'node:timers/promises';
-      import { version } from './version.mjs';
+    const slow = `import { version } from './version.mjs';
       export default async (app, shard) => {
-        await sleep(400);
+        // The third start is that of the shard that crashed: it waits to be told.
+        const told = new Int32Array(shard.data);
+        if (Atomics.add(told, 0, 1) === 2) await Atomics.waitAsync(told, 1, 0).value;
         app.ws('/', { open: (ws) => void ws.send(version + ' ' + shard.index), message: () => process.exit(1) });
       };`;
     writeFileSync(join(folder, 'app.mjs'), slow);
     let crashed = 0;
-    await start({ onCrash: () => crashed++ });
+    const told = new Int32Array(new SharedArrayBuffer(8));
+    await start({ onCrash: () => crashed++, data: told.buffer });
     const client = await connect();
     const shard = Number(((await client.next()) as string).at(-1));
     client.send('exit');
     await until(() => crashed === 1, 'it crashed');
     await until(() => server.stats().shards[shard]!.state === 'starting', 'it is started anew');
-    // It has imported the old code, and will be ready in a while.
-    await sleep(200);
+    await until(() => Atomics.load(told, 0) === 3, 'it has imported the old code');
     writeFileSync(join(folder, 'version.mjs'), "export const version = 'two';\n");
-    await server.reload();
+    const reloading = server.reload();
+    Atomics.store(told, 1, 1);
+    Atomics.notify(told, 1);
+    await reloading;
     await until(() => server.stats().shards[shard]!.state === 'ready', 'it is ready');
     expect(await versions()).toEqual(['two 0', 'two 1']);
   });
@@ -231,18 +242,18 @@ describe('server.reload()', () => {
     const threads: Worker[] = [];
     const note = (worker: Worker): void => void threads.push(worker);
     process.on('worker', note);
-    await startBusy(2000, 20, { balance: 'least-connections' });
+    const isBusy = await startBusy(2000, 20, { balance: 'least-connections' });
     // Clients that do not answer Close frames hold up the reload.
     const before = await Promise.all(Array.from({ length: 4 }, () => HostileClient.open(server.port)));
     for (const client of before) client.write(handshakeHead('/'));
-    await sleep(100);
+    await isBusy();
     // The next acceptor offers all shards a channel; one of them is busy.
     await threads.at(-1)!.terminate();
     await until(() => threads.length === 4, 'there is another acceptor');
-    await sleep(100);
+    // It listens when the other shard has joined it.
+    (await HostileClient.upgrade(server.port, '/')).destroy();
     const reloading = server.reload({ drain: 3000 });
     await until(() => server.stats().shards.some(({ state }) => state === 'draining'), 'a shard is drained');
-    await sleep(100);
     const clients: HostileClient[] = [];
     for (let i = 0; i < 20; i++) {
       const client = await HostileClient.open(server.port);
@@ -274,9 +285,9 @@ describe('server.reload()', () => {
 
 it('a connection that is on its way to a shard which is drained is answered, and gets a Close frame', async () => {
   // A shard that nobody is connected to, and that is busy for a while.
-  await startBusy(800, 200, { shards: 1 });
+  const isBusy = await startBusy(800, 200, { shards: 1 });
   await until(() => server.stats().total.sockets === 0, 'nobody is connected');
-  await sleep(250);
+  await isBusy();
   const clients = await Promise.all(Array.from({ length: 50 }, () => HostileClient.open(server.port)));
   for (const client of clients) client.write(handshakeHead('/'));
   await until(() => server.stats().acceptor.requests === 51, 'the acceptor has read their heads');

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { canTransferSockets } from '../../../dist/src/net/socket-transfer.js';
 import { HostileClient, handshakeHead, inParallel } from '../../support/clients/hostile-client.ts';
 import { Talker } from '../../support/clients/talker.ts';
-import { sleep, until, within } from '../../support/tools/deadline.ts';
+import { sleep, unchanged, until, within } from '../../support/tools/deadline.ts';
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/lone-server.js', import.meta.url));
 const APP = new URL('../../integration/fixtures/hostile-app.js', import.meta.url).href;
@@ -59,7 +59,8 @@ async function storm(port: number): Promise<HostileClient[]> {
     client.write(handshakeHead('/echo'));
     clients.push(client);
   });
-  await sleep(500);
+  const open = (): number => clients.filter(({ isOver }) => !isOver).length;
+  await unchanged(open, 'no more are closed', 500);
   return clients.filter(({ isOver }) => !isOver);
 }
 
