@@ -36,13 +36,14 @@ export async function serve(given: ServeOptions): Promise<Server> {
     throw new MillraceError('MILLRACE_APP_STATE', 'serve() must be called in the main thread');
   }
   const options = checkServeOptions(given);
-  const port = checkPort('serve', options.port);
+  // What must be given is quoted as it came, null too.
+  const port = checkPort('serve', given.port);
   const limits = checkServerLimits('serve', options);
   checkTopicLength(options, limits);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
   const tls = tlsSource(options.tls);
   const supervisor = new Supervisor({
-    module: moduleUrl(options.app),
+    module: moduleUrl(given.app),
     host: await hostAddress(options.host ?? '::'),
     port,
     shards: checkShards(options.shards),

@@ -82,7 +82,8 @@ export class HttpRequest {
    */
   getParameter(index: number | RecognizedString): string | undefined {
     this.#live();
-    const at = typeof index === 'number' ? Math.trunc(index) : this.#names.indexOf(textOf(index));
+    // As in uWebSockets.js, where a position has 16 bits: what is no number is the first one.
+    const at = typeof index === 'number' ? index & 0xffff : this.#names.indexOf(textOf(index));
     return this.#params[at] ?? '';
   }
 

@@ -230,10 +230,12 @@ describe('options of serve()', () => {
 
   test.each([
     ['port', [-1, 65_536, '65536', 'http', undefined, null], '0 to 65535'],
+    ['port', [null], '; got null'],
     ['port', ['-9001'], "; got '-9001' (a string)"],
     ['shards', [0, -1, 65, 0.5, 'two', true], 'leave it out for one for each core'],
     ['app', [undefined, null, 5, '', {}], 'new URL('],
     ['app', [5], '; got 5'],
+    ['app', [null], '; got null'],
     ['host', ['', 5], 'an address or a host name'],
     ['balance', ['random', 5, {}, { sticky: 'x' }, { sticky: { header: '' } }], "'round-robin'"],
     ['balance', ['random'], "; got 'random' (a string)"],
