@@ -1,5 +1,7 @@
+import { reportError } from '../error-report.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { RequestParser, type RequestParserOptions } from '../http/request-parser.ts';
+import { Counter } from '../metrics/counter.ts';
 import type { IoLoop } from '../net/io-loop.ts';
 
 /** HeadSource: reads heads of requests, for the first time and anew when their handlers have returned. */
@@ -20,23 +22,21 @@ export class HeadSource {
     return this.#io.received.stamp;
   }
 
+  /** A promise of a callback that went through a head rejected. Whose request it was is not known any more. */
+  readonly visitFailed = (error: unknown): void => {
+    this.#io.counters[Counter.HANDLER_ERRORS]!++;
+    reportError('the callback of req.forEach', error);
+  };
+
   newParser(): RequestParser {
     return new RequestParser(this.#options);
   }
 
-  /** Reads a head that was read before; `bytes` are its own. */
+  /** Reads a head that was read before, from there on. */
   read(bytes: Uint8Array, start = 0): RequestHead {
     const parser = this.newParser();
     parser.feed(bytes, start, bytes.length);
     return parser.head;
-  }
-
-  /** Reads the head in `received` that starts there. */
-  readReceived(start: number): RequestHead {
-    const head = this.read(this.received, start);
-    const bytes = copyOf(head);
-    head.lieIn(bytes, 0, bytes.length);
-    return head;
   }
 }
 

@@ -1,5 +1,4 @@
 import { described } from '../caller-values.ts';
-import { reportError } from '../error-report.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { queryValue } from '../http/query.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -11,23 +10,22 @@ import { type RecognizedString, textOf } from './recognized-string.ts';
 export interface KeptRequest {
   /** A copy of the head. */
   readonly bytes: Uint8Array;
+  /** It can be read for as long as it is kept; else to the end of the turn. */
+  readonly isLasting: boolean;
   /** The handler passes the request on after all. */
   yielded(): void;
 }
 
 class AnsweredRequest implements KeptRequest {
   readonly bytes: Uint8Array;
+  readonly isLasting: boolean;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, isLasting: boolean) {
     this.bytes = bytes;
+    this.isLasting = isLasting;
   }
 
   yielded(): void {}
-}
-
-/** A request does not know its connection. */
-function strayFailure(error: unknown): void {
-  reportError('the callback of req.forEach', error);
 }
 
 /** Whether the handler passed the request on. */
@@ -54,8 +52,9 @@ export class HttpRequest {
   readonly #names: readonly string[];
   #yield = false;
   #kept: KeptRequest | null = null;
-  /** Without a copy: where in the receive buffer the head lies, as long as that holds what the read `#stamp` brought. */
+  /** Without a copy: where in the receive buffer the head lies. */
   #start = 0;
+  /** Of the turn, and of what the receive buffer held, when the handler returned. */
   #stamp = 0;
 
   /** @internal */
@@ -119,7 +118,7 @@ export class HttpRequest {
     }
     head.forEach((key, value) => {
       const result: unknown = visit(key, value);
-      if (result !== undefined) watch(result, strayFailure);
+      if (result !== undefined) watch(result, this.#source.visitFailed);
     });
   }
 
@@ -137,8 +136,11 @@ export class HttpRequest {
 
   #readAgain(): RequestHead {
     const source = this.#source;
-    if (this.#kept !== null) return (this.#head = source.read(this.#kept.bytes));
-    if (this.#stamp === source.stamp) return (this.#head = source.readReceived(this.#start));
+    const kept = this.#kept;
+    if (kept?.isLasting === true) return (this.#head = source.read(kept.bytes));
+    // Read at each access, as it is over with the turn.
+    if (this.#stamp === source.stamp)
+      return kept === null ? source.read(source.received, this.#start) : source.read(kept.bytes);
     throw new MillraceError(
       'MILLRACE_STALE_ACCESS',
       'uWS.HttpRequest must not be accessed after await or route handler return, when the handler sent the response ' +
@@ -152,13 +154,13 @@ export class HttpRequest {
     settle = (request, isRead = false) => {
       const head = request.#head!;
       const source = request.#source;
+      request.#stamp = source.stamp;
       if (head.bytes === source.received && !isRead) {
         request.#head = null;
         request.#start = head.headStart;
-        request.#stamp = source.stamp;
       } else {
         // It came with the socket, had to wait, or came in pieces: nobody tells when such bytes are overwritten.
-        keep(request, new AnsweredRequest(copyOf(head)));
+        keep(request, new AnsweredRequest(copyOf(head), isRead));
       }
     };
     keep = (request, kept) => {

@@ -15,6 +15,7 @@ export class UnansweredRequest implements KeptRequest {
   /** The route of the handshake; null: the request asks for none. */
   readonly target: UpgradeTarget | null;
   readonly bytes: Uint8Array;
+  readonly isLasting = true;
   /** How many handlers it was offered to. */
   readonly offers: number;
   readonly #owner: RequestOwner;

@@ -77,13 +77,30 @@ export function testRequestLifetime(portOf: () => number): void {
 
     it('not in the next turn by a handler that passed it on', async () => {
       const client = await connect();
-      // What comes with the socket is copied, and may be read for longer.
-      client.write(request('function').text);
+      for (const { path, text, told } of [request('passed'), request('passed')]) {
+        client.write(text);
+        expect((await client.response()).body).toBe(told);
+        expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+      }
+      client.destroy();
+    });
+
+    it('not in the next turn when it came with the socket, had to wait, or came in pieces', async () => {
+      const client = await connect();
+      const isStale = async ({ path }: { path: string }): Promise<void> => {
+        expect((await client.response()).body).toBe('at once');
+        expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+      };
+      const [first, behind, cut] = [request('stale'), request('stale'), request('stale')];
+      client.write(first.text);
+      await isStale(first);
+      client.write(request('timer').text + behind.text);
       await client.response();
-      const { path, text, told } = request('passed');
-      client.write(text);
-      expect((await client.response()).body).toBe(told);
-      expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+      await isStale(behind);
+      client.write(cut.text.slice(0, 30));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      client.write(cut.text.slice(30));
+      await isStale(cut);
       client.destroy();
     });
 
