@@ -24,6 +24,12 @@ async function log(client: RawClient, path: string): Promise<string[]> {
   return lines.filter((line) => line.includes(path));
 }
 
+/** The same, once there is something: what handlers put off may come behind the request that asks for it. */
+async function logged(client: RawClient, path: string): Promise<string[]> {
+  const lines = await log(client, path);
+  return lines.length > 0 ? lines : logged(client, path);
+}
+
 /** What `fixtures/request-app.js` must answer at a port, however its connections get there. */
 export function testRequestLifetime(portOf: () => number): void {
   const connect = (): Promise<RawClient> => RawClient.connect(portOf());
@@ -65,7 +71,7 @@ export function testRequestLifetime(portOf: () => number): void {
       expect(lines).toEqual([`nextTick ${answered!.told}`, `promise ${answered!.told}`]);
       client.write(stale!.text);
       expect((await client.response()).body).toBe('at once');
-      expect(await log(client, stale!.path)).toEqual([`${stale!.path} MILLRACE_STALE_ACCESS`]);
+      expect(await logged(client, stale!.path)).toEqual([`${stale!.path} MILLRACE_STALE_ACCESS`]);
       client.write(late!.text);
       await client.response();
       expect(await log(client, late!.path)).toEqual([late!.told]);
@@ -80,7 +86,7 @@ export function testRequestLifetime(portOf: () => number): void {
       for (const { path, text, told } of [request('passed'), request('passed')]) {
         client.write(text);
         expect((await client.response()).body).toBe(told);
-        expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+        expect(await logged(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
       }
       client.destroy();
     });
@@ -89,7 +95,7 @@ export function testRequestLifetime(portOf: () => number): void {
       const client = await connect();
       const isStale = async ({ path }: { path: string }): Promise<void> => {
         expect((await client.response()).body).toBe('at once');
-        expect(await log(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
+        expect(await logged(client, path)).toEqual([`${path} MILLRACE_STALE_ACCESS`]);
       };
       const [first, behind, cut] = [request('stale'), request('stale'), request('stale')];
       client.write(first.text);
