@@ -85,7 +85,7 @@ class Pending {
  *            └▶ head ─▶ refused, 408, lingering
  *                    └▶ shard
  */
-export class Acceptor implements TransportContext {
+export class Acceptor implements TransportContext<Pending> {
   readonly #io: IoLoop;
   readonly #limits: AcceptorData['limits'];
   readonly #isTls: boolean;
@@ -101,13 +101,13 @@ export class Acceptor implements TransportContext {
   readonly #admission: Admission;
   readonly #counters: Float64Array;
   readonly #senders: (SocketSender | null)[];
-  readonly #sockets = new Set<Transport>();
+  readonly #sockets = new Set<Transport<Pending>>();
   /** Those of them whose head is not complete. */
   readonly #heads = new WaitingRoom();
   readonly #refusing = new Refusing();
   /** Shards that are being replaced, and whom they are waited for by. */
   readonly #awaited = new Set<number>();
-  readonly #held = new HeldConnections();
+  readonly #held = new HeldConnections<Pending>();
   /** How many of the sockets were refused, or said nothing, and are to follow our FIN. */
   #lingering = 0;
   /** Told when one of them is gone, or lingers. */
@@ -235,8 +235,8 @@ export class Acceptor implements TransportContext {
   }
 
   /** There was time to send a head. Whoever has begun one is told why it is not answered. */
-  #turnAway(transport: Transport): void {
-    const pending = transport.owner as Pending;
+  #turnAway(transport: Transport<Pending>): void {
+    const pending = transport.owner;
     if (pending.isLingering) return;
     if (pending.parser !== null) this.#refuse(transport, refusalOf(503));
     else this.#linger(transport);
@@ -266,7 +266,7 @@ export class Acceptor implements TransportContext {
 
   #read(client: TcpHandle, row: number, refusal: number): void {
     const { timer } = this.#io;
-    const transport = new Transport(this.#io, client, this, null);
+    const transport = new Transport<Pending>(this.#io, client, this, null);
     const pending = new Pending(timer.now + this.#limits.handshakeTimeout + 1, row, refusal);
     transport.owner = pending;
     this.#sockets.add(transport);
@@ -308,10 +308,10 @@ export class Acceptor implements TransportContext {
 
   /** Whoever waits is tried again: sent to a shard, or refused if none is to come any more. */
   #release(): void {
-    const onRequest = (transport: Transport, request: string): void => {
+    const onRequest = (transport: Transport<Pending>, request: string): void => {
       const bytes = Buffer.from(request, 'latin1');
       const parser = this.#parsers.pop() ?? this.#newParser();
-      const pending = transport.owner as Pending;
+      const pending = transport.owner;
       pending.parser = parser;
       parser.feed(bytes, 0, bytes.length);
       this.#place(transport, parser.head, bytes, parser.consumed, bytes.length);
@@ -324,8 +324,8 @@ export class Acceptor implements TransportContext {
 
   // Events of the transport.
 
-  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
-    const pending = transport.owner as Pending;
+  onChunk(transport: Transport<Pending>, bytes: Uint8Array, start: number, end: number): void {
+    const pending = transport.owner;
     if (pending.isLingering) return;
     const parser = (pending.parser ??= this.#parsers.pop() ?? this.#newParser());
     const status = parser.feed(bytes, start, end);
@@ -335,21 +335,21 @@ export class Acceptor implements TransportContext {
     this.#returnParser(pending);
   }
 
-  onWritable(_transport: Transport): void {}
+  onWritable(_transport: Transport<Pending>): void {}
 
-  onEnd(transport: Transport): void {
-    if (!(transport.owner as Pending).isLingering) transport.destroy();
+  onEnd(transport: Transport<Pending>): void {
+    if (!transport.owner.isLingering) transport.destroy();
   }
 
-  onClosed(transport: Transport, _error: number): void {
-    const pending = transport.owner as Pending;
+  onClosed(transport: Transport<Pending>, _error: number): void {
+    const pending = transport.owner;
     this.#forget(transport);
     if (pending.refusal === 0) this.#admission.leave(pending.address);
     else this.#refusing.giveBack(pending.refusal === 429 ? pending.address : NO_ADDRESS);
   }
 
-  onTimer(transport: Transport, now: number): number {
-    const pending = transport.owner as Pending;
+  onTimer(transport: Transport<Pending>, now: number): number {
+    const pending = transport.owner;
     if (now < pending.deadline) return pending.deadline;
     if (this.#held.drop(transport) !== '') {
       this.#refuse(transport, refusalOf(503));
@@ -371,9 +371,15 @@ export class Acceptor implements TransportContext {
 
   // Requests.
 
-  #request(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
+  #request(
+    transport: Transport<Pending>,
+    head: RequestHead,
+    bytes: Uint8Array,
+    rest: number,
+    end: number,
+  ): void {
     this.#counters[Counter.REQUESTS]!++;
-    const { refusal } = transport.owner as Pending;
+    const { refusal } = transport.owner;
     if (refusal !== 0) {
       this.#refuse(transport, refusalOf(refusal), head);
       return;
@@ -391,8 +397,14 @@ export class Acceptor implements TransportContext {
   }
 
   /** Gives a request that is to be served to a shard, or has it wait for one. */
-  #place(transport: Transport, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
-    const { address } = transport.owner as Pending;
+  #place(
+    transport: Transport<Pending>,
+    head: RequestHead,
+    bytes: Uint8Array,
+    rest: number,
+    end: number,
+  ): void {
+    const { address } = transport.owner;
     const shard = this.#choose(head, () => transport.peerName().address);
     if (shard < 0 && this.#canHold) {
       this.#heads.delete(transport);
@@ -414,19 +426,25 @@ export class Acceptor implements TransportContext {
   }
 
   /** A good handshake is the shard's to answer, see docs/architecture.md; a bad one costs it nothing. */
-  #handshake(transport: Transport, head: RequestHead, shard: number, route: number, request: string): void {
+  #handshake(
+    transport: Transport<Pending>,
+    head: RequestHead,
+    shard: number,
+    route: number,
+    request: string,
+  ): void {
     const refusal = refuseUpgrade(head, this.#tables[shard]!.routes[route]!.rules, this.#isBehindTls);
     if (refusal !== undefined) {
       this.#refuse(transport, refusal);
       return;
     }
-    const { address } = transport.owner as Pending;
+    const { address } = transport.owner;
     this.#handOff(transport, shard, handoffPrefix(HandoffKind.WEBSOCKET, route, address) + request);
   }
 
   /** Gives the socket away, to another shard when the chosen one is gone. */
-  #handOff(transport: Transport, shard: number, message: string): void {
-    const { address } = transport.owner as Pending;
+  #handOff(transport: Transport<Pending>, shard: number, message: string): void {
+    const { address } = transport.owner;
     const handle = transport.detach();
     this.#forget(transport);
     this.#send(handle, shard, message, address);
@@ -488,8 +506,8 @@ export class Acceptor implements TransportContext {
   }
 
   /** It is open here no more. */
-  #forget(transport: Transport): void {
-    const pending = transport.owner as Pending;
+  #forget(transport: Transport<Pending>): void {
+    const pending = transport.owner;
     this.#returnParser(pending);
     this.#held.drop(transport);
     if (pending.isLingering) this.#lingering--;
@@ -520,7 +538,7 @@ export class Acceptor implements TransportContext {
   }
 
   /** @param head of the request that is refused; null: it could not be read, or is not complete */
-  #refuse(transport: Transport, response: string, head: RequestHead | null = null): void {
+  #refuse(transport: Transport<Pending>, response: string, head: RequestHead | null = null): void {
     this.#counters[Counter.REFUSED]!++;
     const isForHead = head !== null && head.method === 'HEAD';
     writeLatin1(transport, dated(isForHead ? headOf(response) : response, httpDate()));
@@ -528,8 +546,8 @@ export class Acceptor implements TransportContext {
   }
 
   /** Sends FIN, and reads on until the peer's. */
-  #linger(transport: Transport): void {
-    const pending = transport.owner as Pending;
+  #linger(transport: Transport<Pending>): void {
+    const pending = transport.owner;
     const { timer } = this.#io;
     this.#heads.delete(transport);
     pending.isLingering = true;

@@ -14,9 +14,9 @@ interface HeldClient {
 }
 
 /** HeldConnections: those that the acceptor has while no shard can take them, but one will soon. */
-export class HeldConnections {
+export class HeldConnections<Owner> {
   /** With the request, and what came behind it. */
-  readonly #requests = new Map<Transport, string>();
+  readonly #requests = new Map<Transport<Owner>, string>();
   #bytes = 0;
   readonly #clients = new Set<HeldClient>();
 
@@ -25,7 +25,7 @@ export class HeldConnections {
   }
 
   /** What comes behind the request waits in the kernel. */
-  hold(transport: Transport, request: string): void {
+  hold(transport: Transport<Owner>, request: string): void {
     this.#requests.set(transport, request);
     this.#bytes += request.length;
     transport.pause();
@@ -42,7 +42,7 @@ export class HeldConnections {
   }
 
   /** It waits no more. Returns its request; '' when it did not wait. */
-  drop(transport: Transport): string {
+  drop(transport: Transport<Owner>): string {
     const request = this.#requests.get(transport);
     if (request === undefined) return '';
     this.#requests.delete(transport);
@@ -52,7 +52,7 @@ export class HeldConnections {
 
   /** None of them waits any more, oldest first. */
   release(
-    onRequest: (transport: Transport, request: string) => void,
+    onRequest: (transport: Transport<Owner>, request: string) => void,
     onClient: (held: HeldClient) => void,
   ): void {
     for (const held of Array.from(this.#clients)) {

@@ -25,18 +25,22 @@ import { type Backlog, SLAB_SIZE, type Slab } from './write-memory.ts';
 // Of its own constants the compiler knows the values, of imported ones it does not.
 const SLAB = SLAB_SIZE;
 
-/** Events of all sockets in one role (HTTP, a WebSocket route). They must not throw. */
-export interface TransportContext {
+/**
+ * Events of all sockets in one role (HTTP, a WebSocket route). They must not throw.
+ *
+ * @typeParam Owner what the context keeps for each of its sockets
+ */
+export interface TransportContext<Owner = unknown> {
   /** Bytes arrived; the memory is valid during the call, and may be written to. */
-  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void;
+  onChunk(transport: Transport<Owner>, bytes: Uint8Array, start: number, end: number): void;
   /** The kernel took a write that had been waiting: there is less backpressure than before. */
-  onWritable(transport: Transport): void;
+  onWritable(transport: Transport<Owner>): void;
   /** The peer sent FIN; the other direction is still open. */
-  onEnd(transport: Transport): void;
+  onEnd(transport: Transport<Owner>): void;
   /** The socket is gone; comes last, once. `error` is 0 or a negative errno. */
-  onClosed(transport: Transport, error: number): void;
+  onClosed(transport: Transport<Owner>, error: number): void;
   /** A deadline may have passed. Returns the second of the next visit, or 0 for none. */
-  onTimer(transport: Transport, now: number): number;
+  onTimer(transport: Transport<Owner>, now: number): number;
 }
 
 /** Reads that fill the receive buffer, in a row, before the other sockets get their turn. */
@@ -82,12 +86,12 @@ const MUST_WAIT = Flag.YIELDED | Flag.HELD;
  * 2. into the queue, from anywhere else: one write at the end of the turn;
  * 3. into the queue behind a write in flight, when the kernel takes no more (`blocked`).
  */
-export class Transport implements Output, TimerNode {
+export class Transport<Owner = unknown> implements Output, TimerNode {
   readonly io: IoLoop;
   readonly handle: SocketHandle;
-  context: TransportContext;
-  /** Whatever the context keeps for this socket. */
-  owner: unknown = null;
+  context: TransportContext<Owner>;
+  /** What the context keeps for this socket. */
+  owner: Owner;
   /** A number of whoever gave the socket. */
   tag = -1;
   /** Second of the last read, or of the last write the kernel took after making it wait. */
@@ -108,11 +112,12 @@ export class Transport implements Output, TimerNode {
   /** What waits to be written, or is being written; null: nothing. */
   #backlog: Backlog | null = null;
 
-  constructor(io: IoLoop, handle: SocketHandle, context: TransportContext, owner: unknown) {
+  /** @param owner null: the context sets it before it starts to read */
+  constructor(io: IoLoop, handle: SocketHandle, context: TransportContext<Owner>, owner: Owner | null) {
     this.io = io;
     this.handle = handle;
     this.context = context;
-    this.owner = owner;
+    this.owner = owner as Owner;
     this.bytes = io.cork.bytes;
     this.lastActive = io.timer.now;
     const owned = handle as OwnedHandle;
@@ -151,6 +156,18 @@ export class Transport implements Output, TimerNode {
   /** Bytes that fit behind what is corked, to leave in one write with it. */
   get corkRoom(): number {
     return this.io.corked === this && !this.blocked ? this.io.cork.room : SLAB_SIZE;
+  }
+
+  /**
+   * Gives the socket to another context: its events are told to that one from here on.
+   *
+   * @param owner null: that context sets it, before anything is read
+   */
+  passTo<Next>(context: TransportContext<Next>, owner: Next | null): Transport<Next> {
+    const next = this as unknown as Transport<Next>;
+    next.context = context;
+    next.owner = owner as Next;
+    return next;
   }
 
   startReading(): void {

@@ -29,7 +29,7 @@ export interface ConnectionServer {
 /** One connection in its HTTP phase. */
 export class HttpConnection implements ResponseOwner {
   readonly server: ConnectionServer;
-  readonly transport: Transport;
+  readonly transport: Transport<HttpConnection>;
   /** Lent from the server while a head is incomplete. */
   parser: RequestParser | null = null;
   /** Lent from the server while a body is incomplete. */
@@ -81,7 +81,12 @@ export class HttpConnection implements ResponseOwner {
   restAt = 0;
   restEnd = 0;
 
-  constructor(server: ConnectionServer, transport: Transport, excess: number, deadline: number) {
+  constructor(
+    server: ConnectionServer,
+    transport: Transport<HttpConnection>,
+    excess: number,
+    deadline: number,
+  ) {
     this.server = server;
     this.transport = transport;
     this.excess = excess;

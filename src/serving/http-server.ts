@@ -60,7 +60,7 @@ const MAX_SPARE = 256;
  *
  *     head ─▶ handler ─▶ body to its reader ─▶ response sent, rest of the body forgotten ─▶ next head
  */
-export class HttpServer implements TransportContext, Drainable, ConnectionServer, BodyOwner {
+export class HttpServer implements TransportContext<HttpConnection>, Drainable, ConnectionServer, BodyOwner {
   readonly dispatcher: Dispatcher;
   onParsingError: UserCode<ParsingErrorHandler> | null = null;
   /** Every connection starts with a header of the PROXY protocol, version 2. */
@@ -116,7 +116,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
    * Takes over a socket whose next bytes are a request. `excess`: it is one too many, to be refused with this status; the
    * caller has taken its place among `refusing`, for the row `excessRow` when it is the address that has too many.
    */
-  start(transport: Transport, excess = 0, excessRow: number = NO_ADDRESS): void {
+  start(transport: Transport<HttpConnection>, excess = 0, excessRow: number = NO_ADDRESS): void {
     const connection = new HttpConnection(this, transport, excess, this.#headDeadline());
     connection.excessRow = excessRow;
     // To end one that is too many would make no room for another.
@@ -137,7 +137,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
    * what came behind it.
    */
   startUpgraded(
-    transport: Transport,
+    transport: Transport<HttpConnection>,
     target: UpgradeTarget | undefined,
     bytes: Uint8Array,
     start: number,
@@ -176,8 +176,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
 
   // Events of the transport.
 
-  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
-    const connection = transport.owner as HttpConnection;
+  onChunk(transport: Transport<HttpConnection>, bytes: Uint8Array, start: number, end: number): void {
+    const connection = transport.owner;
     if (connection.isLingering) return;
     connection.goneOn = 0;
     const from =
@@ -186,9 +186,9 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     else if (from < end) this.#feed(connection, bytes, from, end, false);
   }
 
-  onWritable(transport: Transport): void {
+  onWritable(transport: Transport<HttpConnection>): void {
     if (transport.blocked) return;
-    const connection = transport.owner as HttpConnection;
+    const connection = transport.owner;
     if (connection.headway !== null) connection.headway.since = 0;
     const { response } = connection;
     if (response === null) {
@@ -204,8 +204,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     transport.endCork();
   }
 
-  onEnd(transport: Transport): void {
-    const connection = transport.owner as HttpConnection;
+  onEnd(transport: Transport<HttpConnection>): void {
+    const connection = transport.owner;
     if (connection.isYielding) {
       // What came before has its turn before.
       this.#shard.io.runNextTurn(() => {
@@ -219,8 +219,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     else if (!connection.isLingering) this.linger(connection);
   }
 
-  onClosed(transport: Transport, _error: number): void {
-    const connection = transport.owner as HttpConnection;
+  onClosed(transport: Transport<HttpConnection>, _error: number): void {
+    const connection = transport.owner;
     // A handler that closes the connection may go on to read its request.
     if (!connection.isParsing) this.#returnParser(connection);
     this.#bodies.drop(connection);
@@ -237,8 +237,8 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     this.#shard.release(transport);
   }
 
-  onTimer(transport: Transport, now: number): number {
-    const connection = transport.owner as HttpConnection;
+  onTimer(transport: Transport<HttpConnection>, now: number): number {
+    const connection = transport.owner;
     if (isStalled(connection, now, this.#limits.writeTimeout)) {
       this.#shard.count(Counter.TIMEOUTS);
       transport.destroy();
@@ -264,15 +264,15 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
     return transport.isClosed ? 0 : connection.deadline;
   }
 
-  drain(transport: Transport, _code: number): void {
-    const connection = transport.owner as HttpConnection;
+  drain(transport: Transport<HttpConnection>, _code: number): void {
+    const connection = transport.owner;
     const { response } = connection;
     // What has begun has said already that the connection stays, and what is behind is to be answered first.
     if (response !== null && !hasBegun(response) && !connection.hasRest) connection.isPersistent = false;
   }
 
-  dismiss(transport: Transport): void {
-    const connection = transport.owner as HttpConnection;
+  dismiss(transport: Transport<HttpConnection>): void {
+    const connection = transport.owner;
     // A head that has begun is that of a request, which is answered, or late.
     const isIdle = connection.response === null && connection.parser === null && !connection.hasRest;
     if (isIdle && !connection.isLingering) this.linger(connection);
@@ -414,7 +414,7 @@ export class HttpServer implements TransportContext, Drainable, ConnectionServer
       return true;
     }
     this.#shard.count(Counter.OVER_LIMIT);
-    return this.#makeExcess(transport.owner as HttpConnection, this.proxiedLimit.table.rowOfKey(...key));
+    return this.#makeExcess(transport.owner, this.proxiedLimit.table.rowOfKey(...key));
   }
 
   #makeExcess(connection: HttpConnection, row: number): boolean {

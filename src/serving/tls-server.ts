@@ -19,13 +19,13 @@ export interface TlsLimits {
 
 /** A connection in its handshake. */
 class Handshake {
-  readonly transport: Transport;
+  readonly transport: Transport<Handshake>;
   readonly deadline: number;
   /** The client's name was looked up. */
   isNamed = false;
   isFailed = false;
 
-  constructor(transport: Transport, deadline: number) {
+  constructor(transport: Transport<Handshake>, deadline: number) {
     this.transport = transport;
     this.deadline = deadline;
   }
@@ -35,7 +35,7 @@ class Handshake {
  * TlsServer: the handshakes of a shard. A socket that has done its own goes on to the HTTP server. What goes wrong
  * costs that one connection, and is counted, never thrown.
  */
-export class TlsServer implements TransportContext, TlsEvents, Drainable {
+export class TlsServer implements TransportContext<Handshake>, TlsEvents, Drainable {
   readonly names: ServerNames;
   readonly #shard: Shard;
   readonly #http: HttpServer;
@@ -53,7 +53,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
    * Takes over a socket whose first bytes are a ClientHello. With too many handshakes under way the oldest gives
    * way: those that are honest take moments.
    */
-  start(handle: TcpHandle, address: number): Transport {
+  start(handle: TcpHandle, address: number): Transport<Handshake> {
     const { size } = this.#handshakes;
     if (size >= this.#limits.maxHandshakes) {
       this.#shard.count(Counter.TLS_EVICTED);
@@ -76,22 +76,22 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
   // Events of the transport.
 
   /** Of a connection that failed: it is about to be closed. */
-  onChunk(_transport: Transport, _bytes: Uint8Array, _start: number, _end: number): void {}
+  onChunk(_transport: Transport<Handshake>, _bytes: Uint8Array, _start: number, _end: number): void {}
 
-  onWritable(_transport: Transport): void {}
+  onWritable(_transport: Transport<Handshake>): void {}
 
-  onEnd(transport: Transport): void {
+  onEnd(transport: Transport<Handshake>): void {
     transport.destroy();
   }
 
-  onClosed(transport: Transport, _error: number): void {
+  onClosed(transport: Transport<Handshake>, _error: number): void {
     this.#shard.count(Counter.TLS_FAILED);
     this.#done(transport);
     this.#shard.release(transport);
   }
 
-  onTimer(transport: Transport, now: number): number {
-    const { deadline } = transport.owner as Handshake;
+  onTimer(transport: Transport<Handshake>, now: number): number {
+    const { deadline } = transport.owner;
     if (now < deadline) return deadline;
     this.#shard.count(Counter.TIMEOUTS);
     transport.destroy();
@@ -99,9 +99,9 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
   }
 
   /** A handshake that is done in time is followed by a request, which is answered. */
-  drain(_transport: Transport, _code: number): void {}
+  drain(_transport: Transport<Handshake>, _code: number): void {}
 
-  dismiss(transport: Transport): void {
+  dismiss(transport: Transport<Handshake>): void {
     transport.destroy();
   }
 
@@ -128,8 +128,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     this.#shard.count(Counter.TLS_HANDSHAKES);
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
     this.#done(transport);
-    transport.context = this.#http;
-    this.#http.start(transport);
+    this.#http.start(transport.passTo(this.#http, null));
   }
 
   /**
@@ -156,7 +155,7 @@ export class TlsServer implements TransportContext, TlsEvents, Drainable {
     return this.#handshakes.evict();
   }
 
-  #done(transport: Transport): void {
+  #done(transport: Transport<Handshake>): void {
     if (this.#handshakes.delete(transport)) this.#shard.addWaiting(-1);
   }
 

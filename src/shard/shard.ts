@@ -130,9 +130,13 @@ export class Shard {
     this.#control?.setGauge(this.index, Gauge.WAITING, this.#waiting);
   }
 
-  /** Takes a socket over. `address` is the row it is counted in. */
-  adopt(handle: SocketHandle, context: TransportContext, address: number = NO_ADDRESS): Transport {
-    const transport = new Transport(this.io, handle, context, null);
+  /** Takes a socket over; the context sets its owner. `address` is the row it is counted in. */
+  adopt<Owner>(
+    handle: SocketHandle,
+    context: TransportContext<Owner>,
+    address: number = NO_ADDRESS,
+  ): Transport<Owner> {
+    const transport = new Transport<Owner>(this.io, handle, context, null);
     transport.tag = address;
     this.sockets.add(transport);
     return transport;

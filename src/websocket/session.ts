@@ -67,8 +67,8 @@ export class Session extends Connection implements BusSubscriber {
     return this.owner as WebSocketRoute;
   }
 
-  get transport(): Transport {
-    return this.output as Transport;
+  get transport(): Transport<Session> {
+    return this.output as Transport<Session>;
   }
 
   /** Messages can be sent; a socket that closes ends its session first, see WebSocketRoute. */

@@ -50,7 +50,7 @@ type AnyHandler = (...args: never[]) => unknown;
  * WebSocketRoute: what all connections of one `ws()` pattern share: its behavior, the protocol's rules, and one
  * method for each event of a socket. It is the context of their transports and the handler of their connections.
  */
-export class WebSocketRoute implements TransportContext, ConnectionHandler, UpgradeTarget {
+export class WebSocketRoute implements TransportContext<Session>, ConnectionHandler, UpgradeTarget {
   readonly pattern: string;
   readonly behavior: CheckedBehavior;
   readonly rules: UpgradeRules;
@@ -92,17 +92,11 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
     this.#report(undefined, error);
   }
 
-  open(
-    transport: Transport,
-    request: HttpRequest,
-    userData: unknown,
-    deflate: DeflateParams | undefined,
-  ): void {
+  open(socket: Transport, request: HttpRequest, userData: unknown, deflate: DeflateParams | undefined): void {
     const { timer } = this.shard.io;
-    const session = new Session(this, transport, this.#contextFor(deflate));
+    const session = new Session(this, socket, this.#contextFor(deflate));
+    const transport = socket.passTo(this, session);
     if (session.canDeflate) this.shard.bus.forms!.add(session.deflateBits);
-    transport.context = this;
-    transport.owner = session;
     transport.lastActive = timer.now;
     if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
     const { maxLifetime, idleTimeout } = this.behavior;
@@ -115,8 +109,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
 
   // Events of the transport.
 
-  onChunk(transport: Transport, bytes: Uint8Array, start: number, end: number): void {
-    const session = transport.owner as Session;
+  onChunk(transport: Transport<Session>, bytes: Uint8Array, start: number, end: number): void {
+    const session = transport.owner;
     session.pingedAt = 0;
     const position = session.receive(bytes, start, end);
     if (position < end) transport.hold(bytes, position, end);
@@ -127,8 +121,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
     }
   }
 
-  onWritable(transport: Transport): void {
-    const session = transport.owner as Session;
+  onWritable(transport: Transport<Session>): void {
+    const session = transport.owner;
     const { drain } = this.behavior;
     if (!transport.blocked) session.noteRead();
     transport.beginCork();
@@ -137,16 +131,16 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
     transport.endCork();
   }
 
-  onEnd(transport: Transport): void {
-    const session = transport.owner as Session;
+  onEnd(transport: Transport<Session>): void {
+    const session = transport.owner;
     this.#close(session, this.#lossCode(session), EARLY_FIN);
     session.end();
     this.#startCutOff(session);
     transport.end();
   }
 
-  onClosed(transport: Transport, _error: number): void {
-    const session = transport.owner as Session;
+  onClosed(transport: Transport<Session>, _error: number): void {
+    const session = transport.owner;
     const code = this.#lossCode(session);
     // First: what the `close` handler sends has nowhere to go.
     session.end();
@@ -154,8 +148,8 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
     this.shard.release(transport);
   }
 
-  onTimer(transport: Transport, now: number): number {
-    const session = transport.owner as Session;
+  onTimer(transport: Transport<Session>, now: number): number {
+    const session = transport.owner;
     if (session.cutOffAt !== 0) {
       if (now < session.cutOffAt) return session.cutOffAt;
       transport.destroy();
@@ -297,15 +291,15 @@ export class WebSocketRoute implements TransportContext, ConnectionHandler, Upgr
   }
 
   /** What the peer sends until it has read the Close frame is still delivered; `close` is called behind it. */
-  drain(transport: Transport, code: number): void {
-    const session = transport.owner as Session;
+  drain(transport: Transport<Session>, code: number): void {
+    const session = transport.owner;
     if (session.isClosed) return;
     this.shard.bus.settle(session);
     session.leave(code, NO_BYTES);
     this.#startCutOff(session);
   }
 
-  dismiss(_transport: Transport): void {}
+  dismiss(_transport: Transport<Session>): void {}
 
   subscribe(session: Session, topic: string): boolean {
     if (session.isClosed) return false;
