@@ -27,6 +27,16 @@ export const ERRORS = {
   MILLRACE_NOT_SUPPORTED: 'This is not supported',
   /** A shard ended unexpectedly; the supervisor starts it anew. */
   MILLRACE_SHARD_CRASHED: 'A shard ended unexpectedly',
+  /** A request to another thread was not begun: it, or this one, has too many, or is not made for it. It can be repeated. */
+  MILLRACE_ASK_REFUSED: 'The request was not sent',
+  /** The handler of a request to another thread threw or rejected. */
+  MILLRACE_ASK_FAILED: 'The request failed',
+  /** The answer of another thread was not there in time; what was asked may have been done. */
+  MILLRACE_ASK_TIMEOUT: 'The request was not answered in time',
+  /** The thread that was asked is not there, or ended before it answered; what was asked may have been done. */
+  MILLRACE_PEER_GONE: 'The thread that was asked is gone',
+  /** A shard's state could not be handed over to its successor. */
+  MILLRACE_HANDOVER_FAILED: 'State could not be handed over',
   /** The acceptor's thread ended before it had ever listened. Later it is started anew. */
   MILLRACE_ACCEPTOR_CRASHED: 'The acceptor ended while it started',
   /** The server to be measured cannot be reached, or refuses the handshake. */

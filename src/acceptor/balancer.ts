@@ -1,5 +1,5 @@
-import { type HashKey, KeyedHash } from '../admission/keyed-hash.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import { type HashKey, KeyedHash } from '../keyed-hash.ts';
 import { type ControlBlock, Gauge } from '../metrics/control-block.ts';
 import type { Balance } from '../shard/control-message.ts';
 

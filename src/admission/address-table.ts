@@ -1,4 +1,4 @@
-import { KeyedHash, newHashKey } from './keyed-hash.ts';
+import { KeyedHash, newHashKey } from '../keyed-hash.ts';
 import { parseAddress } from './peer-address.ts';
 
 /** No row of the address table. */

@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ConnectionLimits } from '../admission/admission.ts';
-import type { HashKey } from '../admission/keyed-hash.ts';
 import type { LinkMemory } from '../bus/link-memory.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
+import type { HashKey } from '../keyed-hash.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Transferable, Worker } from 'node:worker_threads';
 import type { AddressTable } from '../admission/address-table.ts';
-import { newHashKey } from '../admission/keyed-hash.ts';
 import { messageOf } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
+import { newHashKey } from '../keyed-hash.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Acceptor, type SocketSender } from '../../../src/acceptor/acceptor.ts';
 import { AddressTable } from '../../../src/admission/address-table.ts';
-import { newHashKey } from '../../../src/admission/keyed-hash.ts';
+import { newHashKey } from '../../../src/keyed-hash.ts';
 import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
 import { detachHandle, type TcpHandle } from '../../../src/net/node-internals.ts';
 import { HandoffMode } from '../../../src/shard/control-message.ts';

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Balancer, cookieValue } from '../../../src/acceptor/balancer.ts';
-import { type HashKey, newHashKey } from '../../../src/admission/keyed-hash.ts';
 import type { RequestHead } from '../../../src/http/request-head.ts';
+import { type HashKey, newHashKey } from '../../../src/keyed-hash.ts';
 import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
 import type { Balance } from '../../../src/shard/control-message.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { KeyedHash, newHashKey } from '../../../src/admission/keyed-hash.ts';
+import { KeyedHash, newHashKey } from '../../src/keyed-hash.ts';
 
 /** The key of the reference vectors: the bytes 0 to 7. */
 const REFERENCE = new KeyedHash([0x0302_0100, 0x0706_0504]);

@@ -1,0 +1,135 @@
+import { messageOf } from '../error-report.ts';
+import { callUser, THREW, type UserCode, userCode } from '../user-code.ts';
+import { AnswerStatus, REQUEST_HEADER, readWord, writeReply } from './ask-record.ts';
+
+/** Requests that may be under way in one thread, their handlers not done yet. */
+export const MAX_ANSWERS = 65_536;
+
+/** Bytes of a handler's message that are sent. */
+const MAX_MESSAGE_BYTES = 1024;
+
+/**
+ * Answers the requests of one kind. `request` is the handler's own. What it throws, or its promise rejects with, is told
+ * to whoever asked.
+ */
+export type AnswerHandler = (request: Uint8Array, from: number) => Uint8Array | Promise<Uint8Array>;
+
+/** Writes a reply to a thread. Returns false when it was dropped. */
+export type SendReply = (to: number, record: Uint8Array) => boolean;
+
+/** A request whose handler has returned a promise. */
+interface UnderWay {
+  readonly from: number;
+  readonly id: number;
+  readonly instance: number;
+}
+
+export interface AnswerCounts {
+  /** Requests that were answered, with whatever status. */
+  answers: number;
+  /** Those whose handler threw or rejected. */
+  answersFailed: number;
+  /** Requests that were not begun: nobody answers that kind, or too many are under way. */
+  answersRefused: number;
+  /** Replies for which there was no room on the way to whoever asked: to it the request times out. */
+  repliesDropped: number;
+}
+
+/** Answers: the requests of others to one thread, from when they arrive until they are answered. */
+export class Answers {
+  readonly counts: AnswerCounts = { answers: 0, answersFailed: 0, answersRefused: 0, repliesDropped: 0 };
+  readonly #send: SendReply;
+  readonly #handlers = new Map<number, UserCode<AnswerHandler>>();
+  readonly #underWay = new Set<UnderWay>();
+  /** Called when nothing is under way any more. */
+  #onIdle: (() => void) | null = null;
+
+  constructor(send: SendReply) {
+    this.#send = send;
+  }
+
+  /** Requests whose handlers are not done. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Has a handler answer the requests of one kind. */
+  handle(kind: number, handler: AnswerHandler): void {
+    this.#handlers.set(kind, userCode(handler));
+  }
+
+  /** A request arrived; its bytes are valid during the call. */
+  onRequest(kind: number, from: number, record: Uint8Array): void {
+    if (record.length < REQUEST_HEADER) return;
+    const asked: UnderWay = { from, id: readWord(record, 0), instance: readWord(record, 4) };
+    const handler = this.#handlers.get(kind);
+    if (handler === undefined) {
+      this.#refuse(asked, AnswerStatus.UNKNOWN);
+      return;
+    }
+    if (this.#underWay.size >= MAX_ANSWERS) {
+      this.#refuse(asked, AnswerStatus.BUSY);
+      return;
+    }
+    // A copy: the record is ring memory, and a handler may go on when this call is over.
+    const request = new Uint8Array(record.subarray(REQUEST_HEADER));
+    this.#underWay.add(asked);
+    const failed = (error: unknown): void => {
+      this.#fail(asked, error);
+    };
+    const answer = callUser(handler, failed, request, from);
+    if (answer === THREW) return;
+    if (answer instanceof Uint8Array) this.#done(asked, AnswerStatus.DONE, answer);
+    else void this.#whenSettled(asked, answer);
+  }
+
+  /** Resolves when nothing is under way any more. */
+  idle(): Promise<void> {
+    if (this.#underWay.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Tells those whose requests are under way that they are not answered any more. */
+  abandon(): void {
+    for (const asked of this.#underWay) this.#done(asked, AnswerStatus.UNFINISHED, NO_BYTES);
+  }
+
+  async #whenSettled(asked: UnderWay, answer: unknown): Promise<void> {
+    try {
+      const bytes: unknown = await answer;
+      if (bytes instanceof Uint8Array) this.#done(asked, AnswerStatus.DONE, bytes);
+      else this.#fail(asked, new TypeError('the handler gave no Uint8Array'));
+    } catch (error) {
+      this.#fail(asked, error);
+    }
+  }
+
+  #fail(asked: UnderWay, error: unknown): void {
+    if (!this.#underWay.has(asked)) return;
+    this.counts.answersFailed++;
+    const message = Buffer.from(messageOf(error)).subarray(0, MAX_MESSAGE_BYTES);
+    this.#done(asked, AnswerStatus.FAILED, message);
+  }
+
+  #refuse(asked: UnderWay, status: AnswerStatus): void {
+    this.counts.answersRefused++;
+    this.#reply(asked, status, NO_BYTES);
+  }
+
+  #done(asked: UnderWay, status: AnswerStatus, bytes: Uint8Array): void {
+    if (!this.#underWay.delete(asked)) return;
+    this.#reply(asked, status, bytes);
+    if (this.#underWay.size > 0) return;
+    this.#onIdle?.();
+    this.#onIdle = null;
+  }
+
+  #reply({ from, id, instance }: UnderWay, status: AnswerStatus, bytes: Uint8Array): void {
+    this.counts.answers++;
+    if (!this.#send(from, writeReply(id, instance, status, bytes))) this.counts.repliesDropped++;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);

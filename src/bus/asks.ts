@@ -1,0 +1,254 @@
+import { MillraceError } from '../errors.ts';
+import { printable } from '../printable.ts';
+import { AnswerStatus, REPLY_HEADER, readWord, writeRequest } from './ask-record.ts';
+import { DeadlineWheel, type Waiter } from './deadline-wheel.ts';
+
+/** Requests of one thread that may wait for their answers. */
+export const MAX_ASKS = 65_536;
+/** Bytes of these, with `ASK_OVERHEAD` for each. */
+export const MAX_ASK_BYTES = 64 * 1024 * 1024;
+/** What a request that waits takes beside its bytes. */
+export const ASK_OVERHEAD = 256;
+/** Ms until a request has failed, unless it says otherwise. */
+export const ASK_TIMEOUT = 10_000;
+/** The longest that can be waited for an answer. */
+export const MAX_ASK_TIMEOUT = 3_600_000;
+
+export interface AskOptions {
+  /** Ms until the answer has to be there, 1 to 3,600,000. Default 10,000. */
+  readonly timeout?: number;
+}
+
+/** What `Asks` needs of the thread's participant. */
+export interface AskPort {
+  /** Number and instance of this thread. */
+  readonly id: number;
+  readonly instance: number;
+  /** Whether the thread is there, as far as is known here. */
+  isUp(id: number): boolean;
+  /** Writes one record to a thread, this one included. Returns false when it was dropped. */
+  sendTo(id: number, kind: number, bytes: Uint8Array): boolean;
+}
+
+/** What became of a thread's requests; each is counted once, when it was made and when it is settled. */
+export interface AskCounts {
+  /** Requests made. */
+  asks: number;
+  /** Those that failed, for whatever reason. */
+  asksFailed: number;
+  /** Those of them whose answer was not there in time. */
+  askTimeouts: number;
+  /** Answers that came when nobody waited for them any more; they are dropped. */
+  lateAnswers: number;
+}
+
+/** A request that waits for its answer. */
+class PendingAsk implements Waiter {
+  readonly id: number;
+  readonly to: number;
+  readonly cost: number;
+  readonly timeout: number;
+  deadline: number;
+  waiterNext: Waiter | null = null;
+  waiterPrevious: Waiter | null = null;
+  waiterSlot = -1;
+  readonly resolve: (answer: Uint8Array) => void;
+  readonly reject: (error: MillraceError) => void;
+  readonly #asks: Asks;
+
+  constructor(
+    asks: Asks,
+    id: number,
+    to: number,
+    cost: number,
+    timeout: number,
+    resolve: (answer: Uint8Array) => void,
+    reject: (error: MillraceError) => void,
+  ) {
+    this.#asks = asks;
+    this.id = id;
+    this.to = to;
+    this.cost = cost;
+    this.timeout = timeout;
+    this.deadline = performance.now() + timeout;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  onDeadline(): void {
+    this.#asks.expire(this);
+  }
+}
+
+/** Asks: the requests of one thread to others, from when they are made until they are answered or have failed. */
+export class Asks {
+  readonly counts: AskCounts = { asks: 0, asksFailed: 0, askTimeouts: 0, lateAnswers: 0 };
+  readonly #port: AskPort;
+  readonly #pending = new Map<number, PendingAsk>();
+  readonly #wheel = new DeadlineWheel();
+  #bytes = 0;
+  #lastId = 0;
+  /** Why nothing can be asked; null: it can. */
+  #closed: string | null = null;
+
+  constructor(port: AskPort) {
+    this.#port = port;
+  }
+
+  /** Requests that wait for an answer. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Sends a request of this kind to a thread. Resolves with the answer's bytes. What is asked of one thread gets there
+   * in the order in which it was asked.
+   *
+   * @throws (it rejects) MillraceError
+   *   MILLRACE_ASK_REFUSED when it was not begun, so that it can be made again: dropped on the way, too many wait here or
+   *   are under way there, nobody answers that kind, this thread ends;
+   *   MILLRACE_ASK_FAILED when the handler there threw or rejected;
+   *   MILLRACE_PEER_GONE when the thread is not there, or ended before it answered, and MILLRACE_ASK_TIMEOUT when the
+   *   answer was not there in time: what was asked may have been done then
+   */
+  ask(
+    to: number,
+    kind: number,
+    bytes: Uint8Array,
+    { timeout = ASK_TIMEOUT }: AskOptions = {},
+  ): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.counts.asks++;
+      const refusal = this.#refusal(to, bytes, timeout);
+      if (refusal !== null) {
+        this.counts.asksFailed++;
+        reject(refusal);
+        return;
+      }
+      const id = this.#nextId();
+      const pending = new PendingAsk(
+        this,
+        id,
+        to,
+        ASK_OVERHEAD + bytes.length,
+        Math.max(timeout, 1),
+        resolve,
+        reject,
+      );
+      this.#pending.set(id, pending);
+      this.#bytes += pending.cost;
+      this.#wheel.add(pending);
+      // Last: a thread may answer itself within the call.
+      if (!this.#port.sendTo(to, kind, writeRequest(id, this.#port.instance, bytes))) {
+        this.#fail(pending, refused(`thread ${to} does not keep up, and no more may wait for it`));
+      }
+    });
+  }
+
+  /** A reply arrived; its bytes are valid during the call. */
+  onReply(from: number, record: Uint8Array): void {
+    const pending = this.#match(from, record);
+    if (pending === undefined) {
+      this.counts.lateAnswers++;
+      return;
+    }
+    const status = record[8]!;
+    const body = record.subarray(REPLY_HEADER);
+    if (status !== AnswerStatus.DONE) {
+      this.#fail(pending, errorOf(status, from, body));
+      return;
+    }
+    this.#remove(pending);
+    // A copy: the record is ring memory. slice() would be none of a Buffer.
+    pending.resolve(new Uint8Array(body));
+  }
+
+  /** The thread of this number is gone; what it was asked is not answered any more. */
+  peerGone(id: number): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.to === id) this.#fail(pending, peerGone(`thread ${id} ended before it answered`));
+    }
+  }
+
+  /** This thread asks no more. */
+  close(why: string): void {
+    this.#closed ??= why;
+    for (const pending of this.#pending.values()) this.#fail(pending, peerGone(why));
+  }
+
+  /** The answer is not there in time. */
+  expire(pending: PendingAsk): void {
+    this.counts.askTimeouts++;
+    const { to, timeout } = pending;
+    this.#fail(
+      pending,
+      new MillraceError('MILLRACE_ASK_TIMEOUT', `thread ${to} did not answer within ${timeout} ms`),
+    );
+  }
+
+  #refusal(to: number, bytes: Uint8Array, timeout: number): MillraceError | null {
+    if (this.#closed !== null) return refused(this.#closed);
+    if (!(timeout > 0 && timeout <= MAX_ASK_TIMEOUT)) {
+      return new MillraceError(
+        'MILLRACE_INVALID_ARGUMENT',
+        `ask: 'timeout' must be a number from 1 to ${MAX_ASK_TIMEOUT} (milliseconds); got ${timeout}`,
+      );
+    }
+    if (!this.#port.isUp(to)) return peerGone(`thread ${to} is not there`);
+    const isFull =
+      this.#pending.size >= MAX_ASKS || this.#bytes + ASK_OVERHEAD + bytes.length > MAX_ASK_BYTES;
+    return isFull ? refused(`${this.#pending.size} requests of this thread wait for answers already`) : null;
+  }
+
+  #match(from: number, record: Uint8Array): PendingAsk | undefined {
+    if (record.length < REPLY_HEADER || readWord(record, 4) !== this.#port.instance) return undefined;
+    const pending = this.#pending.get(readWord(record, 0));
+    return pending?.to === from ? pending : undefined;
+  }
+
+  #nextId(): number {
+    do this.#lastId = (this.#lastId + 1) >>> 0;
+    while (this.#pending.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #fail(pending: PendingAsk, error: MillraceError): void {
+    if (!this.#remove(pending)) return;
+    this.counts.asksFailed++;
+    pending.reject(error);
+  }
+
+  #remove(pending: PendingAsk): boolean {
+    if (!this.#pending.delete(pending.id)) return false;
+    this.#bytes -= pending.cost;
+    this.#wheel.remove(pending);
+    return true;
+  }
+}
+
+function refused(why: string): MillraceError {
+  return new MillraceError('MILLRACE_ASK_REFUSED', `The request was not sent: ${why}`);
+}
+
+function peerGone(why: string): MillraceError {
+  return new MillraceError('MILLRACE_PEER_GONE', `The request has no answer: ${why}`);
+}
+
+function errorOf(status: number, from: number, body: Uint8Array): MillraceError {
+  switch (status) {
+    case AnswerStatus.FAILED: {
+      // Two threads of one process; but what the handler said may hold what a peer sent.
+      const message = printable(Buffer.from(body).toString(), MAX_MESSAGE);
+      return new MillraceError('MILLRACE_ASK_FAILED', `thread ${from} failed at the request: ${message}`);
+    }
+    case AnswerStatus.UNKNOWN:
+      return refused(`thread ${from} has no handler for its kind`);
+    case AnswerStatus.BUSY:
+      return refused(`too many requests are under way in thread ${from}`);
+    default:
+      return peerGone(`thread ${from} was replaced before it was done`);
+  }
+}
+
+/** Characters of a handler's message that are shown. */
+const MAX_MESSAGE = 300;

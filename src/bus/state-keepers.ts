@@ -1,0 +1,211 @@
+import { messageOf } from '../error-report.ts';
+import { invalidArgument, MillraceError } from '../errors.ts';
+
+/** Bytes that a thread may hand over to its successor, all keepers together. */
+export const MAX_STATE_BYTES = 64 * 1024 * 1024;
+/** Ms in which the requests under way are answered, what waits is sent, and all state is packed and taken over. */
+export const HANDOVER_TIMEOUT = 5000;
+
+/** Bytes of a keeper's state, in the pieces in which they were packed. */
+export type StatePieces = readonly Uint8Array[];
+
+/**
+ * Keeps what a thread owns by name: queues, histories, sets of members. In each life of a thread, before it gets the
+ * first request, either `takeOver` or `startAnew` is called, once.
+ */
+export interface StateKeeper {
+  /**
+   * Packs all state for the successor. When it is called nothing is under way, and nothing arrives any more: what comes
+   * then waits for the successor. Its pieces are copied as they come, so one buffer can serve for all.
+   */
+  pack(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  /**
+   * Takes over what the former life packed. If it throws or rejects, or is not done in time, which the signal says,
+   * `startAnew` is called, and has to clear away what there is already.
+   */
+  takeOver(pieces: StatePieces, signal: AbortSignal): void | Promise<void>;
+  /** Begins with nothing, in a new epoch. `why`: the state of the former life is lost; null: there was none. */
+  startAnew(why: string | null): void;
+}
+
+/** What the former life left of one keeper's state. It is posted from thread to thread. */
+export interface PackedState {
+  readonly name: string;
+  /** The instance of the thread in which this state began. */
+  readonly epoch: number;
+  readonly pieces: StatePieces;
+  /** Why it could not be packed; null: it could. */
+  readonly failure: string | null;
+}
+
+/** What was handed over, or could not be. */
+export interface HandoverReport {
+  readonly bytes: number;
+  /** One line for each keeper whose state is lost. */
+  readonly failures: readonly string[];
+}
+
+interface Entry {
+  readonly keeper: StateKeeper;
+  epoch: number;
+}
+
+/** StateKeepers: those of one thread by name, and how they hand their state over. */
+export class StateKeepers {
+  readonly #entries = new Map<string, Entry>();
+  readonly #instance: () => number;
+  /** They have begun: who comes now begins at once, with nothing. */
+  #hasBegun = false;
+
+  /** @param instance of this thread */
+  constructor(instance: () => number) {
+    this.#instance = instance;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Registers a keeper. It is to be done while the app module is loaded: one that comes later begins with nothing.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the name is taken
+   */
+  add(name: string, keeper: StateKeeper): void {
+    if (this.#entries.has(name))
+      throw invalidArgument(`Two keepers of state cannot have one name ('${name}')`);
+    const entry: Entry = { keeper, epoch: this.#instance() };
+    this.#entries.set(name, entry);
+    if (this.#hasBegun) keeper.startAnew(null);
+  }
+
+  /**
+   * The instance of this thread in which a keeper's state began: it stays while the state is handed over, and is another
+   * when it is lost.
+   */
+  epochOf(name: string): number {
+    return this.#entries.get(name)?.epoch ?? 0;
+  }
+
+  /** Packs the state of all, one after the other. Never rejects: whoever cannot pack in time has lost its state. */
+  async pack(deadline: number, most: number = MAX_STATE_BYTES): Promise<PackedState[]> {
+    const packed: PackedState[] = [];
+    let rest = most;
+    for (const [name, { keeper, epoch }] of this.#entries) {
+      const budget = new Budget(rest);
+      const state = await this.#packOne(keeper, budget, deadline).then(
+        (pieces) => ({ name, epoch, pieces, failure: null }),
+        (error: unknown) => ({ name, epoch, pieces: [], failure: messageOf(error) }),
+      );
+      if (state.failure === null) rest -= budget.used;
+      packed.push(state);
+    }
+    return packed;
+  }
+
+  /** Begins with what the former life left, or with nothing. Never rejects. */
+  async begin(
+    states: readonly PackedState[] | null,
+    why: string | null,
+    deadline: number,
+  ): Promise<HandoverReport> {
+    this.#hasBegun = true;
+    const failures: string[] = [];
+    let bytes = 0;
+    const left = new Map(states?.map((state) => [state.name, state]));
+    for (const [name, entry] of this.#entries) {
+      const state = left.get(name);
+      left.delete(name);
+      entry.epoch = this.#instance();
+      if (state === undefined) {
+        this.#startAnew(name, entry.keeper, states === null ? why : null, failures);
+        continue;
+      }
+      const failure = state.failure ?? (await this.#takeOver(entry.keeper, state.pieces, deadline));
+      if (failure === null) {
+        entry.epoch = state.epoch;
+        for (const piece of state.pieces) bytes += piece.length;
+      } else {
+        failures.push(`${name}: ${failure}`);
+        this.#startAnew(name, entry.keeper, failure, failures);
+      }
+    }
+    for (const name of left.keys()) failures.push(`${name}: nobody keeps it any more`);
+    return { bytes, failures };
+  }
+
+  async #packOne(keeper: StateKeeper, budget: Budget, deadline: number): Promise<Uint8Array[]> {
+    const pieces: Uint8Array[] = [];
+    const all = async (): Promise<void> => {
+      for await (const piece of keeper.pack()) {
+        if (performance.now() >= deadline) throw tooSlow();
+        budget.take(piece.length);
+        // With memory of its own, which goes to the successor as it is.
+        pieces.push(new Uint8Array(piece));
+      }
+    };
+    await inTime(all(), deadline);
+    return pieces;
+  }
+
+  /** Returns why the state could not be taken over, or null. */
+  async #takeOver(keeper: StateKeeper, pieces: StatePieces, deadline: number): Promise<string | null> {
+    const late = new AbortController();
+    try {
+      await inTime(Promise.resolve(keeper.takeOver(pieces, late.signal)), deadline);
+      return null;
+    } catch (error) {
+      late.abort();
+      return messageOf(error);
+    }
+  }
+
+  #startAnew(name: string, keeper: StateKeeper, why: string | null, failures: string[]): void {
+    try {
+      keeper.startAnew(why);
+    } catch (error) {
+      failures.push(`${name}: it cannot start anew: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** Bytes that a keeper may pack. */
+class Budget {
+  used = 0;
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  take(bytes: number): void {
+    this.used += bytes;
+    if (this.used <= this.#most) return;
+    throw new MillraceError(
+      'MILLRACE_HANDOVER_FAILED',
+      `its state takes more than the ${this.#most} bytes that are left for it`,
+    );
+  }
+}
+
+function tooSlow(): MillraceError {
+  return new MillraceError('MILLRACE_HANDOVER_FAILED', `it was not done within ${HANDOVER_TIMEOUT} ms`);
+}
+
+/** The promise, unless the deadline (in ms of `performance.now()`) comes first. */
+async function inTime(promise: Promise<void>, deadline: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => {
+        reject(tooSlow());
+      },
+      Math.max(deadline - performance.now(), 0),
+    );
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
