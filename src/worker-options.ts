@@ -52,3 +52,24 @@ function kept(argv: readonly string[]): string[] {
 function withoutInputType(words: readonly string[]): string[] {
   return words.filter((word, i) => !INPUT_TYPE.test(word) && !/^--input[-_]type$/.test(words[i - 1] ?? ''));
 }
+
+/** How V8 is told the size of all heaps of a process. What it is told so holds for threads, too, whatever they are given. */
+const HEAP_FLAG = /^--max[-_](?:old[-_]space|heap)[-_]size(?:[-_]percentage)?(?:=|$)/;
+const OLD_SPACE = /^--max[-_]old[-_]space[-_]size(?:=|$)/;
+
+/**
+ * MiB of the old generation of every heap, if the command line or NODE_OPTIONS says so; 0: they do not; Infinity: they do
+ * in another way, so that V8's own limit is all that is known.
+ */
+export function oldSpaceFlag(
+  argv: readonly string[] = process.execArgv,
+  env: NodeJS.ProcessEnv = process.env,
+): number {
+  // The command line comes behind, and the last one counts.
+  const words = [...(env['NODE_OPTIONS']?.split(' ') ?? []), ...argv];
+  const at = words.findLastIndex((word) => HEAP_FLAG.test(word));
+  const word = words[at];
+  if (word === undefined) return 0;
+  const value = Number(word.includes('=') ? word.slice(word.indexOf('=') + 1) : words[at + 1]);
+  return OLD_SPACE.test(word) && value > 0 ? value : Number.POSITIVE_INFINITY;
+}

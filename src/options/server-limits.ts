@@ -76,7 +76,7 @@ export const SERVER_LIMITS = {
   loadTimeout: { default: 60, min: 1, max: 86_400, zero: 'no limit', unit: 'seconds' },
   /**
    * The heap of each shard (serve only): what Node.js calls its old generation. With more V8 ends the thread, and may end
-   * the whole process.
+   * the whole process. Node.js' flag `--max-old-space-size`, which is for all threads, counts in its place where it is given.
    */
   maxHeapSize: { default: 0, min: 16, max: 1024 * 1024, zero: "Node.js' own limit", unit: 'MiB' },
   /**

@@ -131,6 +131,8 @@ export interface ShardData {
   readonly isSuccessor: boolean;
   /** Part of the heap's limit at which it is full, 0 to 1; 0: never. */
   readonly heapShare: number;
+  /** What V8 was told of the size of all heaps, see `oldSpaceFlag`. */
+  readonly heapFlag: number;
   readonly port: MessagePort;
 }
 

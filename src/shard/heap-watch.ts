@@ -15,12 +15,21 @@ export interface HeapUse {
   readonly limit: number;
 }
 
-/** The heap of this thread. */
-export function heapUse(): HeapUse {
+/**
+ * The heap of this thread.
+ *
+ * @param flag what V8 was told of its size, see `oldSpaceFlag`
+ */
+export function heapUse(flag = 0): HeapUse {
   const { used_heap_size: used, heap_size_limit: all } = getHeapStatistics();
   // The limit counts room for short-lived objects too, which live ones cannot fill.
-  const old = (resourceLimits.maxOldGenerationSizeMb ?? 0) * MIB;
+  const old = (flag > 0 ? flag : (resourceLimits.maxOldGenerationSizeMb ?? 0)) * MIB;
   return { used, limit: old > 0 && old < all ? old : all };
+}
+
+/** Whether as much of a thread's heap was in use when it was looked at last, garbage included. */
+export function isHeapFull(counters: Float64Array, share: number): boolean {
+  return share > 0 && counters[Counter.HEAP_USED]! >= share * counters[Counter.HEAP_LIMIT]!;
 }
 
 /**
@@ -29,6 +38,7 @@ export function heapUse(): HeapUse {
  */
 export class HeapWatch {
   readonly #share: number;
+  readonly #flag: number;
   readonly #counters: Float64Array;
   readonly #onFull: (heap: HeapUse) => void;
   readonly #timer: NodeJS.Timeout;
@@ -36,10 +46,12 @@ export class HeapWatch {
 
   /**
    * @param share part of the limit, 0 to 1; 0: it is only counted
+   * @param flag what V8 was told of the heap's size, see `oldSpaceFlag`
    * @param onFull called after each full collection that leaves as much
    */
-  constructor(share: number, counters: Float64Array, onFull: (heap: HeapUse) => void) {
+  constructor(share: number, flag: number, counters: Float64Array, onFull: (heap: HeapUse) => void) {
     this.#share = share;
+    this.#flag = flag;
     this.#counters = counters;
     this.#onFull = onFull;
     this.#timer = setInterval(() => {
@@ -56,7 +68,8 @@ export class HeapWatch {
   }
 
   #look(): void {
-    if (!this.#isMuch(this.#measure())) {
+    this.#measure();
+    if (!isHeapFull(this.#counters, this.#share)) {
       this.#observer?.disconnect();
       this.#observer = null;
     } else if (this.#observer === null) {
@@ -69,18 +82,14 @@ export class HeapWatch {
 
   #collected(): void {
     const heap = this.#measure();
-    if (this.#isMuch(heap)) this.#onFull(heap);
+    if (isHeapFull(this.#counters, this.#share)) this.#onFull(heap);
   }
 
   #measure(): HeapUse {
-    const heap = heapUse();
+    const heap = heapUse(this.#flag);
     this.#counters[Counter.HEAP_USED] = heap.used;
     this.#counters[Counter.HEAP_LIMIT] = heap.limit;
     return heap;
-  }
-
-  #isMuch({ used, limit }: HeapUse): boolean {
-    return this.#share > 0 && used >= this.#share * limit;
   }
 }
 

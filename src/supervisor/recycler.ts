@@ -14,44 +14,49 @@ export interface FullHeap extends HeapUse {
  * report comes after each full collection, so what is to happen later happens at a later report.
  */
 export class Recycler {
-  readonly #replace: () => Promise<void>;
+  readonly #replace: () => Promise<boolean>;
   readonly #tell: (heap: FullHeap) => void;
   #delay = new RecycleDelay();
   #isUnderWay = false;
   /** It was told that this life waits. */
   #isTold = false;
 
-  constructor(replace: () => Promise<void>, tell: (heap: FullHeap) => void) {
+  /** @param replace resolves with whether it was replaced: it may be needless by then */
+  constructor(replace: () => Promise<boolean>, tell: (heap: FullHeap) => void) {
     this.#replace = replace;
     this.#tell = tell;
   }
 
-  /** Another life begins, with other code, if `isReloaded`. */
-  begin(isReloaded: boolean): void {
+  /** Its life is over, however it ended. */
+  ended(): void {
     this.#isTold = false;
-    if (isReloaded) this.#delay = new RecycleDelay();
+  }
+
+  /** It may have other code. */
+  reloaded(): void {
+    this.#delay = new RecycleDelay();
   }
 
   full({ used, limit }: HeapUse): void {
     if (this.#isUnderWay) return;
-    const now = performance.now();
-    const delay = this.#delay.until(now);
+    const delay = Math.ceil(this.#delay.until(performance.now()));
     if (delay > 0) {
-      if (!this.#isTold) this.#tell({ used, limit, delay: Math.ceil(delay) });
+      if (!this.#isTold) this.#tell({ used, limit, delay });
       this.#isTold = true;
       return;
     }
     this.#isUnderWay = true;
-    this.#delay.recycled(now);
     this.#tell({ used, limit, delay: 0 });
     void this.#run({ used, limit });
   }
 
   async #run(heap: HeapUse): Promise<void> {
     try {
-      await this.#replace();
+      if (await this.#replace()) this.#delay.recycled(performance.now());
     } catch (error) {
-      this.#tell({ ...heap, delay: Math.ceil(this.#delay.until(performance.now())), error });
+      const now = performance.now();
+      this.#delay.recycled(now);
+      this.#tell({ ...heap, delay: Math.ceil(this.#delay.until(now)), error });
     }
     this.#isUnderWay = false;
   }

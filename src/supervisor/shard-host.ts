@@ -44,7 +44,6 @@ export interface ShardHostEvents {
 export class ShardHost {
   readonly #options: ShardHostOptions;
   readonly #threads: ThreadLimits;
-  #isHeapFull = false;
   readonly #acceptor: AcceptorHost;
   readonly #events: ShardHostEvents;
   readonly #join: ShardJoin;
@@ -94,11 +93,6 @@ export class ShardHost {
   /** It has loaded its module, and is to have connections. */
   get isReady(): boolean {
     return this.#join.isReady;
-  }
-
-  /** Its heap was full at the last look. */
-  get isHeapFull(): boolean {
-    return this.#isHeapFull;
   }
 
   /** The first start; resolves when the shard gets connections. An app module that cannot be used is the caller's mistake. */
@@ -254,7 +248,6 @@ export class ShardHost {
     } else if (message.type === 'tls-loaded') {
       this.#reloading.shift()?.(message.errors);
     } else if (message.type === 'heap-full') {
-      this.#isHeapFull = true;
       this.#events.onHeapFull(message.heap);
     } else if (message.type === 'overflow') {
       this.#events.onOverflow(message.to, message.dropped);
@@ -290,7 +283,6 @@ export class ShardHost {
   #clear(): void {
     this.#life = null;
     this.#stalledAt = -1;
-    this.#isHeapFull = false;
     clearTimeout(this.#joining);
     for (const resolve of this.#onLoaded.splice(0)) resolve();
     this.#join.clear();

@@ -11,6 +11,7 @@ import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
+import { isHeapFull } from '../shard/heap-watch.ts';
 import {
   type ProfiledThread,
   profileThreads,
@@ -18,6 +19,7 @@ import {
   type ThreadProfile,
 } from '../shard/thread-profiler.ts';
 import { GRACE, within } from '../shard/timeout.ts';
+import { oldSpaceFlag } from '../worker-options.ts';
 import { AcceptorHost } from './acceptor-host.ts';
 import { chooseHandoffMode } from './handoff-mode.ts';
 import { type FullHeap, Recycler } from './recycler.ts';
@@ -88,6 +90,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #shards: ShardHost[];
   readonly #recyclers: Recycler[];
   readonly #recycleTerms: DrainTerms;
+  readonly #heapShare: number;
   /** Shards are replaced one at a time, so that the others serve. */
   #replacing: Promise<unknown> = Promise.resolve();
   #isClosing = false;
@@ -108,6 +111,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
     this.#recycleTerms = options.recycleTerms;
+    this.#heapShare = options.heapShare;
     this.#recyclers = this.#shards.map((_, index) => this.#newRecycler(index));
   }
 
@@ -172,7 +176,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     for (const shard of this.#shards) {
       if (this.#isClosing) return;
       await this.#inTurn(() => shard.replace(terms));
-      this.#recyclers[shard.index]!.begin(true);
+      this.#recyclers[shard.index]!.reloaded();
     }
   }
 
@@ -184,11 +188,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #newRecycler(index: number): Recycler {
     const shard = this.#shards[index]!;
-    const replace = async (): Promise<void> => {
-      // It may have been replaced while others were, or have died.
-      if (!shard.isHeapFull || !(await shard.replace(this.#recycleTerms))) return;
-      this.control.counters(index)[Counter.RECYCLED]!++;
-      this.#recyclers[index]!.begin(false);
+    const counters = this.control.counters(index);
+    const replace = async (): Promise<boolean> => {
+      // It may have been replaced while others were, have died, or be empty again.
+      if (!isHeapFull(counters, this.#heapShare)) return false;
+      if (!(await shard.replace(this.#recycleTerms))) return false;
+      counters[Counter.RECYCLED]!++;
+      return true;
     };
     return new Recycler(
       () => this.#inTurn(replace),
@@ -244,6 +250,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       tls,
       links: this.linkMemory,
       heapShare,
+      heapFlag: oldSpaceFlag(),
     };
     return new ShardHost(options, { loadTimeout, maxHeapSize }, this.#acceptor, {
       onHeapFull: (heap) => {
@@ -282,6 +289,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     settleCounters(this.control.counters(index));
     this.links.clearShard(index);
     if (this.#isClosing) return;
+    this.#recyclers[index]!.ended();
     for (const shard of this.#shards) shard.shardDown(index);
     this.#acceptor.tell({ type: 'shard-down', index });
   }

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type FullHeap, type ServeOptions, type Server, serve } from 'millrace';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Client } from '../../support/clients/clients.ts';
@@ -17,7 +20,7 @@ const noting: Partial<ServeOptions> = {
 };
 
 async function start(
-  data: { start: number; isBusy: boolean },
+  data: { start: number; isBusy: boolean; gate?: Int32Array },
   options: Partial<ServeOptions>,
   callbacks = noting,
 ): Promise<void> {
@@ -78,6 +81,11 @@ it('a heap that is full again at once is told, and left alone for a while', asyn
   expect(third).toMatch(/full again \(\d+ of 128 MiB\); .* did not help, .* in \d+ s at the earliest$/);
   expect(server.stats().total.recycled).toBe(2);
   expect(await (await fetch(`http://${HOST}:${server.port}/`)).text()).toBe('still there');
+  // Another life of it is told of, too.
+  await fetch(`http://${HOST}:${server.port}/die`);
+  const complaints = (): unknown[] =>
+    printed.mock.calls.filter(([line]) => /full again/.test(line as string));
+  await until(() => complaints().length === 2, 'it is told when the shard has died');
   printed.mockRestore();
 });
 
@@ -86,4 +94,39 @@ it('a watermark of 0 is none, and the heap is counted all the same', async () =>
   await until(() => server.stats().shards[0]!.heapUsed > 40 * MIB, 'the heap was looked at');
   expect(server.stats().shards[0]!.heapLimit).toBe(128 * MIB);
   expect(reports).toEqual([]);
+});
+
+it('a shard that is empty again when its turn has come stays', async () => {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  await start({ start: 0, isBusy: true, gate }, { maxHeapSize: 128, heapWatermark: 30 });
+  const clients = [await connect(), await connect()];
+  const shards = await Promise.all(clients.map(async (client) => Number(await client.next())));
+  const [first, second] = [clients[shards.indexOf(0)]!, clients[shards.indexOf(1)]!];
+  const told = (shard: number): FullHeap[] =>
+    reports.filter((report) => report.shard === shard).map(({ heap }) => heap);
+  gate[0] = 1;
+  await first.ask('50');
+  await until(() => told(0).length === 1, 'the first is full');
+  await second.ask('50');
+  await until(() => told(1).length === 1, 'the second is full, and waits for the first');
+  await second.ask('-1');
+  await until(() => server.stats().shards[1]!.heapUsed < 0.3 * 128 * MIB, 'the second is empty again');
+  Atomics.store(gate, 0, 0);
+  await until(() => server.stats().shards[0]!.recycled === 1, 'the first is replaced');
+  // It can be full again only when its turn is over.
+  expect(await second.ask('50')).toEqual(expect.anything());
+  await until(() => told(1).length === 2, 'the second is full again');
+  expect([told(1)[1]!.delay, told(1)[1]!.error]).toEqual([0, undefined]);
+  await until(() => server.stats().shards[1]!.recycled === 1, 'the second is replaced');
+  for (const { socket } of clients) socket.terminate();
+});
+
+it.each([
+  [[], 128],
+  [['--max-old-space-size=5000'], 5000],
+  [['--max-old-space-size=100'], 100],
+])('with %j the limit of a heap is %i MiB', async (flags, limit) => {
+  const script = fileURLToPath(new URL('../fixtures/heap-limit.js', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, script]);
+  expect(Number(stdout)).toBe(limit);
 });

@@ -41,6 +41,7 @@ class DrivenShard {
       links: createLinkMemory(1, 1, 4096, 4096),
       isSuccessor: false,
       heapShare: 0,
+      heapFlag: 0,
       port: port2,
     });
   }
