@@ -1,7 +1,8 @@
 /** The package's public door. */
 export type { AppOptions, ChildAppStats } from './app/app.ts';
 export { TemplatedApp } from './app/app.ts';
-export type { RouteHandler } from './app/app-routes.ts';
+export type { ParsingErrorHandler, RouteHandler } from './app/app-routes.ts';
+export type { ConnectionFilter } from './app/connection-filters.ts';
 export {
   _cfg,
   App,
@@ -32,7 +33,10 @@ export {
   us_listen_socket_close,
   us_socket_local_port,
 } from './app/exports.ts';
+export type { HttpHandler } from './app/faces.ts';
 export { getParts } from './app/get-parts.ts';
+export type { HttpRequest } from './app/http-request.ts';
+export type { HttpResponse, UpgradeContext } from './app/http-response.ts';
 export * from './app/key-value-store.ts';
 export { ListenOptions } from './app/listen-arguments.ts';
 export type { ListenCallback, ListenSocket } from './app/listen-socket.ts';
@@ -47,17 +51,13 @@ export type {
   us_socket,
   us_socket_context_t,
 } from './app/type-names.ts';
+export type { WebSocket } from './app/web-socket.ts';
+export type { WebSocketBehavior } from './app/websocket-behavior.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
 export type { AppDescriptor } from './group/app-descriptor.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
-export type { ConnectionFilter } from './serving/connection-filters.ts';
-export type { HttpHandler } from './serving/http-dispatcher.ts';
-export type { HttpRequest } from './serving/http-request.ts';
-export type { HttpResponse, UpgradeContext } from './serving/http-response.ts';
-export type { ParsingErrorHandler } from './serving/http-server.ts';
 export type { RecognizedString } from './serving/recognized-string.ts';
 export type { ThreadProfile } from './shard/thread-profiler.ts';
 export type { FullHeap } from './supervisor/recycler.ts';
-export type { WebSocketBehavior } from './websocket/behavior.ts';
-export { SendStatus, type WebSocket } from './websocket/web-socket.ts';
+export { SendStatus } from './websocket/sending.ts';

@@ -1,21 +1,27 @@
 import { described } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
 import { ANY_METHOD } from '../http/router.ts';
-import type { ConnectionFilter } from '../serving/connection-filters.ts';
 import { declarativeHandler } from '../serving/declarative-handler.ts';
-import type { HttpHandler, Routes } from '../serving/http-dispatcher.ts';
-import type { HttpServer, ParsingErrorHandler } from '../serving/http-server.ts';
+import type { Routes } from '../serving/http-dispatcher.ts';
+import type { HttpServer } from '../serving/http-server.ts';
 import { bytesOf, type RecognizedString, textOf } from '../serving/recognized-string.ts';
 import type { Shard } from '../shard/shard.ts';
 import { userCode } from '../user-code.ts';
-import { checkBehavior, type WebSocketBehavior } from '../websocket/behavior.ts';
+import { checkBehavior } from '../websocket/behavior.ts';
 import { WebSocketRoute } from '../websocket/websocket-route.ts';
+import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
+import { FACES, type HttpHandler, requestHandler } from './faces.ts';
+import type { HttpRequest } from './http-request.ts';
+import type { WebSocketBehavior } from './websocket-behavior.ts';
 
 /**
  * What answers a route: a function, which may be async; the ArrayBuffer that `DeclarativeResponse.end()` returns; or
  * null, which removes the route.
  */
 export type RouteHandler = HttpHandler | ArrayBuffer | null;
+
+/** Told of a request that cannot be read, and of the answer to it. */
+export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
 
 /** The WebSocket routes that an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
 export let webSocketsOf: (routes: AppRoutes) => readonly WebSocketRoute[];
@@ -34,6 +40,8 @@ export class AppRoutes {
   /** Those of the domain that was chosen. */
   #routes: Routes;
   #hasDomains = false;
+  /** Null: there are none. */
+  #filters: ConnectionFilters | null = null;
 
   /** @internal */
   constructor(shard: Shard, http: HttpServer) {
@@ -50,7 +58,7 @@ export class AppRoutes {
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
     const name = patternOf(pattern);
-    const route = new WebSocketRoute(name, checkBehavior(name, behavior), this.#shard);
+    const route = new WebSocketRoute(name, checkBehavior(name, behavior), this.#shard, FACES);
     this.#routes.upgrades.add(ANY_METHOD, name, route);
     if (!this.#hasDomains) this.#webSockets.push(route);
     return this;
@@ -121,7 +129,11 @@ export class AppRoutes {
       throw invalidArgument(
         `filter: the argument must be a function (res, count) => …; got ${described(filter)}`,
       );
-    this.#http.addFilter(filter);
+    if (this.#filters === null) {
+      this.#filters = new ConnectionFilters(this.#http.onFailure);
+      this.#http.watchConnections(this.#filters);
+    }
+    this.#filters.add(filter);
     return this;
   }
 
@@ -145,7 +157,7 @@ export class AppRoutes {
     if (handler === null) {
       routes.remove(method, name);
     } else if (typeof handler === 'function') {
-      routes.add(method, name, handler);
+      routes.add(method, name, requestHandler(handler));
     } else if (handler instanceof ArrayBuffer || ArrayBuffer.isView(handler)) {
       routes.add(method, name, declarativeHandler(bytesOf(handler)));
     } else {

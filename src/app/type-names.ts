@@ -1,4 +1,4 @@
-import type { UpgradeContext } from '../serving/http-response.ts';
+import type { UpgradeContext } from './http-response.ts';
 import type { ListenSocket } from './listen-socket.ts';
 
 /** The names that programs for uWebSockets.js have for types of this package. */

@@ -1,59 +1,68 @@
 import { compileDeclarative, type DeclarativeProgram } from '../http/declarative-response.ts';
-import type { HttpHandler } from './http-dispatcher.ts';
-import type { HttpRequest } from './http-request.ts';
-import type { HttpResponse } from './http-response.ts';
+import { queryValue } from '../http/query.ts';
+import { userCode } from '../user-code.ts';
+import { BodyCollector } from './body-reader.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { OutgoingResponse } from './outgoing-response.ts';
+import type { RequestHandler } from './request-handler.ts';
 
 /** Bytes of a request's body that `writeBody()` takes; more is answered 413. */
 const MAX_BODY = 1024 * 1024;
 
 const NO_BYTES = new Uint8Array(0);
+const NOTHING = userCode(() => {});
 
 /**
  * The handler that does what a DeclarativeResponse says.
  *
  * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the bytes are none
  */
-export function declarativeHandler(code: Uint8Array): HttpHandler {
+export function declarativeHandler(code: Uint8Array): RequestHandler {
   const program = compileDeclarative(code);
   const only = program.parts.length === 1 ? program.parts[0] : undefined;
   if (program.parts.length === 0 || only?.kind === 'bytes') {
     const body = only?.kind === 'bytes' ? only.bytes : NO_BYTES;
-    return (res) => {
-      writeHead(res, program);
-      res.end(body);
+    return (response) => {
+      writeHead(response, program);
+      response.end(body);
     };
   }
-  return (res, req) => {
-    const parts = partsOf(program, req);
+  return (response, request) => {
+    const parts = partsOf(program, request);
     if (!program.needsBody) {
-      writeHead(res, program);
-      res.end(joined(parts, NO_BYTES));
+      writeHead(response, program);
+      response.end(joined(parts, NO_BYTES));
       return;
     }
-    res.onAborted(() => {});
-    res.collectBody(MAX_BODY, (body) => {
+    response.onAborted = NOTHING;
+    const answer = (body: ArrayBuffer | null): void => {
       if (body === null) {
-        res.writeStatus('413 Content Too Large').end();
+        response.writeStatus('413 Content Too Large');
+        response.end();
         return;
       }
-      writeHead(res, program);
-      res.end(joined(parts, new Uint8Array(body)));
-    });
+      writeHead(response, program);
+      response.end(joined(parts, new Uint8Array(body)));
+    };
+    response.read(new BodyCollector(MAX_BODY, userCode(answer)));
   };
 }
 
-function writeHead(res: HttpResponse, { status, headers }: DeclarativeProgram): void {
-  if (status !== '') res.writeStatus(status);
-  for (const [name, value] of headers) res.writeHeader(name, value);
+function writeHead(response: OutgoingResponse, { status, headers }: DeclarativeProgram): void {
+  if (status !== '') response.writeStatus(status);
+  for (const [name, value] of headers) response.writeHeader(name, value);
 }
 
 /** The parts of the body; null where the request's body goes. */
-function partsOf({ parts }: DeclarativeProgram, req: HttpRequest): (Uint8Array | null)[] {
+function partsOf(
+  { parts }: DeclarativeProgram,
+  { head, params, names }: IncomingRequest,
+): (Uint8Array | null)[] {
   return parts.map((part) => {
     if (part.kind === 'bytes') return part.bytes;
     if (part.kind === 'body') return null;
-    if (part.kind === 'query') return Buffer.from(req.getQuery(part.key) ?? '');
-    const text = part.kind === 'header' ? req.getHeader(part.key) : req.getParameter(part.key);
+    if (part.kind === 'query') return Buffer.from(queryValue(head.query, part.key) ?? '');
+    const text = part.kind === 'header' ? head.header(part.key) : params[names.indexOf(part.key)];
     return Buffer.from(text ?? '');
   });
 }

@@ -3,7 +3,7 @@ import { Counter } from '../metrics/counter.ts';
 import type { Shard } from '../shard/shard.ts';
 import { type OnFailure, watch } from '../user-code.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { abort, type HttpResponse, hasBegun, isForHead } from './http-response.ts';
+import type { OutgoingResponse } from './outgoing-response.ts';
 import { type Refuser, refusalOf } from './refuser.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
@@ -21,7 +21,7 @@ export class HandlerErrors {
   }
 
   /** Runs what calls a callback of a response's user, for whose failures it is given a function. */
-  call(connection: HttpConnection, response: HttpResponse, callback: (failed: OnFailure) => void): void {
+  call(connection: HttpConnection, response: OutgoingResponse, callback: (failed: OnFailure) => void): void {
     const failed = this.#failing(connection, response);
     try {
       callback(failed);
@@ -40,14 +40,14 @@ export class HandlerErrors {
   }
 
   /** Watches what a callback returned that a response's user has called himself, by way of the response. */
-  watch(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+  watch(connection: HttpConnection, response: OutgoingResponse, result: unknown): void {
     watch(result, this.#failing(connection, response));
   }
 
   /** What a handler or callback of the user threw or rejected with: 500 when nothing is sent yet. */
   failed(
     connection: HttpConnection,
-    response: HttpResponse,
+    response: OutgoingResponse,
     target: UpgradeTarget | null,
     error: unknown,
   ): void {
@@ -59,14 +59,15 @@ export class HandlerErrors {
   }
 
   /** Aborts a response, which its connection has forgotten, and answers in its place where that is possible still. */
-  refuse(connection: HttpConnection, response: HttpResponse, status: number): void {
+  refuse(connection: HttpConnection, response: OutgoingResponse, status: number): void {
     const { transport } = connection;
-    const isLate = hasBegun(response);
+    const isLate = response.hasBegun;
     this.guard((failed) => {
-      abort(response, failed);
+      response.abort(failed);
     });
     if (isLate) transport.destroy();
-    else if (!transport.isClosed) this.#refuser.refuse(connection, refusalOf(status, isForHead(response)));
+    else if (!transport.isClosed)
+      this.#refuser.refuse(connection, refusalOf(status, response.method === 'HEAD'));
   }
 
   readonly report = (error: unknown): void => {
@@ -75,7 +76,7 @@ export class HandlerErrors {
   };
 
   /** The target is that of now: a promise may reject when the response is long forgotten. */
-  #failing(connection: HttpConnection, response: HttpResponse): OnFailure {
+  #failing(connection: HttpConnection, response: OutgoingResponse): OnFailure {
     const { upgradeTarget } = connection;
     return (error) => {
       this.failed(connection, response, upgradeTarget, error);

@@ -4,8 +4,8 @@ import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
 import type { WriteHeadway } from '../net/headway.ts';
 import type { Transport } from '../net/transport.ts';
-import type { HttpRequest } from './http-request.ts';
-import type { HttpResponse, ProxiedAddress, ResponseOwner, UpgradeFields } from './http-response.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { OutgoingResponse, ProxiedAddress, ResponseOwner, UpgradeFields } from './outgoing-response.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Bytes behind a request that waits for its response or its reader. With more than these no more is read. */
@@ -18,11 +18,11 @@ const NO_BYTES = new Uint8Array(0);
 
 /** What connections ask of the server they belong to. */
 export interface ConnectionServer {
-  responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void;
-  responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void;
-  bodyWanted(connection: HttpConnection, response: HttpResponse): void;
+  responseEnded(connection: HttpConnection, response: OutgoingResponse, close: boolean): void;
+  responseUpgraded(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void;
+  bodyWanted(connection: HttpConnection, response: OutgoingResponse): void;
   /** Called by way of the response, a callback of its user returned something. */
-  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void;
+  callbackReturned(connection: HttpConnection, response: OutgoingResponse, result: unknown): void;
   setPaused(connection: HttpConnection, isPaused: boolean): void;
 }
 
@@ -35,11 +35,11 @@ export class HttpConnection implements ResponseOwner {
   /** Lent from the server while a body is incomplete. */
   decoder: BodyDecoder | null = null;
   /** The response under way. */
-  response: HttpResponse | null = null;
+  response: OutgoingResponse | null = null;
   /** The handshake it answers, when it is one. */
   upgradeTarget: UpgradeTarget | null = null;
   /** The request of that handshake, which `open` gets. */
-  request: HttpRequest | null = null;
+  request: IncomingRequest | null = null;
   /** The peer, and the state of the server, allow another request behind this one. */
   isPersistent = true;
   /** The request under way is of HTTP/1.0. */
@@ -103,19 +103,19 @@ export class HttpConnection implements ResponseOwner {
     return this.upgradeTarget !== null;
   }
 
-  responseEnded(response: HttpResponse, close: boolean): void {
+  responseEnded(response: OutgoingResponse, close: boolean): void {
     this.server.responseEnded(this, response, close);
   }
 
-  responseUpgraded(response: HttpResponse, upgrade: UpgradeFields): void {
+  responseUpgraded(response: OutgoingResponse, upgrade: UpgradeFields): void {
     this.server.responseUpgraded(this, response, upgrade);
   }
 
-  bodyWanted(response: HttpResponse): void {
+  bodyWanted(response: OutgoingResponse): void {
     this.server.bodyWanted(this, response);
   }
 
-  callbackReturned(response: HttpResponse, result: unknown): void {
+  callbackReturned(response: OutgoingResponse, result: unknown): void {
     this.server.callbackReturned(this, response, result);
   }
 

@@ -1,10 +1,9 @@
 import { MIN_HEADWAY, WriteHeadway } from '../net/headway.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { readerOf } from './http-response.ts';
 
 /** Whether bytes of the body can be taken in: somebody reads them, or nobody ever will. */
 export function wantsBody({ response, isPaused, isSettling }: HttpConnection): boolean {
-  return response === null || (!isPaused && !isSettling && readerOf(response) !== null);
+  return response === null || (!isPaused && !isSettling && response.reader !== null);
 }
 
 /**

@@ -23,17 +23,16 @@ import { Domains, hostName } from './domains.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { copyOf, HeadSource } from './head-source.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { HttpRequest, hasYielded, keep, settle } from './http-request.ts';
-import { canAnswerLater, HttpResponse, isOpen, markEnded, type UpgradeFields } from './http-response.ts';
+import { IncomingRequest } from './incoming-request.ts';
+import { OutgoingResponse, type UpgradeFields } from './outgoing-response.ts';
 import type { Refuser } from './refuser.ts';
+import type { RequestHandler } from './request-handler.ts';
 import { UnansweredRequest } from './unanswered-request.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
-export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
-
 /** The routes of an App, or of one of its domains. */
 export class Routes {
-  readonly http = new Router<HttpHandler>();
+  readonly http = new Router<RequestHandler>();
   readonly upgrades = new Router<UpgradeTarget>();
 }
 
@@ -53,7 +52,7 @@ export class Dispatcher {
   // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
   #connection: HttpConnection | null = null;
   #head: RequestHead | null = null;
-  #response: HttpResponse | null = null;
+  #response: OutgoingResponse | null = null;
   /** Why the target that was asked for cannot take it; '' while there is no reason. */
   #refusal = '';
   /** How many handlers the request was offered to, and how many of them passed it on before. */
@@ -89,7 +88,7 @@ export class Dispatcher {
   #dispatch(
     connection: HttpConnection,
     head: RequestHead,
-    response: HttpResponse | null,
+    response: OutgoingResponse | null,
     skip: number,
   ): void {
     const previousConnection = this.#connection;
@@ -119,19 +118,19 @@ export class Dispatcher {
   }
 
   /** The request of a handshake that was answered elsewhere. */
-  requestFor(target: UpgradeTarget, head: RequestHead, { upgrades }: Routes = this.routes): HttpRequest {
-    let request: HttpRequest | null = null;
+  requestFor(target: UpgradeTarget, head: RequestHead, { upgrades }: Routes = this.routes): IncomingRequest {
+    let request: IncomingRequest | null = null;
     if (target.pattern.includes(':')) {
       upgrades.match(ANY_METHOD, head.path, (found, params, names) => {
-        if (found === target) request = new HttpRequest(this.heads, head, params, names);
+        if (found === target) request = new IncomingRequest(this.heads, head, params, names);
         return found === target;
       });
     }
-    return request ?? new HttpRequest(this.heads, head);
+    return request ?? new IncomingRequest(this.heads, head);
   }
 
   /** `res.upgrade` was called. */
-  upgrade(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
+  upgrade(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void {
     const target = connection.upgradeTarget;
     if (target === null || connection.response !== response) {
       throw new MillraceError(
@@ -145,7 +144,7 @@ export class Dispatcher {
     const deflate =
       target.rules.compression === 0
         ? undefined
-        : chooseDeflate(upgrade.extensions, connection.request!.getHeader('user-agent'), target.rules);
+        : chooseDeflate(upgrade.extensions, connection.request!.head.header('user-agent'), target.rules);
     const lines = switchingProtocols({
       accept: acceptValue(upgrade.key, sha1Port),
       // uWebSockets.js answers with the first of the list it is given.
@@ -154,11 +153,11 @@ export class Dispatcher {
         target.rules.protocols,
       ),
       extensions: extensionsText(deflate),
-      extraHeaders: upgrade.headerLines,
+      extraHeaders: response.headerLines,
     });
     // Copied now: its getters are the user's, and may throw as long as nothing is sent.
     const userData = ownPropertiesOf(upgrade.userData);
-    markEnded(response);
+    response.markUpgraded();
     connection.response = null;
     this.#open(connection, target, lines, userData, deflate?.params);
   }
@@ -171,13 +170,17 @@ export class Dispatcher {
   }
 
   /** One response for all routes a request is offered to: what one wrote before it passed it on is kept. */
-  #responseOf(connection: HttpConnection, head: RequestHead): HttpResponse {
-    const response = (this.#response ??= new HttpResponse(connection.transport, connection, head.method));
+  #responseOf(connection: HttpConnection, head: RequestHead): OutgoingResponse {
+    const response = (this.#response ??= new OutgoingResponse(connection.transport, connection, head.method));
     connection.response = response;
     return response;
   }
 
-  readonly #offer = (handler: HttpHandler, params: readonly string[], names: readonly string[]): boolean => {
+  readonly #offer = (
+    handler: RequestHandler,
+    params: readonly string[],
+    names: readonly string[],
+  ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
     if (this.#offers++ < this.#skip) return false;
@@ -213,10 +216,10 @@ export class Dispatcher {
       const deflate = agreeDeflate(head, target.rules);
       const lines = acceptUpgrade(head, chooseProtocol(head, target.rules), deflate);
       this.#open(connection, target, lines, undefined, deflate?.params);
-      settle(request, target.readsRequest);
+      request.settle(target.readsRequest);
     } else {
       const response = this.#responseOf(connection, head);
-      isTaken = this.#run(connection, response, request, (res, req) => upgrade(res, req, target), target);
+      isTaken = this.#run(connection, response, request, upgrade, target);
     }
     if (!isTaken) {
       connection.upgradeTarget = null;
@@ -225,34 +228,34 @@ export class Dispatcher {
     return isTaken;
   };
 
-  #requestOf(head: RequestHead, params: readonly string[], names: readonly string[]): HttpRequest {
+  #requestOf(head: RequestHead, params: readonly string[], names: readonly string[]): IncomingRequest {
     // An answered request can be read to the end of this turn, which must come.
     this.#shard.io.requestTurnEnd();
-    return new HttpRequest(this.heads, head, params, names);
+    return new IncomingRequest(this.heads, head, params, names);
   }
 
   /** Returns false when the handler passed the request on. */
   #run(
     connection: HttpConnection,
-    response: HttpResponse,
-    request: HttpRequest,
-    handler: HttpHandler,
+    response: OutgoingResponse,
+    request: IncomingRequest,
+    handler: RequestHandler,
     target: UpgradeTarget | null,
   ): boolean {
     try {
       const result: unknown = handler(response, request);
       if (result !== undefined) this.#watch(connection, response, target, result);
     } catch (error) {
-      settle(request);
+      request.settle();
       this.#errors.failed(connection, response, target, error);
       return true;
     }
-    if (!isOpen(response)) {
-      settle(request, target?.readsRequest);
+    if (!response.isOpen) {
+      request.settle(target?.readsRequest);
       return true;
     }
-    if (hasYielded(request)) {
-      settle(request);
+    if (request.hasYielded) {
+      request.settle();
       connection.response = null;
       return false;
     }
@@ -263,14 +266,14 @@ export class Dispatcher {
   /** The handler may go on to read the request, to pass it on, and, to the end of its microtasks, to answer it. */
   #keep(
     connection: HttpConnection,
-    response: HttpResponse,
-    request: HttpRequest,
+    response: OutgoingResponse,
+    request: IncomingRequest,
     target: UpgradeTarget | null,
   ): void {
     const bytes = copyOf(this.#head!);
     const kept = new UnansweredRequest(this, connection, response, request, target, bytes, this.#offers);
-    keep(request, kept);
-    if (canAnswerLater(response)) return;
+    request.keep(kept);
+    if (response.onAborted !== null) return;
     if (this.#undecided.length === 0) setImmediate(this.#judge);
     this.#undecided.push(kept);
   }
@@ -280,7 +283,7 @@ export class Dispatcher {
     const undecided = this.#undecided;
     this.#undecided = [];
     for (const { connection, response, target } of undecided) {
-      if (connection.response !== response || canAnswerLater(response)) continue;
+      if (connection.response !== response || response.onAborted !== null) continue;
       this.#errors.failed(connection, response, target, forgotten());
     }
   };
@@ -300,12 +303,12 @@ export class Dispatcher {
 
   #watch(
     connection: HttpConnection,
-    response: HttpResponse,
+    response: OutgoingResponse,
     target: UpgradeTarget | null,
     result: unknown,
   ): void {
     // What `end` returns, mostly.
-    if (result === response) return;
+    if (result === response.face) return;
     watch(result, (error) => {
       this.#errors.failed(connection, response, target, error);
     });
@@ -317,7 +320,9 @@ export class Dispatcher {
       return;
     }
     const response = this.#responseOf(connection, this.#head!);
-    response.writeStatus('404 File Not Found').writeHeader('Content-Type', 'text/html').end(NOT_FOUND);
+    response.writeStatus('404 File Not Found');
+    response.writeHeader('Content-Type', 'text/html');
+    response.end(NOT_FOUND);
   }
 
   #refuse(connection: HttpConnection, response: string): void {

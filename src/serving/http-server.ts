@@ -17,27 +17,24 @@ import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
 import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
-import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
 import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
-import { type HttpRequest, settle } from './http-request.ts';
-import {
-  abort,
-  type HttpResponse,
-  hasBegun,
-  readerOf,
-  type UpgradeFields,
-  writable,
-} from './http-response.ts';
+import type { OutgoingResponse, UpgradeFields } from './outgoing-response.ts';
 import { ownCopy } from './recognized-string.ts';
 import { hostRefusal, refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
+/** Told of connections. */
+export interface ConnectionWatcher {
+  connected(connection: HttpConnection): void;
+  disconnected(transport: Transport): void;
+}
+
 /** Told of a request that cannot be read, and of the answer to it. */
-export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number, body: ArrayBuffer) => void;
+export type ParsingErrorHandler = (req: undefined, status: number, body: ArrayBuffer) => void;
 
 /** Seconds a peer has to follow our FIN. */
 const LINGER = 5;
@@ -74,7 +71,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   readonly #parsers: RequestParser[] = [];
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
-  readonly #filters: ConnectionFilters;
+  /** Null: nobody asked. */
+  #watcher: ConnectionWatcher | null = null;
   /** Null: requests may have any. */
   #hosts: AllowedHosts | null = null;
   /** Connections whose first request is not whole. */
@@ -86,7 +84,6 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     this.#errors = new HandlerErrors(shard, this);
     this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
     this.dispatcher = new Dispatcher(shard, limits, this, this.#errors);
-    this.#filters = new ConnectionFilters(this.#errors.report);
   }
 
   /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
@@ -105,10 +102,11 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     this.dispatcher.isBehindTls = behindTls;
   }
 
-  addFilter(filter: ConnectionFilter): void {
-    this.#filters.add(filter);
-    this.#shard.onRelease ??= (transport) => {
-      this.#filters.disconnected(transport);
+  /** Has every connection told of from here on, when it is made and when it is over: as HTTP, or as what it became. */
+  watchConnections(watcher: ConnectionWatcher): void {
+    this.#watcher = watcher;
+    this.#shard.onRelease = (transport) => {
+      watcher.disconnected(transport);
     };
   }
 
@@ -128,7 +126,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
     this.#shard.io.timer.schedule(transport, this.#visitAt(connection.deadline));
-    if (!this.#filters.isEmpty) this.#filters.connected(connection);
+    this.#watcher?.connected(connection);
     transport.startReading();
   }
 
@@ -155,10 +153,10 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     const rest = parser.consumed;
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(target, parser.head);
-    if (!this.#filters.isEmpty) {
+    if (this.#watcher !== null) {
       const connection = new HttpConnection(this, transport, 0, 0);
       transport.owner = connection;
-      this.#filters.connected(connection);
+      this.#watcher.connected(connection);
       if (transport.isClosed) return;
     }
     const { head } = parser;
@@ -166,7 +164,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     transport.beginCork();
     writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, target.rules), deflate));
     target.open(transport, request, undefined, deflate?.params);
-    settle(request);
+    request.settle();
     transport.endCork();
     parser.reset();
     this.#parsers.push(parser);
@@ -199,7 +197,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     }
     transport.beginCork();
     this.#errors.call(connection, response, (failed) => {
-      writable(response, failed);
+      response.tellWritable(failed);
     });
     transport.endCork();
   }
@@ -231,7 +229,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     connection.response = null;
     if (response !== null) {
       this.#errors.guard((failed) => {
-        abort(response, failed);
+        response.abort(failed);
       });
     }
     this.#shard.release(transport);
@@ -268,7 +266,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     const connection = transport.owner;
     const { response } = connection;
     // What has begun has said already that the connection stays, and what is behind is to be answered first.
-    if (response !== null && !hasBegun(response) && !connection.hasRest) connection.isPersistent = false;
+    if (response !== null && !response.hasBegun && !connection.hasRest) connection.isPersistent = false;
   }
 
   dismiss(transport: Transport<HttpConnection>): void {
@@ -280,7 +278,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
 
   // Events of a response.
 
-  responseEnded(connection: HttpConnection, response: HttpResponse, close: boolean): void {
+  responseEnded(connection: HttpConnection, response: OutgoingResponse, close: boolean): void {
     if (connection.response !== response) return;
     connection.response = null;
     connection.request = null;
@@ -303,11 +301,11 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (!connection.isParsing) this.#goOn(connection);
   }
 
-  responseUpgraded(connection: HttpConnection, response: HttpResponse, upgrade: UpgradeFields): void {
+  responseUpgraded(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void {
     this.dispatcher.upgrade(connection, response, upgrade);
   }
 
-  bodyWanted(connection: HttpConnection, response: HttpResponse): void {
+  bodyWanted(connection: HttpConnection, response: OutgoingResponse): void {
     // In the handler, and in another callback of the body, it is seen to afterwards.
     if (connection.isParsing) return;
     queueMicrotask(() => {
@@ -318,7 +316,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     });
   }
 
-  callbackReturned(connection: HttpConnection, response: HttpResponse, result: unknown): void {
+  callbackReturned(connection: HttpConnection, response: OutgoingResponse, result: unknown): void {
     this.#errors.watch(connection, response, result);
   }
 
@@ -495,7 +493,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (head.hasBody && !this.#bodies.start(connection, head)) return;
     this.dispatcher.dispatch(connection, head);
     const { response } = connection;
-    if (response === null || (!head.hasBody && readerOf(response) === null)) return;
+    if (response === null || (!head.hasBody && response.reader === null)) return;
     if (isRest) {
       this.#settleLater(connection);
     } else {

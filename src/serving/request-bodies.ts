@@ -7,7 +7,6 @@ import type { ServerLimits } from '../options/server-limits.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { type HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
-import { dropReader, readerOf } from './http-response.ts';
 import { type Refuser, refusalOf } from './refuser.ts';
 
 /** Decoders kept for reuse. */
@@ -76,8 +75,8 @@ export class RequestBodies {
     if (isLast) this.drop(connection);
     const { response } = connection;
     if (response !== null) {
-      const reader = readerOf(response)!;
-      if (isLast) dropReader(response);
+      const reader = response.reader!;
+      if (isLast) response.dropReader();
       this.#errors.call(connection, response, (failed) => {
         reader.take(bytes, dataStart, dataEnd, isLast, remaining, failed);
       });
@@ -91,9 +90,9 @@ export class RequestBodies {
   giveEmpty(connection: HttpConnection): void {
     const { response, decoder } = connection;
     if (response === null || decoder !== null || !connection.isHttp) return;
-    const reader = readerOf(response);
+    const reader = response.reader;
     if (reader === null) return;
-    dropReader(response);
+    response.dropReader();
     this.#errors.call(connection, response, (failed) => {
       reader.take(NO_BYTES, 0, 0, true, 0, failed);
     });

@@ -1,6 +1,6 @@
 import type { HttpConnection } from './http-connection.ts';
-import { type HttpRequest, hasYielded, type KeptRequest } from './http-request.ts';
-import type { HttpResponse } from './http-response.ts';
+import type { IncomingRequest, KeptRequest } from './incoming-request.ts';
+import type { OutgoingResponse } from './outgoing-response.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Whom it tells. */
@@ -11,7 +11,7 @@ export interface RequestOwner {
 /** UnansweredRequest: what is known of a request whose handler returned before it answered. */
 export class UnansweredRequest implements KeptRequest {
   readonly connection: HttpConnection;
-  readonly response: HttpResponse;
+  readonly response: OutgoingResponse;
   /** The route of the handshake; null: the request asks for none. */
   readonly target: UpgradeTarget | null;
   readonly bytes: Uint8Array;
@@ -19,14 +19,14 @@ export class UnansweredRequest implements KeptRequest {
   /** How many handlers it was offered to. */
   readonly offers: number;
   readonly #owner: RequestOwner;
-  readonly #request: HttpRequest;
+  readonly #request: IncomingRequest;
   #isPassedOn = false;
 
   constructor(
     owner: RequestOwner,
     connection: HttpConnection,
-    response: HttpResponse,
-    request: HttpRequest,
+    response: OutgoingResponse,
+    request: IncomingRequest,
     target: UpgradeTarget | null,
     bytes: Uint8Array,
     offers: number,
@@ -43,7 +43,7 @@ export class UnansweredRequest implements KeptRequest {
   /** The handlers behind it are called when the one that passes it on is done, to the end of its microtasks. */
   yielded(): void {
     process.nextTick(() => {
-      if (this.#isPassedOn || !hasYielded(this.#request)) return;
+      if (this.#isPassedOn || !this.#request.hasYielded) return;
       this.#isPassedOn = true;
       this.#owner.passOn(this);
     });

@@ -2,15 +2,8 @@ import type { Transport } from '../net/transport.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { Drainable } from '../shard/drain.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
-import type { HttpRequest } from './http-request.ts';
-import type { HttpResponse, UpgradeContext } from './http-response.ts';
-
-/** The user's function that decides on a handshake. */
-export type UpgradeHandler = (
-  res: HttpResponse,
-  req: HttpRequest,
-  context: UpgradeContext,
-) => void | Promise<void>;
+import type { IncomingRequest } from './incoming-request.ts';
+import type { RequestHandler } from './request-handler.ts';
 
 /**
  * UpgradeTarget: what an HTTP connection becomes when it answers a handshake with 101: a WebSocket of some route. What the
@@ -24,7 +17,7 @@ export interface UpgradeTarget extends Drainable {
   /** `open` reads the request, and may do so when it has returned. */
   readonly readsRequest: boolean;
   /** Decides on each handshake that satisfies the rules; undefined: they are accepted. */
-  readonly upgrade: UpgradeHandler | undefined;
+  readonly upgrade: RequestHandler | undefined;
   /**
    * Takes the socket over: its context and owner are the target's from here on. The 101 was sent or is corked.
    *
@@ -33,7 +26,7 @@ export interface UpgradeTarget extends Drainable {
    */
   open(
     transport: Transport,
-    request: HttpRequest,
+    request: IncomingRequest,
     userData: unknown,
     deflate: DeflateParams | undefined,
   ): void;

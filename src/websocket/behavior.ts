@@ -5,13 +5,10 @@ import { checkSpelling } from '../options/option-names.ts';
 import { checkFlag, checkLimit, type Limit } from '../options/server-limits.ts';
 import { Compression, isCompression } from '../protocol/compression.ts';
 import { type OriginPolicy, validateOriginPolicy } from '../protocol/origin.ts';
-import type { HttpRequest } from '../serving/http-request.ts';
-import type { HttpResponse, UpgradeContext } from '../serving/http-response.ts';
 import type { UserCode } from '../user-code.ts';
-import type { WebSocket } from './web-socket.ts';
 
-/** Options and handlers of a WebSocket route, in the names of uWebSockets.js. All are optional. */
-export interface WebSocketBehavior<UserData = unknown> {
+/** Options of a WebSocket route, in the names of uWebSockets.js. All are optional. */
+export interface WebSocketOptions {
   /**
    * Bytes a message may have, all its fragments together. A longer one closes the connection with 1009.
    * At most 2 ** 32, which is what more means, too. Default 16,384.
@@ -62,50 +59,6 @@ export interface WebSocketBehavior<UserData = unknown> {
    * what is given to `res.upgrade`. Default: whatever is offered first.
    */
   protocols?: readonly string[];
-
-  /**
-   * Decides on a handshake: answer with `res.upgrade(…)` or with any other response. May be async: `req` can be read
-   * until it is answered, and later. Attach `res.onAborted` where it waits for more than promises that are settled.
-   */
-  upgrade?: (res: HttpResponse, req: HttpRequest, context: UpgradeContext) => void | Promise<void>;
-  /** A connection is open. `req` is the upgrade request, which may be kept. */
-  open?: (ws: WebSocket<UserData> & UserData, req: HttpRequest) => void | Promise<void>;
-  /** A message. The ArrayBuffer is the handler's own and may be kept. */
-  message?: (
-    ws: WebSocket<UserData> & UserData,
-    message: ArrayBuffer,
-    isBinary: boolean,
-  ) => void | Promise<void>;
-  /** A message without a copy: `view` is valid during the call only. When given, `message` is not called. */
-  messageView?: (ws: WebSocket<UserData> & UserData, view: Uint8Array, isBinary: boolean) => void;
-  /** An outgoing message was dropped because of `maxBackpressure`. */
-  dropped?: (
-    ws: WebSocket<UserData> & UserData,
-    message: ArrayBuffer,
-    isBinary: boolean,
-  ) => void | Promise<void>;
-  /** There is less backpressure than before; look at `ws.getBufferedAmount()`. */
-  drain?: (ws: WebSocket<UserData> & UserData) => void;
-  /**
-   * The connection is over: called once for each `open`. 1005: the peer gave no code; 1006: there was no Close
-   * frame from the peer, and the message says why.
-   */
-  close?: (ws: WebSocket<UserData> & UserData, code: number, message: ArrayBuffer) => void;
-  /** A ping, already answered. */
-  ping?: (ws: WebSocket<UserData> & UserData, message: ArrayBuffer) => void | Promise<void>;
-  pong?: (ws: WebSocket<UserData> & UserData, message: ArrayBuffer) => void | Promise<void>;
-  /** The socket was subscribed to or unsubscribed from a topic, which now has `newCount` subscribers. */
-  subscription?: (
-    ws: WebSocket<UserData> & UserData,
-    topic: ArrayBuffer,
-    newCount: number,
-    oldCount: number,
-  ) => void;
-  /**
-   * A handler threw or rejected. The connection is closed with 1011, the shard lives on. `ws` is undefined
-   * when it was the `upgrade` handler. Default: the error is printed to standard error.
-   */
-  onError?: (ws: (WebSocket<UserData> & UserData) | undefined, error: unknown) => void;
 }
 
 /** Every numeric option of a WebSocket route: default, range and unit. */
@@ -158,18 +111,22 @@ const FLAGS = ['closeOnBackpressureLimit', 'sendPingsAutomatically'] as const;
 
 const NAMES = [...Object.keys(BEHAVIOR_LIMITS), ...FLAGS, ...OTHERS, ...HANDLERS];
 
-/** Handlers that are called where they are needed, with a `watch` of what they return: those of most messages. */
-type CalledInPlace = 'message' | 'messageView' | 'upgrade';
-type Handler = Exclude<(typeof HANDLERS)[number], CalledInPlace>;
+/** Any handler; what each is given, WebSocketRoute knows. */
+export type Handler = (...args: unknown[]) => unknown;
 
-/** A behavior with every limit filled in. */
-export type CheckedBehavior = Omit<
-  WebSocketBehavior,
-  LimitName | 'compression' | (typeof FLAGS)[number] | Handler
-> &
-  Record<LimitName | 'compression', number> &
-  Record<(typeof FLAGS)[number], boolean> & {
-    readonly [Name in Handler]?: UserCode<NonNullable<WebSocketBehavior[Name]>>;
+/** Handlers that are called where they are needed, with a `watch` of what they return: those of most messages. */
+interface CalledInPlace {
+  readonly upgrade?: (res: object, req: object, context: object) => unknown;
+  readonly message?: (ws: object, message: ArrayBuffer, isBinary: boolean) => unknown;
+  readonly messageView?: (ws: object, view: Uint8Array, isBinary: boolean) => unknown;
+}
+
+/** A behavior with every limit filled in. What its handlers are given of a socket, a request, a response is their user's. */
+export type CheckedBehavior = Readonly<Pick<WebSocketOptions, 'origins' | 'protocols'>> &
+  Readonly<Record<LimitName | 'compression', number>> &
+  Readonly<Record<(typeof FLAGS)[number], boolean>> &
+  CalledInPlace & {
+    readonly [Name in Exclude<(typeof HANDLERS)[number], keyof CalledInPlace>]?: UserCode<Handler>;
   };
 
 /**
@@ -178,7 +135,7 @@ export type CheckedBehavior = Omit<
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
  */
-export function checkBehavior(pattern: string, behavior: WebSocketBehavior<never>): CheckedBehavior {
+export function checkBehavior(pattern: string, behavior: WebSocketOptions): CheckedBehavior {
   if (typeof behavior !== 'object' || behavior === null) {
     throw invalid(
       pattern,

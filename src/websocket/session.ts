@@ -5,9 +5,9 @@ import type { Transport } from '../net/transport.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import { copyBytes } from '../protocol/copy-bytes.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
+import type { Shard } from '../shard/shard.ts';
+import type { CheckedBehavior } from './behavior.ts';
 import { FragmentState } from './fragment-state.ts';
-import { SslWebSocket, WebSocket } from './web-socket.ts';
-import type { WebSocketRoute } from './websocket-route.ts';
 
 /** A message that is sent in fragments. */
 class OutgoingFragments {
@@ -29,14 +29,36 @@ interface Progress {
   write: WriteHeadway | null;
 }
 
+/** What sessions ask of the route they belong to. */
+export interface SessionRoute {
+  readonly shard: Shard;
+  readonly behavior: CheckedBehavior;
+  readonly protocol: ConnectionContext;
+  /** What it sends may be compressed. */
+  readonly compresses: boolean;
+  /** Makes what the user holds of a session. */
+  newSocket(session: Session): object;
+  /** Sends a Close frame; the user's side of the connection is over at once. */
+  endSession(session: Session, code: number, reason: Uint8Array): void;
+  subscribe(session: Session, topic: string): boolean;
+  unsubscribe(session: Session, topic: string): boolean;
+  /** More waits for the peer than its messages may. */
+  isOverLimit(session: Session): boolean;
+  /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
+  drop(session: Session, message: Uint8Array, isBinary: boolean): void;
+  /** Watches what a handler of the socket, or a callback that it was given, returned. */
+  watch(session: Session, result: unknown): void;
+}
+
 const { OPEN } = ConnectionState;
 
 /**
  * Session: the engine's side of one open WebSocket. It is the protocol's Connection with what the server keeps
- * beside it; the WebSocket that the user holds points here until it is closed.
+ * beside it; what the user holds points here until it is closed.
  */
 export class Session extends Connection implements BusSubscriber {
-  readonly socket: WebSocket;
+  /** What the user holds. */
+  readonly socket: object;
   subscriptions: Set<Topic<Subscriber>> | null = null;
   // BusSubscriber
   flushMark = 0;
@@ -58,20 +80,20 @@ export class Session extends Connection implements BusSubscriber {
   /** The message that is sent in fragments; null: there was none yet. */
   fragments: OutgoingFragments | null = null;
 
-  constructor(route: WebSocketRoute, transport: Transport, context: ConnectionContext) {
+  constructor(route: SessionRoute, transport: Transport, context: ConnectionContext) {
     super(context, transport, route);
-    this.socket = transport.tls === null ? new WebSocket(this) : new SslWebSocket(this);
+    this.socket = route.newSocket(this);
   }
 
-  get route(): WebSocketRoute {
-    return this.owner as WebSocketRoute;
+  get route(): SessionRoute {
+    return this.owner as SessionRoute;
   }
 
   get transport(): Transport<Session> {
     return this.output as Transport<Session>;
   }
 
-  /** Messages can be sent; a socket that closes ends its session first, see WebSocketRoute. */
+  /** Messages can be sent; a socket that closes ends its session first, see SessionRoute. */
   get isOpen(): boolean {
     return this.state === ConnectionState.OPEN;
   }

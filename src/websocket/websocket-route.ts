@@ -15,15 +15,16 @@ import {
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
-import type { HttpRequest } from '../serving/http-request.ts';
+import type { IncomingRequest } from '../serving/incoming-request.ts';
 import { ownCopy } from '../serving/recognized-string.ts';
-import type { UpgradeHandler, UpgradeTarget } from '../serving/upgrade-target.ts';
+import type { RequestHandler } from '../serving/request-handler.ts';
+import type { UpgradeTarget } from '../serving/upgrade-target.ts';
 import { REFUSED, type Shard } from '../shard/shard.ts';
 import type { UpgradeRules } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
-import type { CheckedBehavior } from './behavior.ts';
-import { Session } from './session.ts';
-import { detach, type WebSocket } from './web-socket.ts';
+import type { CheckedBehavior, Handler } from './behavior.ts';
+import type { Faces } from './faces.ts';
+import { Session, type SessionRoute } from './session.ts';
 
 /** Bytes up to which a loop copies a message faster than `slice` (measured: 20 bytes in 197 ns, `slice` 324). */
 const SMALL_MESSAGE = 128;
@@ -44,13 +45,13 @@ const EARLY_FIN = 'Received TCP FIN before WebSocket close frame';
 
 const { MESSAGES_IN } = Counter;
 
-type AnyHandler = (...args: never[]) => unknown;
-
 /**
  * WebSocketRoute: what all connections of one `ws()` pattern share: its behavior, the protocol's rules, and one
  * method for each event of a socket. It is the context of their transports and the handler of their connections.
  */
-export class WebSocketRoute implements TransportContext<Session>, ConnectionHandler, UpgradeTarget {
+export class WebSocketRoute
+  implements TransportContext<Session>, ConnectionHandler, UpgradeTarget, SessionRoute
+{
   readonly pattern: string;
   readonly behavior: CheckedBehavior;
   readonly rules: UpgradeRules;
@@ -60,11 +61,13 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
   readonly compresses: boolean;
   /** `open` takes the request, and may be async. */
   readonly readsRequest: boolean;
+  readonly upgrade: RequestHandler | undefined;
+  readonly #faces: Faces;
   readonly #pingMargin: number;
   /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
   readonly #deflating = new Map<number, ConnectionContext>();
 
-  constructor(pattern: string, behavior: CheckedBehavior, shard: Shard) {
+  constructor(pattern: string, behavior: CheckedBehavior, shard: Shard, faces: Faces) {
     this.pattern = pattern;
     this.behavior = behavior;
     this.rules = {
@@ -74,6 +77,12 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
     };
     this.compresses = compressionSettings(behavior.compression)?.compresses ?? false;
     this.readsRequest = behavior.open !== undefined && behavior.open.length !== 1;
+    const { upgrade } = behavior;
+    this.upgrade =
+      upgrade === undefined
+        ? undefined
+        : (response, request) => upgrade(faces.ofResponse(response), faces.ofRequest(request), this);
+    this.#faces = faces;
     this.shard = shard;
     this.protocol = this.#newContext(undefined);
     // Says now, and not to the first client, if this runtime cannot.
@@ -84,15 +93,16 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
 
   // UpgradeTarget
 
-  get upgrade(): UpgradeHandler | undefined {
-    return this.behavior.upgrade;
-  }
-
   upgradeFailed(error: unknown): void {
     this.#report(undefined, error);
   }
 
-  open(socket: Transport, request: HttpRequest, userData: unknown, deflate: DeflateParams | undefined): void {
+  open(
+    socket: Transport,
+    request: IncomingRequest,
+    userData: unknown,
+    deflate: DeflateParams | undefined,
+  ): void {
     const { timer } = this.shard.io;
     const session = new Session(this, socket, this.#contextFor(deflate));
     const transport = socket.passTo(this, session);
@@ -104,7 +114,7 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
     if (maxLifetime > 0 || idleTimeout > 0) timer.schedule(transport, this.#nextVisit(session));
     this.shard.count(Counter.OPENED);
     const { open } = this.behavior;
-    if (open !== undefined) this.#call(session, open, session.socket, request);
+    if (open !== undefined) this.#call(session, open, session.socket, this.#faces.ofRequest(request));
   }
 
   // Events of the transport.
@@ -279,9 +289,12 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
     forms!.isEnabled = true;
   }
 
-  // What a WebSocket asks for.
+  // SessionRoute
 
-  /** Sends a Close frame; the user's side of the connection is over at once. */
+  newSocket(session: Session): object {
+    return this.#faces.ofSession(session);
+  }
+
   endSession(session: Session, code: number, reason: Uint8Array): void {
     if (session.isClosed) return;
     this.shard.bus.settle(session);
@@ -321,7 +334,6 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
     return maxBackpressure !== 0 && session.bufferedAmount > maxBackpressure;
   }
 
-  /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
   drop(session: Session, message: Uint8Array, isBinary: boolean): void {
     this.shard.count(Counter.DROPPED);
     if (this.behavior.closeOnBackpressureLimit) {
@@ -337,11 +349,11 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
   }
 
   /** An error of a user's handler. `socket` is undefined when it was the `upgrade` handler. */
-  #report(socket: WebSocket | undefined, error: unknown): void {
+  #report(socket: object | undefined, error: unknown): void {
     this.shard.count(Counter.HANDLER_ERRORS);
     const { onError } = this.behavior;
     if (onError === undefined) reportError(`a handler of ws('${this.pattern}')`, error);
-    else callUser(onError, this.#onErrorFailed, socket as never, error);
+    else callUser(onError, this.#onErrorFailed, socket, error);
   }
 
   /** What the `close` handler is told when the connection is lost: after a Close frame of ours, its code. */
@@ -363,7 +375,7 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
       const text = typeof message === 'string' ? ownCopy(Buffer.from(message)) : message;
       this.#call(session, close, session.socket, code, text);
     }
-    detach(session.socket);
+    this.#faces.detach(session.socket);
   }
 
   #tellSubscription(session: Session, topic: string, newCount: number, oldCount: number): void {
@@ -377,11 +389,10 @@ export class WebSocketRoute implements TransportContext<Session>, ConnectionHand
   };
 
   /** Calls a user's handler; what it throws or rejects with ends that one connection. */
-  #call(session: Session, handler: UserCode<AnyHandler>, ...args: unknown[]): void {
-    callUser(handler as UserCode<(...args: unknown[]) => unknown>, this.#failing(session), ...args);
+  #call(session: Session, handler: UserCode<Handler>, ...args: unknown[]): void {
+    callUser(handler, this.#failing(session), ...args);
   }
 
-  /** Watches what a handler of the socket, or a callback that it was given, returned. */
   watch(session: Session, result: unknown): void {
     watch(result, this.#failing(session));
   }

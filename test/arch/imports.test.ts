@@ -118,14 +118,17 @@ describe('the layers', () => {
     expect(findCycle(graph)).toEqual([]);
   });
 
-  it.each([[['src/serving', 'src/app']]])('have no cycle of imports, of types either, in %j', (folders) => {
-    const graph = importGraph(allImports);
-    for (const file of graph.keys()) {
-      if (!folders.some((folder) => file.startsWith(`${folder}/`))) graph.delete(file);
-    }
-    expect(graph.size).toBeGreaterThan(10);
-    expect(findCycle(graph)).toEqual([]);
-  });
+  it.each([[['src/serving', 'src/websocket', 'src/app']]])(
+    'have no cycle of imports, of types either, in %j',
+    (folders) => {
+      const graph = importGraph(allImports);
+      for (const file of graph.keys()) {
+        if (!folders.some((folder) => file.startsWith(`${folder}/`))) graph.delete(file);
+      }
+      expect(graph.size).toBeGreaterThan(10);
+      expect(findCycle(graph)).toEqual([]);
+    },
+  );
 
   it('are shown to have a cycle where there is one', () => {
     const there = "import { a } from './a.ts';\nimport { type C, type D } from './c.ts';";

@@ -17,12 +17,13 @@ const FOLDERS = ['app', 'serving', 'websocket', 'load'];
 const WATCHED: Readonly<Record<string, readonly string[]>> = {
   // listen(): what it throws is the caller's.
   'app/app.js': ['callback'],
-  'serving/http-dispatcher.js': ['handler', 'upgrade'],
-  'serving/http-request.js': ['visit'],
+  'app/faces.js': ['handler'],
+  'app/http-request.js': ['visit'],
   // cork(): likewise.
-  'serving/http-response.js': ['callback'],
-  'websocket/web-socket.js': ['callback'],
-  'websocket/websocket-route.js': ['message', 'messageView'],
+  'app/http-response.js': ['callback'],
+  'app/web-socket.js': ['callback'],
+  'serving/http-dispatcher.js': ['handler'],
+  'websocket/websocket-route.js': ['message', 'messageView', 'upgrade'],
   // The app module.
   'app/shard-thread.js': ['run'],
 };
@@ -32,11 +33,11 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   'app/app.js': ['bind'],
   'serving/domains.js': ['make'],
   'serving/handler-errors.js': ['callback', 'failed'],
-  'serving/http-request.js': ['keep'],
+  'app/http-response.js': ['open'],
+  'app/web-socket.js': ['live'],
   'app/shard-thread.js': ['tell', 'this.#onArrived', 'this.#onDrained'],
   'app/shared-map.js': ['action', 'visit'],
   'app/tls-source.js': ['source'],
-  'websocket/web-socket.js': ['live'],
   'load/load-thread.js': ['this.#post'],
   'load/sampler.js': ['this.#onSample'],
   'load/report/axis.js': ['label'],

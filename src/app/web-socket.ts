@@ -1,34 +1,16 @@
 import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
-import { Counter } from '../metrics/counter.ts';
 import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { addressBytes } from '../serving/address.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from '../serving/recognized-string.ts';
-import { sendDeflated } from './deflated-frames.ts';
-import { FragmentState } from './fragment-state.ts';
-import type { Session } from './session.ts';
-
-/** What `send` and its like return. */
-export const SendStatus = {
-  /** Queued in user space: the peer reads slower than this. */
-  BACKPRESSURE: 0,
-  /** On its way. */
-  SUCCESS: 1,
-  /** Not sent: more than `maxBackpressure` is queued already, or the connection is closing. */
-  DROPPED: 2,
-} as const;
-export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus];
+import { inFragments, type SendStatus, sendFirst, sendFrame, sendNext } from '../websocket/sending.ts';
+import type { Session } from '../websocket/session.ts';
 
 // Constants of this module: of imported ones, and of properties, the compiler does not know the values.
-const { BACKPRESSURE, SUCCESS, DROPPED } = SendStatus;
-const { MESSAGES_OUT } = Counter;
 const WHOLE_TEXT = FIN | Opcode.TEXT;
 const WHOLE_BINARY = FIN | Opcode.BINARY;
-
-/** Bytes of a message in fragments that may wait beyond `maxBackpressure`; with more the connection is closed. */
-const MAX_FRAGMENTS_QUEUED = 64 * 1024 * 1024;
 
 /** Ends the object's access to its connection. */
 export let detach: (ws: WebSocket) => void;
@@ -220,100 +202,6 @@ export class SslWebSocket<UserData = unknown> extends WebSocket<UserData> {
   static {
     Object.defineProperty(this, 'name', { value: 'uWS.SSLWebSocket' });
   }
-}
-
-function sendFrame(
-  session: Session,
-  firstByte: number,
-  message: RecognizedString,
-  isBinary: boolean,
-  compress = false,
-): SendStatus {
-  if (!session.isClear && !clearTheWay(session, firstByte, message, isBinary)) return DROPPED;
-  const { transport, route } = session;
-  if (message instanceof Uint8Array && !compress) route.protocol.sender.bytes(transport, firstByte, message);
-  else sendOther(session, firstByte, message, compress);
-  transport.io.counters[MESSAGES_OUT]!++;
-  return transport.blocked ? BACKPRESSURE : SUCCESS;
-}
-
-/** Brings a message about to its turn; false: it is dropped. */
-function clearTheWay(
-  session: Session,
-  firstByte: number,
-  message: RecognizedString,
-  isBinary: boolean,
-): boolean {
-  if (!session.isOpen) return false;
-  settle(session);
-  if (!session.isOpen) return false;
-  if (!session.isOverLimit || (firstByte & 0x0f) === Opcode.CONTINUATION) return true;
-  session.route.drop(session, bytesOf(message), isBinary);
-  return false;
-}
-
-function sendOther(session: Session, firstByte: number, message: RecognizedString, compress: boolean): void {
-  const { sender } = session.route.protocol;
-  if (compress && session.canDeflate) sendDeflated(session, firstByte, message);
-  else if (typeof message === 'string') sender.text(session.transport, firstByte, message);
-  else sender.bytes(session.transport, firstByte, bytesOf(message));
-}
-
-/** What was published to this socket before must leave before. It may call handlers, which may do anything. */
-function settle(session: Session): void {
-  const { bus } = session.route.shard;
-  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
-}
-
-function sendFirst(
-  session: Session,
-  firstByte: number,
-  message: RecognizedString,
-  isBinary: boolean,
-  compress: boolean,
-): SendStatus {
-  if (session.isHolding) throw inFragments('sendFirstFragment');
-  const status = sendFrame(session, firstByte, message, isBinary, compress);
-  session.beginFragments(status === SendStatus.DROPPED);
-  return status;
-}
-
-function sendNext(
-  session: Session,
-  method: string,
-  firstByte: number,
-  message: RecognizedString,
-): SendStatus {
-  settle(session);
-  const { fragments, route } = session;
-  if (!session.isOpen) return SendStatus.DROPPED;
-  if (fragments === null || fragments.state === FragmentState.NONE) {
-    throw new MillraceError('MILLRACE_APP_STATE', `ws.${method}: call sendFirstFragment() first`);
-  }
-  const isLast = (firstByte & FIN) !== 0;
-  if (fragments.state === FragmentState.SKIPPED) {
-    if (isLast) fragments.state = FragmentState.NONE;
-    return SendStatus.DROPPED;
-  }
-  // It cannot be sent without this part, and nothing else can be sent before it is done.
-  if (session.bufferedAmount > route.behavior.maxBackpressure + MAX_FRAGMENTS_QUEUED && session.isOverLimit) {
-    route.shard.count(Counter.DROPPED);
-    session.transport.destroy();
-    return SendStatus.DROPPED;
-  }
-  const status = sendFrame(session, firstByte, message, true, fragments.isDeflating);
-  if (isLast) {
-    fragments.state = FragmentState.NONE;
-    session.releaseHeld();
-  }
-  return status;
-}
-
-function inFragments(method: string): MillraceError {
-  return new MillraceError(
-    'MILLRACE_APP_STATE',
-    `ws.${method}: a message in fragments is under way; end it with sendLastFragment() first`,
-  );
 }
 
 function tooLong(what: string, length: number): MillraceError {

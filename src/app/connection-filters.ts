@@ -1,7 +1,9 @@
 import { MillraceError } from '../errors.ts';
 import type { Transport } from '../net/transport.ts';
+import type { HttpConnection } from '../serving/http-connection.ts';
+import type { ConnectionWatcher } from '../serving/http-server.ts';
+import { OutgoingResponse } from '../serving/outgoing-response.ts';
 import { callUser, type OnFailure, type UserCode, userCode } from '../user-code.ts';
-import type { HttpConnection } from './http-connection.ts';
 import { HttpResponse } from './http-response.ts';
 
 /** Told of each connection: 1 when it is made, -1 when it is over. */
@@ -41,7 +43,7 @@ class FilterResponse extends HttpResponse {
 }
 
 /** The `filter` callbacks of an App, and what they are given for each connection. */
-export class ConnectionFilters {
+export class ConnectionFilters implements ConnectionWatcher {
   readonly #filters: UserCode<ConnectionFilter>[] = [];
   readonly #responses = new Map<Transport, HttpResponse>();
   readonly #failed: OnFailure;
@@ -50,17 +52,13 @@ export class ConnectionFilters {
     this.#failed = failed;
   }
 
-  get isEmpty(): boolean {
-    return this.#filters.length === 0;
-  }
-
   add(filter: ConnectionFilter): void {
     this.#filters.push(userCode(filter));
   }
 
   connected(connection: HttpConnection): void {
     const { transport } = connection;
-    const response = new FilterResponse(transport, connection, 'GET');
+    const response = new FilterResponse(new OutgoingResponse(transport, connection, 'GET'));
     this.#tell(response, 1);
     // Behind the last of them, when the first has closed it.
     if (transport.isClosed) this.#tell(response, -1);

@@ -1,0 +1,24 @@
+import type { RequestHandler } from '../serving/request-handler.ts';
+import type { Faces } from '../websocket/faces.ts';
+import { HttpRequest } from './http-request.ts';
+import { faceOf, type HttpResponse } from './http-response.ts';
+import { detach, SslWebSocket, WebSocket } from './web-socket.ts';
+
+/** A function that answers requests. */
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => void | Promise<void>;
+
+/** What users hold of the engine's objects: each of these is thin, and points to one of those. */
+export const FACES: Faces = {
+  ofSession: (session) =>
+    session.transport.tls === null ? new WebSocket(session) : new SslWebSocket(session),
+  detach: (socket) => {
+    detach(socket as WebSocket);
+  },
+  ofRequest: (request) => new HttpRequest(request),
+  ofResponse: faceOf,
+};
+
+/** The engine's handler that calls the user's. */
+export function requestHandler(handler: HttpHandler): RequestHandler {
+  return (response, request) => handler(faceOf(response), new HttpRequest(request));
+}
