@@ -254,6 +254,7 @@ export const DIFFERENCES = {
   h3: ['exports: H3App'],
   'no-certificate': ['exports: SSLApp without a certificate listens'],
   'http-versions': ['res: to HTTP/1.0', 'res: to HTTP/1.2'],
+  pipelining: ['res: requests behind one that is answered later'],
   expect: ['res: Expect of another kind'],
   'head-length': ['res: HEAD by end with nothing'],
   'header-bytes': ['res: a header as bytes that are not UTF-8'],

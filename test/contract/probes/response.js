@@ -25,6 +25,28 @@ async function called(t, call, target = 'GET /') {
   return { result, response };
 }
 
+/**
+ * The answers, each a moment after its request was handled, to requests that are sent at once.
+ *
+ * @param {Tools} t @param {boolean} isLast the client ends its side behind them
+ */
+async function answeredLater(t, paths = ['/a'], isLast = false) {
+  const app = t.app().any('/*', (/** @type {any} */ res, /** @type {any} */ req) => {
+    const url = req.getUrl();
+    let isAborted = false;
+    res.onAborted(() => {
+      isAborted = true;
+    });
+    setTimeout(() => isAborted || res.cork(() => res.end(`answer to ${url}`)), 20);
+  });
+  const peer = t.peerOf(t.listen(app));
+  peer.send(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''));
+  if (isLast) peer.socket.end();
+  const answers = () => peer.received.toString().match(/answer to [a-z/]*/g) ?? [];
+  await peer.wait(() => (answers().length === paths.length ? true : undefined));
+  return answers();
+}
+
 /** The response, and whether the connection lives behind it. @param {Tools} t @param {(res: any) => void} handler */
 async function andAfter(t, handler, target = 'GET /', lines = /** @type {string[]} */ ([])) {
   const app = t.app().any('/*', handler);
@@ -358,6 +380,8 @@ export const RESPONSE_PROBES = {
       res.onAborted(() => {});
       setImmediate(() => res.writeStatus('201 Created').writeHeader('x-a', 'b').end('later'));
     }),
+  'res: requests behind one that is answered later': (t) => answeredLater(t, ['/a', '/b', '/c']),
+  'res: the client ends its side, and is answered later': (t) => answeredLater(t, ['/a'], true),
   'res: Expect: 100-continue': async (t) => {
     const app = t.app().post('/', (/** @type {any} */ res) => {
       res.onAborted(() => {});
