@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
+import { LoopWatch } from '../metrics/loop-watch.ts';
 import { boundPort, Listener, tryBind } from '../net/listener.ts';
 import { errorName, type TcpHandle } from '../net/node-internals.ts';
 import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
@@ -18,6 +19,10 @@ import { Acceptor } from './acceptor.ts';
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
 export function runAcceptor(data: AcceptorData, port: MessagePort): void {
   const control = new ControlBlock(data.shards, data.control);
+  const metrics = control.acceptor;
+  const { counters } = metrics;
+  // It ends with the thread.
+  void new LoopWatch(metrics);
   const tell = (message: FromAcceptor): void => {
     port.postMessage(message);
   };
@@ -29,14 +34,14 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
       acceptor.accept(client);
     },
     onAcceptError: () => {
-      control.counters(data.shards)[Counter.ACCEPT_ERRORS]!++;
+      counters[Counter.ACCEPT_ERRORS]!++;
       tell({ type: 'listener-lost' });
     },
     // Where the main thread has the listening socket, too, connections wait in the backlog.
     ...(data.mode === HandoffMode.TRANSFER
       ? {
           onCut: (): void => {
-            control.counters(data.shards)[Counter.CUT_SHORT]!++;
+            counters[Counter.CUT_SHORT]!++;
           },
         }
       : {}),

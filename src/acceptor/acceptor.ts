@@ -143,7 +143,7 @@ export class Acceptor implements TransportContext<Pending> {
     this.#hosts = allowedHosts === null ? null : new AllowedHosts(allowedHosts);
     this.#isByPort = data.mode === HandoffMode.TRANSFER;
     this.#isUnread = data.isTls || this.#isByPort;
-    this.#counters = control.counters(control.shards);
+    this.#counters = control.acceptor.counters;
     this.#io = new IoLoop(this.#counters);
     this.#balancer = new Balancer(data.balance, control, data.hashKey);
     this.#admission = new Admission(control, data.limits, data.addresses);

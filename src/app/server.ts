@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
+import type { MetricReading } from '../metrics/readings.ts';
 import type { ServerLimits } from '../options/server-limits.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { bytesOf, type RecognizedString, topicName } from '../serving/recognized-string.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import type { ThreadProfile } from '../shard/thread-profiler.ts';
-import { type ServerStats, serverStats } from '../supervisor/stats.ts';
+import { type ServerStats, serverMetrics, serverStats } from '../supervisor/stats.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { credentialsSource, type TlsOptions } from './tls-options.ts';
 import { readCredentials, type TlsSource } from './tls-source.ts';
@@ -89,9 +90,14 @@ export class Server {
     return this.#supervisor.links.countElsewhere(topicName(topic));
   }
 
-  /** The counters of all threads, now. */
+  /** The metrics of all threads, now, also of one that hangs. docs/metrics.md describes each. */
   stats(): ServerStats {
     return serverStats(this.#supervisor.control, this.#supervisor.linkMemory);
+  }
+
+  /** The same for exporters: each metric with its name, kind, unit, a sentence of help, and the value of each thread. */
+  metrics(): MetricReading[] {
+    return serverMetrics(this.#supervisor.control, this.#supervisor.linkMemory);
   }
 
   /**

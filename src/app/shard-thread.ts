@@ -4,6 +4,7 @@ import { Links } from '../bus/links.ts';
 import { messageOf } from '../error-report.ts';
 import { ControlBlock, Gauge, ShardState } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
+import { LoopWatch } from '../metrics/loop-watch.ts';
 import { closeEnd } from '../net/handoff-channel.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
@@ -41,6 +42,8 @@ export async function runShard(data: ShardData): Promise<void> {
   const control = new ControlBlock(data.count, data.control);
   if (!data.isSuccessor) control.setGauge(data.index, Gauge.STATE, ShardState.STARTING);
   const shard = new Shard(data.index, control);
+  // The metrics of a successor are another thread's still.
+  let loop = data.isSuccessor ? null : new LoopWatch(shard.metrics);
   if (data.addresses !== null) shard.countAddresses(new AddressTable(data.addresses), data.index);
   const link = (): Links => {
     const links = new Links(data.links, data.index, (to, dropped) => {
@@ -74,6 +77,7 @@ export async function runShard(data: ShardData): Promise<void> {
   }
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   const joined = links;
+  loop ??= new LoopWatch(shard.metrics);
   const heap = new HeapWatch(data.heapShare, data.heapFlag, shard.counters, (use) => {
     tell({ type: 'heap-full', heap: use });
   });
@@ -86,6 +90,7 @@ export async function runShard(data: ShardData): Promise<void> {
   tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
   heap.stop();
+  loop.stop();
   // Whoever is this shard next must be the only one to read its rings.
   shard.unlink();
   data.port.close();

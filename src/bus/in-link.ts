@@ -1,4 +1,4 @@
-import { PairCounter, type PairCounters } from '../ring/pair-table.ts';
+import { PairCounter, type PairCounters } from '../metrics/pair-table.ts';
 import type { PublishRecord } from '../ring/record.ts';
 import { type PublishHandler, RecordAssembler } from '../ring/record-assembler.ts';
 import { RingConsumer } from '../ring/ring-consumer.ts';

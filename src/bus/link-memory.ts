@@ -1,9 +1,9 @@
 import { invalidArgument, MillraceError } from '../errors.ts';
+import { PairTable } from '../metrics/pair-table.ts';
 import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { createInterestTable } from '../ring/interest-table.ts';
 import { alignUp, DEFAULT_RING_CAPACITY, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
-import { PairTable } from '../ring/pair-table.ts';
 import { createSubscriberCounts } from '../ring/subscriber-counts.ts';
 
 /**

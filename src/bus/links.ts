@@ -1,6 +1,6 @@
+import { PairTable } from '../metrics/pair-table.ts';
 import { DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
-import { PairTable } from '../ring/pair-table.ts';
 import type { PublishRecord } from '../ring/record.ts';
 import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';

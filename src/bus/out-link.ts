@@ -1,5 +1,5 @@
+import { PairCounter, type PairCounters } from '../metrics/pair-table.ts';
 import { Doorbell } from '../ring/doorbell.ts';
-import { PairCounter, type PairCounters } from '../ring/pair-table.ts';
 import type { PublishMessage } from '../ring/record.ts';
 import { RecordWriter, WriteStatus } from '../ring/record-writer.ts';
 import { RingProducer } from '../ring/ring-producer.ts';

@@ -1,3 +1,4 @@
+import { Counter } from '../metrics/counter.ts';
 import { allocate } from '../net/write-memory.ts';
 import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
@@ -6,17 +7,18 @@ import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { DeflateForms } from './deflate-forms.ts';
 import type { Links } from './links.ts';
 
-/** Nobody reads the counters of this thread. */
-const COUNTERS = 64;
-
 /** Publishes from a thread that has no sockets of its own. */
 export class Publisher {
   readonly #links: Links;
-  readonly #forms = new DeflateForms(new ZlibDeflatePort(new Float64Array(COUNTERS)));
+  readonly #counters: Float64Array;
+  readonly #forms: DeflateForms;
   #isScheduled = false;
 
-  constructor(links: Links) {
+  /** @param counters of its thread, indexed by Counter */
+  constructor(links: Links, counters: Float64Array) {
     this.#links = links;
+    this.#counters = counters;
+    this.#forms = new DeflateForms(new ZlibDeflatePort(counters));
   }
 
   /**
@@ -26,6 +28,7 @@ export class Publisher {
    */
   publish(topic: string, payload: Uint8Array, isBinary: boolean, compress = false): boolean {
     if (isTopicTooLong(topic, this.#links.maxTopicLength)) return false;
+    this.#counters[Counter.PUBLISHED]!++;
     const hash = this.#links.hash(topic);
     if (!this.#links.isWanted(hash)) return false;
     const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;

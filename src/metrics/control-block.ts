@@ -1,37 +1,80 @@
+import {
+  Counter,
+  constantName,
+  HistogramStart,
+  Level,
+  type NamesOf,
+  placeRows,
+  THREAD_SLOTS,
+} from './counter.ts';
+import { Histogram } from './histogram.ts';
+import { THREAD_METRICS } from './table.ts';
+
 /**
- * Control block: the counters of a server in shared memory, so that any thread can read them at any time,
- * also while the thread they belong to hangs or is gone.
+ * Control block: the metrics of a server in shared memory, so that any thread can read them at any time, also while the
+ * thread they belong to hangs or is gone.
  *
- *     ┌ shard 0: counters (64 × float64) ┬ gauges (16 × int32) ┐ ┌ shard 1 … ┐ … ┌ acceptor ┐
+ *     ┌ main: float64s (counters, levels, histograms), int32s (shared gauges) ┐ ┌ acceptor ┐ ┌ shard 0 ┐ ┌ shard 1 …
  *
- * A counter has one writer and is only ever added to, with plain stores: 64-bit engines write an aligned
- * float64 whole, and a reader may see it a moment late. Gauges have several writers and use Atomics.
+ * Float64s have one writer at a time and plain stores: 64-bit engines write an aligned float64 whole, and a reader may see
+ * it a moment late. Shared gauges have several writers and use Atomics. The rows are those of `THREAD_METRICS`.
  */
 
-/** Counters a thread can have. */
-export const COUNTER_SLOTS = 64;
+/** Index of a shared gauge among those of its thread. */
+export type Gauge = number & { readonly gauge: unique symbol };
+export const Gauge = placeRows<typeof THREAD_METRICS, 'shared', Gauge>(THREAD_METRICS, ['shared']);
 
-/** Indices of a thread's gauges. */
-export const Gauge = {
-  /** Sockets given to the shard and not yet closed by it; added to by the acceptor, subtracted by the shard. */
-  LIVE: 0,
-  /** A ShardState. */
-  STATE: 1,
-  /** Those of LIVE whose first request is not whole, or whose TLS handshake is not done. */
-  WAITING: 2,
-  /** Sockets that the shard has taken from the way that is open from the acceptor to it. The shard writes it. */
-  TAKEN: 3,
-  /** 1: the shard has not taken what it was sent for a second. The acceptor writes it. */
-  STALLED: 4,
-} as const;
-export type Gauge = (typeof Gauge)[keyof typeof Gauge];
+const GAUGE_SLOTS = Object.keys(Gauge).length;
+const CACHE_LINE = 64;
+/** Two cache lines at least between what two threads write: neighbours are fetched in pairs. */
+const THREAD_BYTES =
+  Math.ceil((THREAD_SLOTS * 8 + GAUGE_SLOTS * 4) / CACHE_LINE) * CACHE_LINE + 2 * CACHE_LINE;
 
-const GAUGE_SLOTS = 16;
-/** Two cache lines between the gauges of two threads: neighbours are fetched in pairs. */
-const THREAD_BYTES = COUNTER_SLOTS * 8 + Math.max(GAUGE_SLOTS * 4, 128);
+/** Places of threads in the block. */
+const MAIN = 0;
+const ACCEPTOR = 1;
+const FIRST_SHARD = 2;
 
 export const ShardState = { DOWN: 0, STARTING: 1, READY: 2, DRAINING: 3 } as const;
 export type ShardState = (typeof ShardState)[keyof typeof ShardState];
+
+type Histograms = { readonly [Name in NamesOf<typeof THREAD_METRICS, 'histogram'>]: Histogram };
+
+type SharedGauges = { readonly [Name in NamesOf<typeof THREAD_METRICS, 'shared'>]: number };
+
+/** What one thread counts: the float64s of its rows. */
+export class ThreadMetrics {
+  /** Indexed by Counter and Level. */
+  readonly counters: Float64Array;
+  readonly histograms: Histograms;
+
+  constructor(slots: Float64Array) {
+    this.counters = slots;
+    const starts = HistogramStart as Readonly<Record<string, number>>;
+    const histograms: Record<string, Histogram> = {};
+    for (const [name, { store, resolution }] of Object.entries(THREAD_METRICS)) {
+      if (store !== 'histogram') continue;
+      histograms[name] = new Histogram(slots, starts[constantName(name)]!, resolution);
+    }
+    this.histograms = histograms as Histograms;
+  }
+
+  /** Metrics of a thread that belongs to no server. */
+  static alone(): ThreadMetrics {
+    return new ThreadMetrics(new Float64Array(THREAD_SLOTS));
+  }
+
+  /** The thread is dead: what it could not set to 0 any more is done here. Counters and histograms go on in its successor. */
+  end(): void {
+    const counters = Counter as Readonly<Record<string, Counter>>;
+    for (const row of Object.values(THREAD_METRICS)) {
+      if (row.of === null) continue;
+      const [more, less] = row.of;
+      this.counters[counters[constantName(less)]!] = this.counters[counters[constantName(more)]!]!;
+    }
+    for (const place of Object.values(Level)) this.counters[place] = 0;
+  }
+}
 
 export class ControlBlock {
   readonly memory: SharedArrayBuffer;
@@ -41,39 +84,59 @@ export class ControlBlock {
   /** @param memory another thread's control block; without it a new one is made */
   constructor(shards: number, memory?: SharedArrayBuffer) {
     this.shards = shards;
-    const threads = (shards + 1) * THREAD_BYTES;
+    const threads = (FIRST_SHARD + shards) * THREAD_BYTES;
     this.memory = memory ?? new SharedArrayBuffer(threads);
     this.#gauges = new Int32Array(this.memory, 0, threads >> 2);
   }
 
-  /** The counters of a shard, or of the acceptor when `thread` is the number of shards. */
-  counters(thread: number): Float64Array {
-    return new Float64Array(this.memory, thread * THREAD_BYTES, COUNTER_SLOTS);
+  get main(): ThreadMetrics {
+    return this.#metrics(MAIN);
   }
 
-  // Gauges order nothing but themselves: readers act on a single number that may be a moment old.
-
-  gauge(thread: number, gauge: Gauge): number {
-    return Atomics.load(this.#gauges, gaugeIndex(thread, gauge));
+  get acceptor(): ThreadMetrics {
+    return this.#metrics(ACCEPTOR);
   }
 
-  setGauge(thread: number, gauge: Gauge, value: number): void {
-    Atomics.store(this.#gauges, gaugeIndex(thread, gauge), value);
+  shard(shard: number): ThreadMetrics {
+    return this.#metrics(FIRST_SHARD + shard);
   }
 
-  addGauge(thread: number, gauge: Gauge, by: number): void {
-    Atomics.add(this.#gauges, gaugeIndex(thread, gauge), by);
+  #metrics(thread: number): ThreadMetrics {
+    return new ThreadMetrics(new Float64Array(this.memory, thread * THREAD_BYTES, THREAD_SLOTS));
   }
 
-  /** A shard is dead: its sockets are closed and count no more. */
-  clearShard(shard: number): void {
-    this.setGauge(shard, Gauge.STATE, ShardState.DOWN);
-    this.setGauge(shard, Gauge.STALLED, 0);
-    this.setGauge(shard, Gauge.LIVE, 0);
-    this.setGauge(shard, Gauge.WAITING, 0);
+  // Shared gauges, which shards alone have. They order nothing but themselves: readers act on a single number that may be a
+  // moment old.
+
+  gauge(shard: number, gauge: Gauge): number {
+    return Atomics.load(this.#gauges, gaugeIndex(shard, gauge));
+  }
+
+  setGauge(shard: number, gauge: Gauge, value: number): void {
+    Atomics.store(this.#gauges, gaugeIndex(shard, gauge), value);
+  }
+
+  addGauge(shard: number, gauge: Gauge, by: number): void {
+    Atomics.add(this.#gauges, gaugeIndex(shard, gauge), by);
+  }
+
+  /** All shared gauges of a shard. */
+  gauges(shard: number): SharedGauges {
+    const values: Record<string, number> = {};
+    const places = Gauge as Readonly<Record<string, Gauge>>;
+    for (const [name, { store }] of Object.entries(THREAD_METRICS)) {
+      if (store === 'shared') values[name] = this.gauge(shard, places[constantName(name)]!);
+    }
+    return values as SharedGauges;
+  }
+
+  /** A shard's thread is dead, and its sockets with it. */
+  endShard(shard: number): void {
+    for (const gauge of Object.values(Gauge)) this.setGauge(shard, gauge, 0);
+    this.shard(shard).end();
   }
 }
 
-function gaugeIndex(thread: number, gauge: Gauge): number {
-  return ((thread * THREAD_BYTES + COUNTER_SLOTS * 8) >> 2) + gauge;
+function gaugeIndex(shard: number, gauge: Gauge): number {
+  return (((FIRST_SHARD + shard) * THREAD_BYTES + THREAD_SLOTS * 8) >> 2) + gauge;
 }

@@ -125,7 +125,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
     owned.onread = onStreamRead;
     handle.useUserBuffer(io.readTarget);
     if (handle instanceof TlsStream) this.#flags = Flag.TLS;
-    io.counters[Counter.SOCKETS]!++;
+    io.counters[Counter.SOCKETS_OPENED]!++;
   }
 
   get isClosed(): boolean {

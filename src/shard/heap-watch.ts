@@ -1,7 +1,7 @@
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { resourceLimits } from 'node:worker_threads';
-import { Counter } from '../metrics/counter.ts';
+import { Level } from '../metrics/counter.ts';
 
 /** Ms between two looks, each of which costs a few microseconds. */
 const PERIOD = 1000;
@@ -29,7 +29,9 @@ export function heapUse(flag = 0): HeapUse {
 
 /** Whether as much of a thread's heap was in use when it was looked at last, garbage included. */
 export function isHeapFull(counters: Float64Array, share: number): boolean {
-  return share > 0 && counters[Counter.HEAP_USED]! >= share * counters[Counter.HEAP_LIMIT]!;
+  const used = counters[Level.HEAP_USED]!;
+  // 0: the thread is gone.
+  return share > 0 && used > 0 && used >= share * counters[Level.HEAP_LIMIT]!;
 }
 
 /**
@@ -87,8 +89,8 @@ export class HeapWatch {
 
   #measure(): HeapUse {
     const heap = heapUse(this.#flag);
-    this.#counters[Counter.HEAP_USED] = heap.used;
-    this.#counters[Counter.HEAP_LIMIT] = heap.limit;
+    this.#counters[Level.HEAP_USED] = heap.used;
+    this.#counters[Level.HEAP_LIMIT] = heap.limit;
     return heap;
   }
 }

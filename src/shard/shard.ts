@@ -2,7 +2,7 @@ import { type AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
 import { Bus } from '../bus/bus.ts';
 import type { BusSubscriber } from '../bus/bus-subscriber.ts';
 import type { Links } from '../bus/links.ts';
-import { ControlBlock, Gauge } from '../metrics/control-block.ts';
+import { type ControlBlock, Gauge, ThreadMetrics } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import type { SocketHandle } from '../net/node-internals.ts';
@@ -33,6 +33,7 @@ export class Shard {
   readonly index: number;
   readonly io: IoLoop;
   readonly bus: Bus<BusSubscriber>;
+  readonly metrics: ThreadMetrics;
   readonly counters: Float64Array;
   /** Contexts of compression. */
   readonly deflate: ZlibDeflatePort;
@@ -58,7 +59,8 @@ export class Shard {
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
     this.index = index;
     this.#control = control;
-    this.counters = control === null ? new ControlBlock(1).counters(0) : control.counters(index);
+    this.metrics = control === null ? ThreadMetrics.alone() : control.shard(index);
+    this.counters = this.metrics.counters;
     this.io = new IoLoop(this.counters);
     this.deflate = new ZlibDeflatePort(this.counters);
     this.bus = new Bus(this.io, null, this.deflate);

@@ -24,7 +24,6 @@ import type { ProfiledThread } from '../shard/thread-profiler.ts';
 import { deadline, FORCE, GRACE, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
 import { RestartDelay } from './restart-delay.ts';
-import { settleCounters } from './stats.ts';
 
 /** The entry point of the acceptor's thread, in the build. */
 const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
@@ -270,7 +269,7 @@ export class AcceptorHost {
       clearTimeout(patience);
       this.#worker = null;
       // What it had accepted and not handed over died with it.
-      settleCounters(this.#control.counters(this.#control.shards));
+      this.#control.acceptor.end();
       this.#addresses?.clear(this.#control.shards);
       this.#events.onEnded();
       if (!this.#hasListened) this.#fail(startFailed(cause));

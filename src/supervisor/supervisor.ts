@@ -7,6 +7,7 @@ import { Publisher } from '../bus/publisher.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import { ControlBlock, Gauge, type ShardState } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
+import { LoopWatch } from '../metrics/loop-watch.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
@@ -24,7 +25,6 @@ import { AcceptorHost } from './acceptor-host.ts';
 import { chooseHandoffMode } from './handoff-mode.ts';
 import { type FullHeap, Recycler } from './recycler.ts';
 import { ShardHost } from './shard-host.ts';
-import { settleCounters } from './stats.ts';
 
 export interface SupervisorOptions {
   readonly module: string;
@@ -79,6 +79,7 @@ const LISTEN_PATIENCE = 10_000;
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly control: ControlBlock;
+  readonly #loopWatch: LoopWatch;
   /** Null: addresses are not limited. */
   readonly #addresses: AddressTable | null;
   readonly linkMemory: LinkMemory;
@@ -100,6 +101,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const { shards } = options;
     this.#handoff = options.handoff;
     this.control = new ControlBlock(shards);
+    this.#loopWatch = new LoopWatch(this.control.main);
     const { maxConnections, maxConnectionsPerAddress } = options.limits;
     this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
     // Random: who names topics must not be able to choose where they land in the tables.
@@ -107,7 +109,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.links = new Links(this.linkMemory, shards, (to, dropped) =>
       this.emit('overflow', shards, to, dropped),
     );
-    this.#publisher = new Publisher(this.links);
+    this.#publisher = new Publisher(this.links, this.control.main.counters);
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
     this.#recycleTerms = options.recycleTerms;
@@ -188,7 +190,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #newRecycler(index: number): Recycler {
     const shard = this.#shards[index]!;
-    const counters = this.control.counters(index);
+    const { counters } = this.control.shard(index);
     const replace = async (): Promise<boolean> => {
       // It may have been replaced while others were, have died, or be empty again.
       if (!isHeapFull(counters, this.#heapShare)) return false;
@@ -211,6 +213,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
     await within(Promise.allSettled(ends), terms.deadline + GRACE);
     await Promise.all([this.#acceptor, ...this.#shards].map((host) => host.terminate()));
+    this.#loopWatch.stop();
   }
 
   #hostAcceptor(options: SupervisorOptions): AcceptorHost {
@@ -228,6 +231,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         for (const shard of this.#shards) shard.acceptorEnded();
       },
       onCrash: (cause, delay) => {
+        this.control.acceptor.counters[Counter.CRASHES]!++;
         this.emit('acceptorCrash', cause, delay);
       },
       join: () => this.#joinAll(),
@@ -260,6 +264,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         this.#shardGone(index);
       },
       onCrash: (cause, delay) => {
+        this.control.shard(index).counters[Counter.CRASHES]!++;
         this.emit('crash', index, cause, delay);
       },
       onStalled: () => {
@@ -284,9 +289,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Clears what the shard had in shared memory, and tells the others. */
   #shardGone(index: number): void {
-    this.control.clearShard(index);
+    this.control.endShard(index);
     this.#addresses?.clear(index);
-    settleCounters(this.control.counters(index));
     this.links.clearShard(index);
     if (this.#isClosing) return;
     this.#recyclers[index]!.ended();

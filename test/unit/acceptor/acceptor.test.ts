@@ -75,7 +75,7 @@ it('forgets what it sent to a shard between its end and hearing of it', async ()
   acceptor.accept(await accepted());
   expect(counts()).toEqual([1, 1]);
   // As the main thread does when it sees the end of the thread.
-  control.clearShard(0);
+  control.endShard(0);
   table.clear(0);
   acceptor.accept(await accepted());
   acceptor.accept(await accepted());

@@ -1,7 +1,7 @@
 import { type LinkMemory, ringRegion } from '../../../src/bus/link-memory.ts';
 import { Links } from '../../../src/bus/links.ts';
+import { PairCounter, PairTable } from '../../../src/metrics/pair-table.ts';
 import { ringDepth } from '../../../src/ring/byte-ring.ts';
-import { PairCounter, PairTable } from '../../../src/ring/pair-table.ts';
 
 /** A message as a thread got it. */
 export interface Got {

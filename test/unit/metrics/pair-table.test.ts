@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PairCounter, PairTable } from '../../../src/ring/pair-table.ts';
+import { PairCounter, PairTable } from '../../../src/metrics/pair-table.ts';
 
 const COUNTERS = Object.values(PairCounter);
 

@@ -1,30 +1,31 @@
-/**
- * Counters of every ordered pair of threads, in shared memory: what `stats()` shows of the rings. A counter has
- * one writer, the sending or the receiving thread; readers see it a moment late.
- */
-export const PairCounter = {
-  // Written by the sender.
-  /** Messages written into the ring. */
-  WRITTEN: 0,
-  /** Messages that found no room and waited. */
-  OVERFLOWED: 1,
-  /** Bytes that wait now. */
-  OVERFLOW_BYTES: 2,
-  /** Messages that were given up for this receiver. */
-  DROPPED: 3,
-  /** Times the receiver was woken. */
-  WAKES: 4,
-  // Written by the receiver, two cache lines on.
-  /** Messages read. */
-  RECEIVED: 16,
-  /** Messages that are missing in the sender's numbering. */
-  LOST: 17,
-  /** Times the ring was found damaged. */
-  RESETS: 18,
-} as const;
-export type PairCounter = (typeof PairCounter)[keyof typeof PairCounter];
+import { constantName, type Slots } from './counter.ts';
+import type { Storage } from './metric.ts';
+import { RING_METRICS } from './table.ts';
 
+/** Index of a metric among the slots of its pair. */
+export type PairCounter = number & { readonly pairCounter: unique symbol };
+
+/** Where the receiver's slots begin: two cache lines behind the last of the sender's, at least. */
+const RECEIVER_START = 16;
 const SLOTS = 32;
+
+/**
+ * Metrics of every ordered pair of threads that a ring goes between, in shared memory. Each has one writer, the sending or
+ * the receiving thread; readers see it a moment late. The rows are those of `RING_METRICS`.
+ */
+export const PairCounter = placePairs();
+
+function placePairs(): Slots<typeof RING_METRICS, 'counter' | 'level', PairCounter> {
+  const places: Record<string, number> = {};
+  let sender = 0;
+  let receiver = RECEIVER_START;
+  for (const [name, row] of Object.entries(RING_METRICS)) {
+    const { store }: { store: Storage } = row;
+    if (store !== 'counter' && store !== 'level') continue;
+    places[constantName(name)] = row.threads[0] === 'sender' ? sender++ : receiver++;
+  }
+  return places as Slots<typeof RING_METRICS, 'counter' | 'level', PairCounter>;
+}
 
 /** The counters of one pair. */
 export class PairCounters {

@@ -1,0 +1,152 @@
+import { clock, counter, difference, elsewhere, histogram, level, shared } from './metric.ts';
+
+const SHARD = ['shard'] as const;
+const ACCEPTOR = ['acceptor'] as const;
+/** Threads that have sockets. */
+const SERVING = ['acceptor', 'shard'] as const;
+/** Threads that publish. */
+const PUBLISHING = ['main', 'shard'] as const;
+const ALL = ['main', 'acceptor', 'shard'] as const;
+
+const BY_MAIN = { writers: ['main'] } as const;
+const BY_SERVING = { writers: SERVING } as const;
+
+/**
+ * The metrics of a thread: all there are. From a row come its place in shared memory (`Counter.MESSAGES_IN` for
+ * `messagesIn`, see slots.ts), its field in `stats()`, its line in docs/metrics.md and what exporters read.
+ */
+export const THREAD_METRICS = {
+  sockets: difference(['socketsOpened', 'socketsClosed'], SERVING, 'Sockets taken and not yet closed.'),
+  socketsOpened: counter('count', SERVING, 'Sockets accepted or taken over.'),
+  socketsClosed: counter('count', SERVING, 'Sockets of these that are closed or were handed over.'),
+  bytesIn: counter('bytes', SERVING, 'Bytes received, those that came with a socket from the acceptor too.'),
+  bytesOut: counter('bytes', SERVING, 'Bytes given to the kernel, or to TLS.'),
+  blockedWrites: counter('count', SERVING, 'Writes that the kernel did not take whole.'),
+  yields: counter(
+    'count',
+    SERVING,
+    'Times that a connection had more to be handled than its share of a turn of the event loop, and gave way to others.',
+  ),
+
+  requests: counter('count', SERVING, 'HTTP requests, handshakes included.'),
+  refused: counter('count', SERVING, 'Handshakes and requests refused with an error status.'),
+  timeouts: counter('count', SERVING, 'Connections closed because a deadline passed.'),
+  evicted: counter(
+    'count',
+    SERVING,
+    'Connections closed before their first request was whole, because a limit was reached and others came.',
+  ),
+  overLimit: counter('count', SERVING, 'Connections refused because a connection limit was reached.'),
+  acceptErrors: counter(
+    'count',
+    ACCEPTOR,
+    'Times that nothing was accepted for a while, mostly because few descriptors were left; the backlog holds who comes.',
+  ),
+  cutShort: counter('count', ACCEPTOR, 'Connections cut off at once because few descriptors were left.'),
+  handoffFailed: counter(
+    'count',
+    SERVING,
+    'Handoffs of a socket that failed; it was tried on another shard, or given up.',
+  ),
+  adopted: counter('count', SHARD, 'Sockets that came from the acceptor.'),
+
+  webSockets: difference(['opened', 'closed'], SHARD, 'Open WebSockets.'),
+  opened: counter('count', SHARD, 'WebSockets opened.'),
+  closed: counter('count', SHARD, 'WebSockets closed.'),
+  messagesIn: counter('count', SHARD, 'Messages received.'),
+  messagesOut: counter('count', SHARD, 'Messages sent, those published included, once for each subscriber.'),
+  dropped: counter('count', SHARD, 'Messages not sent because of `maxBackpressure`.'),
+  protocolErrors: counter('count', SHARD, 'Connections closed because the peer broke a rule.'),
+  handlerErrors: counter('count', SHARD, 'Handlers that threw or rejected.'),
+
+  published: counter('count', PUBLISHING, 'Messages published by this thread.'),
+  delivered: counter('count', SHARD, 'Publishes written to a subscriber.'),
+  subscriptionsRefused: counter(
+    'count',
+    SHARD,
+    'Subscriptions refused because of `maxSubscriptions`, `maxTopics` or `maxTopicLength`.',
+  ),
+  uncountedTopics: elsewhere(
+    'count',
+    SHARD,
+    'Topics with subscribers here that other threads cannot count, for want of memory. While it is not 0, `numSubscribers` elsewhere may be too low, and `publish` elsewhere may return true for a topic without subscribers.',
+  ),
+
+  tlsHandshakes: counter('count', SHARD, 'TLS handshakes that were done.'),
+  tlsResumed: counter('count', SHARD, 'TLS handshakes of these that resumed a session.'),
+  tlsFailed: counter('count', SHARD, 'TLS handshakes that failed, timed out or gave way.'),
+  tlsEvicted: counter('count', SHARD, 'TLS handshakes of these that gave way because of `maxHandshakes`.'),
+
+  deflated: counter('count', PUBLISHING, 'Messages compressed, published ones once for all.'),
+  deflateBytesIn: counter('bytes', PUBLISHING, 'Bytes of these before compression.'),
+  deflateBytesOut: counter('bytes', PUBLISHING, 'Bytes of these after compression.'),
+  deflateTime: counter('ms', PUBLISHING, 'Time that compression took.'),
+  inflateBytesIn: counter('bytes', SHARD, 'Bytes of compressed messages as they came.'),
+  inflateBytesOut: counter('bytes', SHARD, 'Bytes of compressed messages, decompressed.'),
+  inflateTime: counter('ms', SHARD, 'Time that decompression took.'),
+
+  heapUsed: level('bytes', SHARD, 'Bytes of the heap in use, about a second ago.'),
+  heapLimit: level('bytes', SHARD, 'Bytes of the heap with which V8 ends the thread.'),
+  recycled: counter(
+    'count',
+    SHARD,
+    'Times the shard was replaced because its heap was full, see `heapWatermark`.',
+    BY_MAIN,
+  ),
+  crashes: counter('count', SERVING, 'Times the thread ended unexpectedly, and was started anew.', BY_MAIN),
+  heartbeatAge: clock(
+    ALL,
+    'Time since the event loop was last seen to turn: up to 50 while it runs, and growing while it stands still.',
+  ),
+
+  state: shared(
+    'state',
+    SHARD,
+    'What the shard is doing: 0 down, 1 starting, 2 ready, 3 draining. `stats()` has the word.',
+    { writers: ALL },
+  ),
+  live: shared('count', SHARD, 'Sockets given to the shard, also those on their way, and not yet closed.', {
+    writers: ALL,
+  }),
+  waiting: shared(
+    'count',
+    SHARD,
+    'Sockets of these whose first request is not whole, or whose TLS handshake is not done.',
+    BY_SERVING,
+  ),
+  taken: shared(
+    'count',
+    SHARD,
+    'Sockets that the shard has taken by the way that is open from the acceptor to it.',
+  ),
+  stalled: shared('count', SHARD, '1: the shard has not taken what it was sent for a second.', {
+    writers: ACCEPTOR,
+  }),
+
+  loopDelay: histogram(
+    'ms',
+    0.001,
+    ALL,
+    'How late timers due each 50 ms were called; those that could not be called while the event loop stood still count too.',
+  ),
+} as const;
+
+const SENDER = ['sender'] as const;
+const RECEIVER = ['receiver'] as const;
+
+/** The metrics of the ring from one thread to another: all there are, see `PairCounter`. */
+export const RING_METRICS = {
+  depth: elsewhere('bytes', SENDER, 'Bytes in the ring now.'),
+  written: counter('count', SENDER, 'Messages written into the ring.'),
+  overflowed: counter('count', SENDER, 'Messages that found no room and waited.'),
+  overflowBytes: level('bytes', SENDER, 'Bytes that wait for room now.'),
+  dropped: counter(
+    'count',
+    SENDER,
+    'Messages given up because `maxOverflow` was reached, or because the receiver died.',
+  ),
+  wakes: counter('count', SENDER, 'Times the sleeping receiver was woken.'),
+  received: counter('count', RECEIVER, 'Messages that the receiver read.'),
+  lost: counter('count', RECEIVER, "Messages missing in the sender's numbering."),
+  resets: counter('count', RECEIVER, 'Times the ring was found damaged.'),
+} as const;
