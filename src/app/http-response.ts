@@ -290,7 +290,7 @@ function read<Res extends HttpResponse>(res: Res, reader: BodyReader): Res {
   return res;
 }
 
-/** What a handler is given of a response: the same object for all handlers that a request is offered to. */
+/** What a handler is given of a response: the same object for all handlers that a request is tried with. */
 export function faceOf(response: OutgoingResponse): HttpResponse {
   response.face ??= new HttpResponse(response);
   return response.face as HttpResponse;

@@ -39,7 +39,7 @@ export const MAX_STORE_SIZE = 64 * 1024 * 1024;
  * Milliseconds after which a lock that is always the same thread's is thought to be a dead thread's where nobody knows
  * whether it is dead. They pass in slices: time in which the whole process stands still is one of them.
  */
-const PATIENCE = 5000;
+const LOCK_TIMEOUT = 5000;
 const SLICES = 50;
 
 /** What an entry holds. Keys of one kind are apart from those of the other. */
@@ -70,9 +70,9 @@ export class SharedMap {
   #words: Int32Array;
   #bytes: Uint8Array;
 
-  constructor(memory: SharedArrayBuffer, patience: number = PATIENCE, threads: ThreadLife = threadLife()) {
+  constructor(memory: SharedArrayBuffer, timeout: number = LOCK_TIMEOUT, threads: ThreadLife = threadLife()) {
     this.#memory = memory;
-    this.#slice = patience / SLICES;
+    this.#slice = timeout / SLICES;
     this.#threads = threads;
     this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
     this.#bytes = new Uint8Array(memory, 0, memory.byteLength);

@@ -34,22 +34,24 @@ export function writePlainText(transport: Transport, body: string): void {
     writeShortText(transport, body);
   } else {
     const length = textPort.byteLength(body);
-    const at = writeHead(transport, length);
+    const start = reserve(transport, length);
+    const at = writeHead(transport.bytes, start, length);
     textPort.write(transport.bytes, body, at);
     transport.commit(at + length - start);
   }
 }
 
 function writeShortText(transport: Transport, body: string): void {
-  const at = writeHead(transport, body.length);
+  const start = reserve(transport, body.length);
   const { bytes } = transport;
+  const at = writeHead(bytes, start, body.length);
   for (let i = 0; i < body.length; i++) bytes[at + i] = body.charCodeAt(i);
   const end = at + body.length;
-  if (isWorthKeeping(misses++)) keepImage(bytes, at, end);
+  if (isWorthKeeping(misses++)) keepImage(bytes, start, at, end);
   transport.commit(end - start);
 }
 
-function keepImage(bytes: Uint8Array, bodyAt: number, end: number): void {
+function keepImage(bytes: Uint8Array, start: number, bodyAt: number, end: number): void {
   image = new Uint8Array(bytes.subarray(start, end));
   // Not the caller's own, which may be a small part of a large text.
   imageBody = latin1Port.latin1(bytes, bodyAt, end);
@@ -58,23 +60,24 @@ function keepImage(bytes: Uint8Array, bodyAt: number, end: number): void {
 
 /** The same with a body of bytes. */
 export function writePlainBytes(transport: Transport, body: Uint8Array): void {
-  const at = writeHead(transport, body.length);
+  const start = reserve(transport, body.length);
+  const at = writeHead(transport.bytes, start, body.length);
   transport.bytes.set(body, at);
   transport.commit(at + body.length - start);
 }
 
-/** Where the response that is being written starts. */
-let start = 0;
-
-/** Returns the position behind the head; there is room for the body. */
-function writeHead(transport: Transport, length: number): number {
+/** Makes room for a head of now and `length` bytes of a body, and returns where it starts. */
+function reserve(transport: Transport, length: number): number {
   const date = httpDate();
   if (date !== prefixDate) {
     prefixDate = date;
     prefix = Buffer.from(`HTTP/1.1 200 OK\r\nDate: ${date}\r\nContent-Length: `, 'latin1');
   }
-  start = transport.reserve(prefix.length + MAX_TAIL + length);
-  const { bytes } = transport;
+  return transport.reserve(prefix.length + MAX_TAIL + length);
+}
+
+/** Returns the position behind the head. */
+function writeHead(bytes: Uint8Array, start: number, length: number): number {
   bytes.set(prefix, start);
   let at = start + prefix.length;
   if (length >= 1000) bytes[at++] = 0x30 + Math.floor(length / 1000);

@@ -21,6 +21,13 @@ export function headerLength(payloadLength: number, masked: boolean): number {
   return payloadLength < 65536 ? 4 + key : 10 + key;
 }
 
+/** The payload of a whole unmasked frame, where it lies. */
+export function payloadOf(frame: Uint8Array): Uint8Array {
+  const short = frame[1]! & 0x7f;
+  // 126 stands for two bytes of length, 127 for eight.
+  return frame.subarray(headerLength(short === 127 ? 65536 : short, false));
+}
+
 /**
  * Writes an unmasked header with the shortest length encoding and returns the position after it.
  *

@@ -49,7 +49,7 @@ export class HttpConnection implements ResponseOwner {
   /** The user reads no more of the body. */
   isPaused = false;
   /** The handler's microtasks are to come: the body waits for them. */
-  isSettling = false;
+  awaitsMicrotasks = false;
   isLingering = false;
   /** The others get their turn before what it has left is looked at. */
   isYielding = false;

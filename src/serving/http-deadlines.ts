@@ -2,8 +2,8 @@ import { MIN_HEADWAY, WriteHeadway } from '../net/headway.ts';
 import type { HttpConnection } from './http-connection.ts';
 
 /** Whether bytes of the body can be taken in: somebody reads them, or nobody ever will. */
-export function wantsBody({ response, isPaused, isSettling }: HttpConnection): boolean {
-  return response === null || (!isPaused && !isSettling && response.reader !== null);
+export function wantsBody({ response, isPaused, awaitsMicrotasks }: HttpConnection): boolean {
+  return response === null || (!isPaused && !awaitsMicrotasks && response.reader !== null);
 }
 
 /**

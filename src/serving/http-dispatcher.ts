@@ -55,8 +55,8 @@ export class Dispatcher {
   #response: OutgoingResponse | null = null;
   /** Why the target that was asked for cannot take it; '' while there is no reason. */
   #refusal = '';
-  /** How many handlers the request was offered to, and how many of them passed it on before. */
-  #offers = 0;
+  /** How many handlers the request was tried with, and how many of them passed it on before. */
+  #tried = 0;
   #skip = 0;
   /** Responses whose handlers returned without an answer and without onAborted, in this turn. */
   #undecided: UnansweredRequest[] = [];
@@ -95,25 +95,25 @@ export class Dispatcher {
     const previousHead = this.#head;
     const previousResponse = this.#response;
     const previousRefusal = this.#refusal;
-    const previousOffers = this.#offers;
+    const previousTried = this.#tried;
     const previousSkip = this.#skip;
     this.#connection = connection;
     this.#head = head;
     this.#response = response;
     this.#refusal = '';
-    this.#offers = 0;
+    this.#tried = 0;
     this.#skip = skip;
     const routes = this.#routesFor(connection, head);
     const { path } = head;
     const isTaken =
-      (isUpgradeRequest(head) && routes.upgrades.match(ANY_METHOD, path, this.#offerUpgrade)) ||
-      routes.http.match(head.method, path, this.#offer);
+      (isUpgradeRequest(head) && routes.upgrades.match(ANY_METHOD, path, this.#tryTarget)) ||
+      routes.http.match(head.method, path, this.#tryHandler);
     if (!isTaken && !connection.transport.isClosed) this.#notTaken(connection);
     this.#connection = previousConnection;
     this.#head = previousHead;
     this.#response = previousResponse;
     this.#refusal = previousRefusal;
-    this.#offers = previousOffers;
+    this.#tried = previousTried;
     this.#skip = previousSkip;
   }
 
@@ -169,33 +169,33 @@ export class Dispatcher {
     return this.#domains.find(name) ?? this.routes;
   }
 
-  /** One response for all routes a request is offered to: what one wrote before it passed it on is kept. */
+  /** One response for all handlers a request is tried with: what one wrote before it passed it on is kept. */
   #responseOf(connection: HttpConnection, head: RequestHead): OutgoingResponse {
     const response = (this.#response ??= new OutgoingResponse(connection.transport, connection, head.method));
     connection.response = response;
     return response;
   }
 
-  readonly #offer = (
+  readonly #tryHandler = (
     handler: RequestHandler,
     params: readonly string[],
     names: readonly string[],
   ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
-    if (this.#offers++ < this.#skip) return false;
+    if (this.#tried++ < this.#skip) return false;
     const request = this.#requestOf(head, params, names);
     return this.#run(connection, this.#responseOf(connection, head), request, handler, null);
   };
 
-  readonly #offerUpgrade = (
+  readonly #tryTarget = (
     target: UpgradeTarget,
     params: readonly string[],
     names: readonly string[],
   ): boolean => {
     const connection = this.#connection!;
     const head = this.#head!;
-    const isPassed = this.#offers++ < this.#skip;
+    const isPassed = this.#tried++ < this.#skip;
     const refusal = refuseUpgrade(head, target.rules, this.isBehindTls || connection.transport.tls !== null);
     if (refusal !== undefined) {
       // As in uWebSockets.js another route may answer what is no handshake at all.
@@ -216,7 +216,7 @@ export class Dispatcher {
       const deflate = agreeDeflate(head, target.rules);
       const lines = acceptUpgrade(head, chooseProtocol(head, target.rules), deflate);
       this.#open(connection, target, lines, undefined, deflate?.params);
-      request.settle(target.readsRequest);
+      request.release(target.readsRequest);
     } else {
       const response = this.#responseOf(connection, head);
       isTaken = this.#run(connection, response, request, upgrade, target);
@@ -246,16 +246,16 @@ export class Dispatcher {
       const result: unknown = handler(response, request);
       if (result !== undefined) this.#watch(connection, response, target, result);
     } catch (error) {
-      request.settle();
+      request.release();
       this.#errors.failed(connection, response, target, error);
       return true;
     }
     if (!response.isOpen) {
-      request.settle(target?.readsRequest);
+      request.release(target?.readsRequest);
       return true;
     }
     if (request.hasYielded) {
-      request.settle();
+      request.release();
       connection.response = null;
       return false;
     }
@@ -271,7 +271,7 @@ export class Dispatcher {
     target: UpgradeTarget | null,
   ): void {
     const bytes = copyOf(this.#head!);
-    const kept = new UnansweredRequest(this, connection, response, request, target, bytes, this.#offers);
+    const kept = new UnansweredRequest(this, connection, response, request, target, bytes, this.#tried);
     request.keep(kept);
     if (response.onAborted !== null) return;
     if (this.#undecided.length === 0) setImmediate(this.#judge);
@@ -289,7 +289,7 @@ export class Dispatcher {
   };
 
   /** A handler passed the request on after it returned: calls the handlers behind it. */
-  passOn({ connection, response, bytes, offers }: UnansweredRequest): void {
+  passOn({ connection, response, bytes, tried }: UnansweredRequest): void {
     if (connection.response !== response) return;
     connection.response = null;
     connection.request = null;
@@ -297,7 +297,7 @@ export class Dispatcher {
     const { transport } = connection;
     const previous = transport.io.corked;
     transport.beginCork();
-    this.#dispatch(connection, this.heads.read(bytes), response, offers);
+    this.#dispatch(connection, this.heads.read(bytes), response, tried);
     transport.endCork(previous);
   }
 

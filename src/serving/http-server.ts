@@ -164,7 +164,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     transport.beginCork();
     writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, target.rules), deflate));
     target.open(transport, request, undefined, deflate?.params);
-    request.settle();
+    request.release();
     transport.endCork();
     parser.reset();
     this.#parsers.push(parser);
@@ -190,8 +190,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (connection.headway !== null) connection.headway.since = 0;
     const { response } = connection;
     if (response === null) {
-      const patience = connection.isLingering ? LINGER : this.#limits.keepAliveTimeout;
-      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + patience + 1);
+      const timeout = connection.isLingering ? LINGER : this.#limits.keepAliveTimeout;
+      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + timeout + 1);
       if (!connection.isLingering) this.#goOn(connection);
       return;
     }
@@ -495,7 +495,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     const { response } = connection;
     if (response === null || (!head.hasBody && response.reader === null)) return;
     if (isRest) {
-      this.#settleLater(connection);
+      this.#giveBodyLater(connection);
     } else {
       runTicks();
       this.#bodies.giveEmpty(connection);
@@ -506,10 +506,10 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
    * A handler is done, and gets the body, when its microtasks are. It was called out of the middle of something of the
    * user's, a `res.end` mostly, which is to go on first.
    */
-  #settleLater(connection: HttpConnection): void {
-    connection.isSettling = true;
+  #giveBodyLater(connection: HttpConnection): void {
+    connection.awaitsMicrotasks = true;
     setImmediate(() => {
-      connection.isSettling = false;
+      connection.awaitsMicrotasks = false;
       if (!connection.isHttp) return;
       connection.bodySince = this.#shard.io.timer.now;
       this.#bodies.giveEmpty(connection);

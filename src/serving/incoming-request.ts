@@ -82,7 +82,7 @@ export class IncomingRequest {
    *
    * @param isRead it may be read later, too: by an async `open`
    */
-  settle(isRead = false): void {
+  release(isRead = false): void {
     const head = this.#head!;
     const source = this.#source;
     this.#stamp = source.stamp;

@@ -16,8 +16,8 @@ export class UnansweredRequest implements KeptRequest {
   readonly target: UpgradeTarget | null;
   readonly bytes: Uint8Array;
   readonly isLasting = true;
-  /** How many handlers it was offered to. */
-  readonly offers: number;
+  /** How many handlers it was tried with. */
+  readonly tried: number;
   readonly #owner: RequestOwner;
   readonly #request: IncomingRequest;
   #isPassedOn = false;
@@ -29,7 +29,7 @@ export class UnansweredRequest implements KeptRequest {
     request: IncomingRequest,
     target: UpgradeTarget | null,
     bytes: Uint8Array,
-    offers: number,
+    tried: number,
   ) {
     this.#owner = owner;
     this.connection = connection;
@@ -37,7 +37,7 @@ export class UnansweredRequest implements KeptRequest {
     this.#request = request;
     this.target = target;
     this.bytes = bytes;
-    this.offers = offers;
+    this.tried = tried;
   }
 
   /** The handlers behind it are called when the one that passes it on is done, to the end of its microtasks. */

@@ -4,10 +4,11 @@
  *     kind(1) route(2) address(4)   head   rest
  *                                   └ the request as it came ┘
  *
- * In latin1 text, one byte a character, because only text can be written together with a handle.
+ * In latin1 text, one byte a character, because only text can be written together with a handle. Sockets that go by a
+ * port are UNREAD, or UNREAD_IN_PLACE: they cannot be transferred any more when something was read from them.
  */
 export const HandoffKind = {
-  /** A good handshake for the route, to be answered 101: the request follows, and frames may. */
+  /** A good handshake for the route, to be answered 101: the request follows, and frames may; no other kind has a route. */
   WEBSOCKET: 0,
   /** The shard answers: the request and all bytes behind it follow. */
   HTTP: 1,

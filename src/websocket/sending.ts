@@ -49,7 +49,7 @@ function clearTheWay(
   isBinary: boolean,
 ): boolean {
   if (!session.isOpen) return false;
-  settle(session);
+  sendPublished(session);
   if (!session.isOpen) return false;
   if (!session.isOverLimit || (firstByte & 0x0f) === Opcode.CONTINUATION) return true;
   session.route.drop(session, bytesOf(message), isBinary);
@@ -64,7 +64,7 @@ function sendOther(session: Session, firstByte: number, message: RecognizedStrin
 }
 
 /** What was published to this socket before must leave before. It may call handlers, which may do anything. */
-function settle(session: Session): void {
+function sendPublished(session: Session): void {
   const { bus } = session.route.shard;
   if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
 }
@@ -90,7 +90,7 @@ export function sendNext(
   firstByte: number,
   message: RecognizedString,
 ): SendStatus {
-  settle(session);
+  sendPublished(session);
   const { fragments, route } = session;
   if (!session.isOpen) return SendStatus.DROPPED;
   if (fragments === null || fragments.state === FragmentState.NONE) {

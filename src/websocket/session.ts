@@ -4,6 +4,7 @@ import { WriteHeadway } from '../net/headway.ts';
 import type { Transport } from '../net/transport.ts';
 import { Connection, type ConnectionContext, ConnectionState } from '../protocol/connection.ts';
 import { copyBytes } from '../protocol/copy-bytes.ts';
+import { payloadOf } from '../protocol/frame-header.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { CheckedBehavior } from './behavior.ts';
@@ -206,10 +207,4 @@ export class Session extends Connection implements BusSubscriber {
   drop(frame: Uint8Array, isBinary: boolean): void {
     this.route.drop(this, payloadOf(frame), isBinary);
   }
-}
-
-/** The payload of an unmasked frame. */
-function payloadOf(frame: Uint8Array): Uint8Array {
-  const short = frame[1]! & 0x7f;
-  return frame.subarray(short < 126 ? 2 : short === 126 ? 4 : 10);
 }

@@ -3,6 +3,7 @@ import {
   FIN,
   headerLength,
   MAX_HEADER_LENGTH,
+  payloadOf,
   RSV1,
   writeHeader,
   writeMaskedHeader,
@@ -90,6 +91,19 @@ describe('writeMaskedHeader', () => {
       expect(isUntouched(out, POSITION + size + 4)).toBe(true);
     }
   });
+});
+
+describe('payloadOf', () => {
+  it.each(LENGTHS.filter(([length]) => length <= 2 ** 20))(
+    'finds %d bytes behind a header of %d',
+    (length, size) => {
+      const frame = new Uint8Array(size + length);
+      writeHeader(frame, 0, FIN | 2, length);
+      const payload = payloadOf(frame);
+      expect(payload.byteOffset).toBe(size);
+      expect(payload.length).toBe(length);
+    },
+  );
 });
 
 describe('the frame builder of the tests', () => {
