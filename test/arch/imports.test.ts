@@ -21,6 +21,8 @@ const BREACHES: [file: string, source: string][] = [
   ['src/http/planted.ts', "import '../protocol/opcode.ts';"],
   ['src/ring/planted.ts', "import '../pubsub/topic-tree.ts';"],
   ['src/pubsub/planted.ts', "import 'piscina';"],
+  ['src/stomp/codec/planted.ts', "import '../../net/native-ports.ts';"],
+  ['src/stomp/codec/planted.ts', 'export const b = Buffer.alloc(1);'],
   ['src/net/planted.ts', "import '../shard/shard.ts';"],
   ['src/net/planted.ts', "import '../ring/byte-ring.ts';"],
   ['src/options/planted.ts', "import '../net/transport.ts';"],

@@ -1,0 +1,92 @@
+import { Escapes, escaped, escapesOf } from './escapes.ts';
+import { type StompCommand, StompVersion } from './frame.ts';
+import type { StompTextPort } from './text-port.ts';
+
+/** Names and values in turns, in the order in which they are written. */
+export type HeaderList = readonly string[];
+
+const LF = 0x0a;
+const NO_BYTES = new Uint8Array(0);
+
+/** The empty line that is sent when nothing else is (STOMP 1.2, "Heart-beating"). */
+export const HEART_BEAT: Uint8Array = Uint8Array.of(LF);
+
+/**
+ * A frame in the escapes of its reader's version. A frame with a body gets its `content-length`.
+ *
+ * @param version null: before CONNECTED
+ */
+export function encodeFrame(
+  port: StompTextPort,
+  version: StompVersion | null,
+  command: StompCommand,
+  headers: HeaderList,
+  body: Uint8Array = NO_BYTES,
+): Uint8Array {
+  const head = command + headerLines(headers, escapesFor(version, command));
+  return joined(port, body.length > 0 ? `${head}\ncontent-length:${body.length}\n\n` : `${head}\n\n`, body);
+}
+
+function escapesFor(version: StompVersion | null, command: StompCommand): Escapes {
+  if (command === 'CONNECT' || command === 'CONNECTED' || version === null) return Escapes.NONE;
+  return escapesOf(version);
+}
+
+/** Each header behind a line end. */
+function headerLines(headers: HeaderList, escapes: Escapes): string {
+  let lines = '';
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    lines += `\n${escaped(headers[i]!, escapes)}:${escaped(headers[i + 1]!, escapes)}`;
+  }
+  return lines;
+}
+
+function joined(port: StompTextPort, head: string, body: Uint8Array): Uint8Array {
+  const length = port.byteLength(head);
+  const bytes = new Uint8Array(length + body.length + 1);
+  port.write(bytes, head, 0);
+  bytes.set(body, length);
+  return bytes;
+}
+
+/**
+ * SharedMessage: a MESSAGE for many subscribers. What differs between them, `subscription` and `ack`, stands before all
+ * else, so the rest is encoded once for each kind of escapes that is asked for.
+ */
+export class SharedMessage {
+  readonly #port: StompTextPort;
+  readonly #headers: HeaderList;
+  readonly #body: Uint8Array;
+  readonly #tails: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
+
+  /** @param headers those that all subscribers get, `destination` and `message-id` among them */
+  constructor(port: StompTextPort, headers: HeaderList, body: Uint8Array) {
+    this.#port = port;
+    this.#headers = headers;
+    this.#body = body;
+  }
+
+  /** The part of the frame that is the same for all subscribers of a version. */
+  tail(version: StompVersion): Uint8Array {
+    const escapes = escapesOf(version);
+    const known = this.#tails[escapes];
+    if (known !== undefined) return known;
+    const head = `${headerLines(this.#headers, escapes)}\ncontent-length:${this.#body.length}\n\n`;
+    const tail = joined(this.#port, head, this.#body);
+    this.#tails[escapes] = tail;
+    return tail;
+  }
+
+  /**
+   * The part of the frame before it.
+   *
+   * @param ack what an acknowledgement is to name; undefined: none is wanted. Readers of 1.0 and 1.1 name the message itself
+   */
+  static head(version: StompVersion, subscription: string | undefined, ack?: string): string {
+    const escapes = escapesOf(version);
+    let head = 'MESSAGE';
+    if (subscription !== undefined) head += `\nsubscription:${escaped(subscription, escapes)}`;
+    if (ack !== undefined && version === StompVersion.V1_2) head += `\nack:${escaped(ack, escapes)}`;
+    return head;
+  }
+}
