@@ -125,7 +125,7 @@ export class WebSocket<UserData = unknown> {
 
   /**
    * Sends a message to every other subscriber of the topic, never to itself. Returns false when there is none,
-   * or when this socket has no subscription at all.
+   * or when this socket was never subscribed to any topic.
    *
    * @param compress send it compressed, once for all, to subscribers that agreed on compression
    */
@@ -134,7 +134,7 @@ export class WebSocket<UserData = unknown> {
     // Before the answer for one without topics: what cannot be sent is an error for all.
     const name = topicName(topic);
     const data = textOrBytes(message);
-    if (session.subscriptions === null) return false;
+    if (!session.hasSubscribed) return false;
     return session.route.shard.bus.publish(name, data, isBinary, session, compress);
   }
 

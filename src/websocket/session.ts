@@ -68,6 +68,8 @@ export class Session extends Connection implements BusSubscriber {
   sentEpoch = 0;
   /** The `close` handler has run, or is running. */
   isClosed = false;
+  /** It may publish: it was subscribed to some topic, if only before. */
+  hasSubscribed = false;
   /** The `dropped` handler is running. */
   isDropping = false;
   /** Second the unanswered automatic ping was sent; 0: none. */

@@ -318,6 +318,7 @@ export class WebSocketRoute
     if (session.isClosed) return false;
     const count = this.shard.subscribe(session, topic, this.behavior.maxSubscriptions);
     if (count === REFUSED) return false;
+    session.hasSubscribed = true;
     if (count > 0) this.#tellSubscription(session, topic, count, count - 1);
     return session.isOpen;
   }
@@ -370,6 +371,8 @@ export class WebSocketRoute
     if (session.subscriptions !== null) {
       for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
     }
+    // Its handlers of subscriptions, which may tell who leaves, have been called.
+    session.hasSubscribed = false;
     const { close } = this.behavior;
     if (close !== undefined) {
       const text = typeof message === 'string' ? ownCopy(Buffer.from(message)) : message;

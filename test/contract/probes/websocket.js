@@ -77,8 +77,23 @@ export const WEBSOCKET_PROBES = {
     t.inOpen((ws) => (ws.subscribe('b'), ws.subscribe('a'), ws.getTopics().sort())),
   'ws.publish: not subscribed': (t) => t.inOpen((ws) => ws.publish('a', 'x')),
   'ws.publish: to itself alone': (t) => t.inOpen((ws) => [ws.subscribe('a'), ws.publish('a', 'x')]),
+  'ws.publish: 17,000 bytes to itself alone': (t) =>
+    t.inOpen((ws) => [ws.subscribe('a'), ws.publish('a', 'x'.repeat(17_000))]),
   'ws.publish: subscribed to another topic': (t) =>
     t.inOpen((ws) => [ws.subscribe('a'), ws.publish('b', 'x')]),
+  'ws.publish: by one that has left its last topic': async (t) => {
+    /** @type {any[]} */
+    const sockets = [];
+    const app = t.app().ws('/*', { open: (/** @type {any} */ ws) => sockets.push(ws) });
+    const port = t.listen(app);
+    const one = await t.socket(port);
+    const two = await t.socket(port);
+    await one.wait(() => (sockets.length === 2 ? true : undefined));
+    const [first, second] = sockets;
+    const results = [second.subscribe('a'), first.publish('a', 'x'), first.subscribe('b')];
+    results.push(first.unsubscribe('b'), first.publish('a', 'left'), second.publish('a', 'alone'));
+    return [results, await two.until(1)];
+  },
   ...forEach('ws.publish: message', { undefined: undefined, null: null, number: 5 }, (t, value) =>
     t.inOpen((ws) => [ws.subscribe('a'), outcome(() => ws.publish('a', value))]),
   ),

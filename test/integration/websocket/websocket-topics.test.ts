@@ -91,13 +91,18 @@ test('publish of a socket reaches all others that are subscribed, never itself',
   expect(await received(d)).toEqual([]);
 });
 
-test('publish of a socket returns false without any subscription of its own, and without another subscriber', async () => {
+test('publish of a socket returns false before its first subscription, and without another subscriber', async () => {
   const [a, b] = (await pairs(2)) as [Pair, Pair];
   b.ws.subscribe('room');
   expect(a.ws.publish('room', 'no subscription at all')).toBe(false);
   expect(b.ws.publish('room', 'alone')).toBe(false);
   expect(b.ws.publish('empty', 'nobody')).toBe(false);
   expect(await received(b)).toEqual([]);
+  // As in uWebSockets.js, where "X has left" is published by X when it has left.
+  a.ws.subscribe('other');
+  a.ws.unsubscribe('other');
+  expect(a.ws.publish('room', 'has left')).toBe(true);
+  expect(await received(b)).toEqual(['has left']);
 });
 
 test('publish of the App reaches every subscriber, in text and binary, small and large', async () => {
