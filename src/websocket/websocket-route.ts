@@ -1,19 +1,15 @@
 import { reportError } from '../error-report.ts';
 import { Counter } from '../metrics/counter.ts';
-import { MIN_HEADWAY } from '../net/headway.ts';
-import { randomMaskKey, textPort, utf8Port } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { compressionSettings } from '../protocol/compression.ts';
 import {
-  ConnectionContext,
+  type ConnectionContext,
   type ConnectionHandler,
   ConnectionState,
   FailureCause,
 } from '../protocol/connection.ts';
-import { FIN } from '../protocol/frame-header.ts';
-import { Opcode } from '../protocol/opcode.ts';
 import type { DeflateParams } from '../protocol/permessage-deflate.ts';
 import type { IncomingRequest } from '../serving/incoming-request.ts';
 import { ownCopy } from '../serving/recognized-string.ts';
@@ -24,7 +20,9 @@ import type { UpgradeRules } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
 import type { CheckedBehavior, Handler } from './behavior.ts';
 import type { Faces } from './faces.ts';
+import { RouteProtocols } from './route-protocols.ts';
 import { Session, type SessionRoute } from './session.ts';
+import { SessionClock } from './session-clock.ts';
 
 /** Bytes up to which a loop copies a message faster than `slice` (measured: 20 bytes in 197 ns, `slice` 324). */
 const SMALL_MESSAGE = 128;
@@ -63,9 +61,8 @@ export class WebSocketRoute
   readonly readsRequest: boolean;
   readonly upgrade: RequestHandler | undefined;
   readonly #faces: Faces;
-  readonly #pingMargin: number;
-  /** The protocol of connections that agreed on permessage-deflate, by what they agreed on. */
-  readonly #deflating = new Map<number, ConnectionContext>();
+  readonly #protocols: RouteProtocols;
+  readonly #clock: SessionClock;
 
   constructor(pattern: string, behavior: CheckedBehavior, shard: Shard, faces: Faces) {
     this.pattern = pattern;
@@ -84,11 +81,12 @@ export class WebSocketRoute
         : (response, request) => upgrade(faces.ofResponse(response), faces.ofRequest(request), this);
     this.#faces = faces;
     this.shard = shard;
-    this.protocol = this.#newContext(undefined);
+    this.#protocols = new RouteProtocols(behavior, shard, this);
+    this.protocol = this.#protocols.plain;
     // Says now, and not to the first client, if this runtime cannot.
     if (behavior.compression !== 0) shard.deflate.sharedInflater();
     if (this.compresses) this.#enableForms();
-    this.#pingMargin = pingMargin(behavior.idleTimeout);
+    this.#clock = new SessionClock(behavior, shard.io.timer);
   }
 
   // UpgradeTarget
@@ -103,15 +101,11 @@ export class WebSocketRoute
     userData: unknown,
     deflate: DeflateParams | undefined,
   ): void {
-    const { timer } = this.shard.io;
-    const session = new Session(this, socket, this.#contextFor(deflate));
-    const transport = socket.passTo(this, session);
+    const session = new Session(this, socket, this.#protocols.of(deflate));
+    socket.passTo(this, session);
     if (session.canDeflate) this.shard.bus.forms!.add(session.deflateBits);
-    transport.lastActive = timer.now;
     if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
-    const { maxLifetime, idleTimeout } = this.behavior;
-    if (maxLifetime > 0) session.expiresAt = timer.now + maxLifetime * 60;
-    if (maxLifetime > 0 || idleTimeout > 0) timer.schedule(transport, this.#nextVisit(session));
+    this.#clock.start(session);
     this.shard.count(Counter.OPENED);
     const { open } = this.behavior;
     if (open !== undefined) this.#call(session, open, session.socket, this.#faces.ofRequest(request));
@@ -125,7 +119,7 @@ export class WebSocketRoute
     const position = session.receive(bytes, start, end);
     if (position < end) transport.hold(bytes, position, end);
     if (session.remaining !== 0 || session.message.opcode !== 0 || session.spillLength !== 0) {
-      this.#noteProgress(session);
+      this.#clock.noteProgress(session);
     } else {
       session.noteComplete();
     }
@@ -145,7 +139,7 @@ export class WebSocketRoute
     const session = transport.owner;
     this.#close(session, this.#lossCode(session), EARLY_FIN);
     session.end();
-    this.#startCutOff(session);
+    this.#clock.startCutOff(session);
     transport.end();
   }
 
@@ -167,13 +161,13 @@ export class WebSocketRoute
     }
     if (session.expiresAt !== 0 && now >= session.expiresAt) {
       this.endSession(session, CloseCode.NORMAL, PLEASE_RECONNECT);
-    } else if (this.#isTimedOut(session, now)) {
+    } else if (this.#clock.isTimedOut(session, now)) {
       this.shard.count(Counter.TIMEOUTS);
       session.fail(CloseCode.GOING_AWAY);
       this.#close(session, CloseCode.ABNORMAL, TIMED_OUT);
       this.onDone(session);
     }
-    return transport.isClosed ? 0 : this.#nextVisit(session);
+    return transport.isClosed ? 0 : this.#clock.nextVisit(session);
   }
 
   // Events of the connection.
@@ -249,34 +243,8 @@ export class WebSocketRoute
   onDone(session: Session): void {
     // The peer has answered the Close of a drain.
     if (!session.isClosed) this.#close(session, this.shard.drainCode, '');
-    this.#startCutOff(session);
+    this.#clock.startCutOff(session);
     session.transport.end();
-  }
-
-  #newContext(deflate: DeflateParams | undefined): ConnectionContext {
-    const { timer } = this.shard.io;
-    const { memLevel } = compressionSettings(this.behavior.compression) ?? {};
-    const options = { role: 'server', ...this.behavior, deflate, deflateMemLevel: memLevel } as const;
-    return new ConnectionContext(options, this, {
-      utf8: utf8Port,
-      text: textPort,
-      pool: this.shard.messagePool,
-      seconds: () => timer.now,
-      maskKey: randomMaskKey,
-      deflate: this.shard.deflate,
-      pace: this.shard.io.pace,
-    });
-  }
-
-  #contextFor(deflate: DeflateParams | undefined): ConnectionContext {
-    if (deflate === undefined) return this.protocol;
-    const key = numberOf(deflate);
-    let context = this.#deflating.get(key);
-    if (context === undefined) {
-      context = this.#newContext(deflate);
-      this.#deflating.set(key, context);
-    }
-    return context;
   }
 
   /** Published messages are worth compressing. */
@@ -299,7 +267,7 @@ export class WebSocketRoute
     if (session.isClosed) return;
     this.shard.bus.settle(session);
     session.close(code, reason);
-    this.#startCutOff(session);
+    this.#clock.startCutOff(session);
     this.#close(session, code, ownCopy(reason));
   }
 
@@ -309,7 +277,7 @@ export class WebSocketRoute
     if (session.isClosed) return;
     this.shard.bus.settle(session);
     session.leave(code, NO_BYTES);
-    this.#startCutOff(session);
+    this.#clock.startCutOff(session);
   }
 
   dismiss(_transport: Transport<Session>): void {}
@@ -410,73 +378,11 @@ export class WebSocketRoute
     this.#report(session.socket, error);
     if (!session.isClosed) this.endSession(session, CloseCode.INTERNAL_ERROR, NO_BYTES);
   }
-
-  #startCutOff(session: Session): void {
-    if (session.cutOffAt !== 0) return;
-    const { timer } = this.shard.io;
-    // One more second: the clock's second may be nearly over.
-    session.cutOffAt = timer.now + this.behavior.closeTimeout + 1;
-    if (!session.transport.isClosed) timer.schedule(session.transport, session.cutOffAt);
-  }
-
-  /** An incomplete message is headway only by MIN_HEADWAY at a time: single bytes keep no connection alive. */
-  #noteProgress(session: Session): void {
-    const { length } = session.message;
-    session.progress ??= { since: 0, length: 0, write: null };
-    const { progress } = session;
-    if (progress.since !== 0 && length - progress.length < MIN_HEADWAY) return;
-    progress.since = this.shard.io.timer.now;
-    progress.length = length;
-  }
-
-  #isTimedOut(session: Session, now: number): boolean {
-    const { idleTimeout, sendPingsAutomatically } = this.behavior;
-    if (idleTimeout === 0 || session.state !== ConnectionState.OPEN) return false;
-    if (session.stalledSince !== 0 && now - session.stalledSince >= idleTimeout) return true;
-    // A peer that answers pings and does not read would keep its queue for ever.
-    if (session.transport.blocked && session.unreadFor(now) >= idleTimeout) return true;
-    if (!sendPingsAutomatically) return now - session.transport.lastActive >= idleTimeout;
-    if (session.pingedAt !== 0) return now - session.pingedAt >= this.#pingMargin;
-    if (now - session.transport.lastActive >= idleTimeout - this.#pingMargin) {
-      session.pingedAt = now;
-      this.protocol.sender.bytes(session.transport, FIN | Opcode.PING, NO_BYTES);
-    }
-    return false;
-  }
-
-  #nextVisit(session: Session): number {
-    if (session.cutOffAt !== 0) return session.cutOffAt;
-    const { idleTimeout, sendPingsAutomatically } = this.behavior;
-    const limits = [session.expiresAt];
-    // The earliest of all that apply.
-    if (idleTimeout !== 0) {
-      const { lastActive } = session.transport;
-      if (session.stalledSince !== 0) limits.push(session.stalledSince + idleTimeout);
-      if (session.unreadSince !== 0) limits.push(session.unreadSince + idleTimeout);
-      if (session.pingedAt !== 0) limits.push(session.pingedAt + this.#pingMargin);
-      else limits.push(lastActive + idleTimeout - (sendPingsAutomatically ? this.#pingMargin : 0));
-    }
-    const set = limits.filter((limit) => limit !== 0);
-    return set.length === 0 ? 0 : Math.min(...set);
-  }
 }
 
 const NO_BYTES = new Uint8Array(0);
 const PLEASE_RECONNECT = new TextEncoder().encode('please reconnect');
 
-/** A number for what was agreed on, different for each. */
-function numberOf(params: DeflateParams): number {
-  const server = params.serverMaxWindowBits * 2 + (params.serverNoContextTakeover ? 1 : 0);
-  const client = params.clientMaxWindowBits * 2 + (params.clientNoContextTakeover ? 1 : 0);
-  return server * 32 + client;
-}
-
 function copyOf(bytes: Uint8Array, offset: number, length: number): ArrayBuffer {
   return ownCopy(bytes.subarray(offset, offset + length));
-}
-
-/** Seconds before the end of `idleTimeout` at which a silent peer is pinged, as in uWebSockets.js. */
-function pingMargin(idleTimeout: number): number {
-  if (idleTimeout >= 64) return 16;
-  return idleTimeout >= 32 ? 8 : 4;
 }
