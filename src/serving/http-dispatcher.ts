@@ -1,34 +1,26 @@
-import { invalidArgument, MillraceError } from '../errors.ts';
+import { MillraceError } from '../errors.ts';
 import { StringCache } from '../http/latin1.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import { headOf, switchingProtocols } from '../http/response-writer.ts';
+import { headOf } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import { Counter } from '../metrics/counter.ts';
-import { latin1Port, sha1Port, writeUtf8 } from '../net/native-ports.ts';
+import { latin1Port } from '../net/native-ports.ts';
 import type { ServerLimits } from '../options/server-limits.ts';
-import { acceptValue, isHandshake, isHandshakeKey, isUpgradeRequest } from '../protocol/handshake.ts';
-import type { DeflateParams } from '../protocol/permessage-deflate.ts';
-import { selectSubprotocol } from '../protocol/subprotocol.ts';
+import { isHandshake, isUpgradeRequest } from '../protocol/handshake.ts';
 import type { Shard } from '../shard/shard.ts';
-import {
-  acceptUpgrade,
-  agreeDeflate,
-  chooseDeflate,
-  chooseProtocol,
-  extensionsText,
-  refuseUpgrade,
-} from '../shard/upgrade.ts';
+import { refuseUpgrade } from '../shard/upgrade.ts';
 import { watch } from '../user-code.ts';
 import { Domains, hostName } from './domains.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { copyOf, HeadSource } from './head-source.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { IncomingRequest } from './incoming-request.ts';
-import { OutgoingResponse, type UpgradeFields } from './outgoing-response.ts';
+import { OutgoingResponse } from './outgoing-response.ts';
 import type { Refuser } from './refuser.ts';
 import type { RequestHandler } from './request-handler.ts';
 import { UnansweredRequest } from './unanswered-request.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
+import type { Upgrader } from './upgrader.ts';
 
 /** The routes of an App, or of one of its domains. */
 export class Routes {
@@ -38,7 +30,7 @@ export class Routes {
 
 const NOT_FOUND = '<html><body><h1>File Not Found</h1></body></html>';
 
-/** Dispatcher: from request heads to the user's handlers, and from handshakes to WebSockets. */
+/** Dispatcher: from request heads to the user's handlers, and from handshakes to what they ask for. */
 export class Dispatcher {
   /** Those of hosts that have none of their own. */
   readonly routes = new Routes();
@@ -49,6 +41,7 @@ export class Dispatcher {
   readonly #shard: Shard;
   readonly #refuser: Refuser;
   readonly #errors: HandlerErrors;
+  readonly #upgrader: Upgrader;
   // The request that is being dispatched; a handler may answer one of another connection, and dispatch the next.
   #connection: HttpConnection | null = null;
   #head: RequestHead | null = null;
@@ -61,12 +54,19 @@ export class Dispatcher {
   /** Responses whose handlers returned without an answer and without onAborted, in this turn. */
   #undecided: UnansweredRequest[] = [];
 
-  constructor(shard: Shard, limits: ServerLimits, refuser: Refuser, errors: HandlerErrors) {
+  constructor(
+    shard: Shard,
+    limits: ServerLimits,
+    refuser: Refuser,
+    errors: HandlerErrors,
+    upgrader: Upgrader,
+  ) {
     this.#shard = shard;
     const { maxHeadSize, maxHeaders } = limits;
     this.heads = new HeadSource(shard.io, { maxHeadSize, maxHeaders, strings: new StringCache(latin1Port) });
     this.#refuser = refuser;
     this.#errors = errors;
+    this.#upgrader = upgrader;
   }
 
   /** The routes of a host name, or of `*.` and a name. */
@@ -129,39 +129,6 @@ export class Dispatcher {
     return request ?? new IncomingRequest(this.heads, head);
   }
 
-  /** `res.upgrade` was called. */
-  upgrade(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void {
-    const target = connection.upgradeTarget;
-    if (target === null || connection.response !== response) {
-      throw new MillraceError(
-        'MILLRACE_APP_STATE',
-        'res.upgrade: this response does not answer a WebSocket handshake; only the upgrade handler of a ws() route can call it',
-      );
-    }
-    if (!isHandshakeKey(upgrade.key)) {
-      throw invalidArgument("res.upgrade: secWebSocketKey must be the request's sec-websocket-key header");
-    }
-    const deflate =
-      target.rules.compression === 0
-        ? undefined
-        : chooseDeflate(upgrade.extensions, connection.request!.head.header('user-agent'), target.rules);
-    const lines = switchingProtocols({
-      accept: acceptValue(upgrade.key, sha1Port),
-      // uWebSockets.js answers with the first of the list it is given.
-      protocol: selectSubprotocol(
-        upgrade.protocol.split(',').map((name) => name.trim()),
-        target.rules.protocols,
-      ),
-      extensions: extensionsText(deflate),
-      extraHeaders: response.headerLines,
-    });
-    // Copied now: its getters are the user's, and may throw as long as nothing is sent.
-    const userData = ownPropertiesOf(upgrade.userData);
-    response.markUpgraded();
-    connection.response = null;
-    this.#open(connection, target, lines, userData, deflate?.params);
-  }
-
   #routesFor(connection: HttpConnection, head: RequestHead): Routes {
     if (this.#domains.isEmpty) return this.routes;
     const { tls } = connection.transport;
@@ -213,9 +180,7 @@ export class Dispatcher {
     const { upgrade } = target;
     let isTaken = true;
     if (upgrade === undefined) {
-      const deflate = agreeDeflate(head, target.rules);
-      const lines = acceptUpgrade(head, chooseProtocol(head, target.rules), deflate);
-      this.#open(connection, target, lines, undefined, deflate?.params);
+      this.#upgrader.accept(connection, target, head);
       request.release(target.readsRequest);
     } else {
       const response = this.#responseOf(connection, head);
@@ -329,36 +294,6 @@ export class Dispatcher {
     this.#shard.count(Counter.REFUSED);
     this.#refuser.refuse(connection, this.#head!.method === 'HEAD' ? headOf(response) : response);
   }
-
-  #open(
-    connection: HttpConnection,
-    target: UpgradeTarget,
-    response: string,
-    userData: unknown,
-    deflate: DeflateParams | undefined,
-  ): void {
-    const { transport } = connection;
-    const { rest, restAt, restEnd } = connection;
-    connection.dropRest();
-    const previous = transport.io.corked;
-    transport.beginCork();
-    writeUtf8(transport, response);
-    this.#shard.io.timer.cancel(transport);
-    target.open(transport, connection.request!, userData, deflate);
-    if (restAt < restEnd && !transport.isClosed) transport.context.onChunk(transport, rest, restAt, restEnd);
-    // The handler has waited, and the shard is to end by now.
-    if (this.#shard.isDraining && !transport.isClosed) target.drain(transport, this.#shard.drainCode);
-    transport.endCork(previous);
-    if (!transport.isClosed) transport.resume();
-  }
-}
-
-/** What `Object.assign` would copy, but for a prototype. */
-function ownPropertiesOf(userData: unknown): object | undefined {
-  if (typeof userData !== 'object' || userData === null) return undefined;
-  // Texts of peers become user data by JSON.parse, which makes a property of this name.
-  const { ['__proto__']: _, ...own } = userData as Record<string, unknown>;
-  return own;
 }
 
 function forgotten(): MillraceError {

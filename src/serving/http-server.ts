@@ -9,13 +9,12 @@ import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
 import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../metrics/counter.ts';
-import { httpDate, writeLatin1, writeUtf8 } from '../net/native-ports.ts';
+import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { ServerLimits } from '../options/server-limits.ts';
 import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
-import { acceptUpgrade, agreeDeflate, chooseProtocol } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
 import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
@@ -26,6 +25,7 @@ import { ownCopy } from './recognized-string.ts';
 import { hostRefusal, refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
+import { Upgrader } from './upgrader.ts';
 
 /** Told of connections. */
 export interface ConnectionWatcher {
@@ -71,6 +71,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   readonly #parsers: RequestParser[] = [];
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
+  readonly #upgrader: Upgrader;
   /** Null: nobody asked. */
   #watcher: ConnectionWatcher | null = null;
   /** Null: requests may have any. */
@@ -83,7 +84,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     this.#limits = limits;
     this.#errors = new HandlerErrors(shard, this);
     this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
-    this.dispatcher = new Dispatcher(shard, limits, this, this.#errors);
+    this.#upgrader = new Upgrader(shard);
+    this.dispatcher = new Dispatcher(shard, limits, this, this.#errors, this.#upgrader);
   }
 
   /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
@@ -159,11 +161,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
       this.#watcher.connected(connection);
       if (transport.isClosed) return;
     }
-    const { head } = parser;
-    const deflate = agreeDeflate(head, target.rules);
     transport.beginCork();
-    writeUtf8(transport, acceptUpgrade(head, chooseProtocol(head, target.rules), deflate));
-    target.open(transport, request, undefined, deflate?.params);
+    this.#upgrader.acceptFirst(transport, target, parser.head, request);
     request.release();
     transport.endCork();
     parser.reset();
@@ -302,7 +301,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   responseUpgraded(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void {
-    this.dispatcher.upgrade(connection, response, upgrade);
+    this.#upgrader.answer(connection, response, upgrade);
   }
 
   bodyWanted(connection: HttpConnection, response: OutgoingResponse): void {
