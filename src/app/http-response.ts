@@ -1,7 +1,6 @@
 import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
-import { addressText } from '../http/proxy-protocol.ts';
-import { addressBytes } from '../serving/address.ts';
+import { addressAsText, addressBytes } from '../serving/address.ts';
 import {
   BodyCollector,
   type BodyHandler,
@@ -242,9 +241,9 @@ export class HttpResponse {
     return addressBytes(open(this).transport.peerName().address);
   }
 
-  /** The peer's address as text, in bytes. */
+  /** The peer's address as text, in bytes: dotted, or all eight groups of IPv6 with four digits each. */
   getRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode(open(this).transport.peerName().address).buffer;
+    return addressAsText(new Uint8Array(this.getRemoteAddress()));
   }
 
   getRemotePort(): number {
@@ -266,7 +265,7 @@ export class HttpResponse {
 
   /** The same as text, in bytes. */
   getProxiedRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode(addressText(open(this).owner.proxied?.address ?? NO_BYTES)).buffer;
+    return addressAsText(open(this).owner.proxied?.address ?? NO_BYTES);
   }
 
   /** The port of that client; 0 when there is none. */

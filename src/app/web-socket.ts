@@ -3,7 +3,7 @@ import { invalidArgument, MillraceError } from '../errors.ts';
 import { CloseCode, isValidCloseCode } from '../protocol/close-code.ts';
 import { FIN } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
-import { addressBytes } from '../serving/address.ts';
+import { addressAsText, addressBytes } from '../serving/address.ts';
 import { bytesOf, type RecognizedString, textOrBytes, topicName } from '../serving/recognized-string.ts';
 import { inFragments, type SendStatus, sendFirst, sendFrame, sendNext } from '../websocket/sending.ts';
 import type { Session } from '../websocket/session.ts';
@@ -166,9 +166,9 @@ export class WebSocket<UserData = unknown> {
     return addressBytes(live(this).transport.peerName().address);
   }
 
-  /** The peer's address as text, in bytes. */
+  /** The peer's address as text, in bytes: dotted, or all eight groups of IPv6 with four digits each. */
   getRemoteAddressAsText(): ArrayBuffer {
-    return new TextEncoder().encode(live(this).transport.peerName().address).buffer;
+    return addressAsText(new Uint8Array(this.getRemoteAddress()));
   }
 
   getRemotePort(): number {

@@ -139,33 +139,10 @@ export class ProxyHeaderParser {
   }
 }
 
-/** An address of 4 or 16 bytes as text: dotted, or as RFC 5952 writes IPv6; '' for any other length. */
+/** An address of 4 or 16 bytes as text, as uWebSockets.js writes it: dotted, or eight groups of four digits; else ''. */
 export function addressText(address: Uint8Array): string {
   if (address.length === 4) return address.join('.');
   if (address.length !== 16) return '';
   const groups = Array.from({ length: 8 }, (_, i) => (address[2 * i]! << 8) | address[2 * i + 1]!);
-  const isMapped = groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
-  if (isMapped) return `::ffff:${address.subarray(12).join('.')}`;
-  const [start, size] = longestZeros(groups);
-  const text = (from: number, to: number) =>
-    groups
-      .slice(from, to)
-      .map((group) => group.toString(16))
-      .join(':');
-  return size < 2 ? text(0, 8) : `${text(0, start)}::${text(start + size, 8)}`;
-}
-
-/** The first of the longest runs of zeros: where it starts and how long it is. */
-function longestZeros(groups: readonly number[]): [start: number, size: number] {
-  let best = 0;
-  let bestSize = 0;
-  let size = 0;
-  for (let i = 0; i < groups.length; i++) {
-    size = groups[i] === 0 ? size + 1 : 0;
-    if (size > bestSize) {
-      bestSize = size;
-      best = i + 1 - size;
-    }
-  }
-  return [best, bestSize];
+  return groups.map((group) => group.toString(16).padStart(4, '0')).join(':');
 }

@@ -1,10 +1,16 @@
 import { isIP } from 'node:net';
+import { addressText } from '../http/proxy-protocol.ts';
 
 /** An address as bytes in network order: 4 for IPv4, 16 for IPv6, none when it is unknown. */
 export function addressBytes(address: string): ArrayBuffer {
   const version = isIP(address);
   if (version === 4) return Uint8Array.from(address.split('.'), Number).buffer;
   return version === 6 ? ipv6Bytes(address) : new ArrayBuffer(0);
+}
+
+/** An address of 4 or 16 bytes as text, in bytes. */
+export function addressAsText(address: Uint8Array): ArrayBuffer {
+  return new TextEncoder().encode(addressText(address)).buffer;
 }
 
 function ipv6Bytes(address: string): ArrayBuffer {

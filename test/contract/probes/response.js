@@ -266,6 +266,20 @@ export const RESPONSE_PROBES = {
       res.end();
       return results;
     }),
+  'res: addresses of all sockets': async (t) => {
+    /** @type {unknown[]} */
+    const results = [];
+    const app = t.app().any('/*', (/** @type {any} */ res) => {
+      results.push(shown(res.getRemoteAddress().byteLength), shown(res.getRemoteAddressAsText()));
+      res.end();
+    });
+    let port = -1;
+    app.listen(0, (/** @type {any} */ token) => {
+      port = t.uWS.us_socket_local_port(token);
+    });
+    await t.http(port);
+    return results;
+  },
   'res: fields of its own': (t) =>
     called(t, (res) => {
       res.user = { a: 1 };

@@ -165,6 +165,22 @@ export const WEBSOCKET_PROBES = {
       ws.getRemoteAddressAsText(),
       ws.getUserData() === ws,
     ]),
+  'ws: addresses of all sockets': async (t) => {
+    /** @type {unknown[]} */
+    const results = [];
+    const app = t.app().ws('/*', {
+      open: (/** @type {any} */ ws) => {
+        results.push(ws.getRemoteAddress().byteLength, shown(ws.getRemoteAddressAsText()));
+        ws.send('x');
+      },
+    });
+    let port = -1;
+    app.listen(0, (/** @type {any} */ token) => {
+      port = t.uWS.us_socket_local_port(token);
+    });
+    await (await t.socket(port)).until(1);
+    return results;
+  },
   'ws: fields of its own': (t) =>
     t.inOpen((ws) => {
       ws.user = 1;
