@@ -1,10 +1,6 @@
-import { lookup } from 'node:dns';
-import { fstatSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
 import { AddressLimit, OVER_LIMIT } from '../admission/admission.ts';
-import { described, readNumber } from '../caller-values.ts';
-import { reportError } from '../error-report.ts';
+import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { type AppDescriptor, checkDescriptor } from '../group/app-descriptor.ts';
 import { AppGroup, type ChildStats } from '../group/app-group.ts';
@@ -12,12 +8,11 @@ import { AppMember } from '../group/app-member.ts';
 import { Dispatch } from '../group/child-dispatcher.ts';
 import { Counter } from '../metrics/counter.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
-import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
-import { loadTlsWrap, TCP, TCP_SOCKET, type TcpHandle } from '../net/node-internals.ts';
+import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { noCertificate } from '../net/tls-context.ts';
 import type { Transport } from '../net/transport.ts';
-import { bindPath, removeStaleSocket, socketPathProblem } from '../net/unix-listener.ts';
+import { socketPathProblem } from '../net/unix-listener.ts';
 import { checkSpelling } from '../options/option-names.ts';
 import { checkFlag, checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
@@ -27,12 +22,14 @@ import { TlsServer } from '../serving/tls-server.ts';
 import type { Drainable } from '../shard/drain.ts';
 import { Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../supervisor/stats.ts';
-import { callUser, userCode, watch } from '../user-code.ts';
+import { userCode } from '../user-code.ts';
 import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { checkHosts, HOST_NAMES, type HostOptions } from './host-options.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
-import { type ListenCallback, ListenSocket } from './listen-socket.ts';
+import type { ListenCallback } from './listen-socket.ts';
+import { Listeners } from './listeners.ts';
+import { openSocket } from './open-socket.ts';
 import { credentialsSource, newTicketKey, TLS_NAMES, type TlsOptions } from './tls-options.ts';
 
 /** Options of an App that listens itself. */
@@ -74,7 +71,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #tls: TlsServer | null;
   readonly #limits: ServerLimits;
   /** Null in a shard: the server listens. */
-  readonly #listeners: Set<ListenSocket> | null;
+  readonly #listeners: Listeners | null;
   /** Counts connections by address; null: they are not limited, or the server counts them. */
   readonly #addresses: AddressLimit | null;
   #isClosed = false;
@@ -96,7 +93,12 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#shard = ownShard;
     this.#http = http;
     this.#tls = names === null ? null : new TlsServer(ownShard, http, limits, names);
-    this.#listeners = shard === undefined ? new Set() : null;
+    this.#listeners =
+      shard === undefined
+        ? new Listeners(limits.backlog, ownShard, (client) => {
+            this.#dispatch(client);
+          })
+        : null;
     this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
     if (http.isProxied) http.proxiedLimit = this.#addresses;
   }
@@ -115,15 +117,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   listen(host: RecognizedString, port: number, options: ListenOptions, callback: ListenCallback): this;
   listen(...args: unknown[]): this {
     const { host, port, isExclusive, callback } = listenArguments(args);
-    this.#checkCanListen('listen');
-    if (isIP(host) !== 0 || host === 'localhost') {
-      tellNow(callback, this.#listen(host, port, isExclusive));
-    } else {
-      lookup(host, (error, address) => {
-        const socket = error !== null || this.#isClosed ? false : this.#listen(address, port, isExclusive);
-        callUser(userCode(callback), listenCallbackFailed, socket);
-      });
-    }
+    this.#checkCanListen('listen').listen(host, port, isExclusive, callback);
     return this;
   }
 
@@ -141,21 +135,13 @@ export class TemplatedApp extends AppRoutes implements Drainable {
         `listen_unix: the first argument must be a callback; got ${described(callback)}`,
       );
     }
-    this.#checkCanListen('listen_unix');
+    const listeners = this.#checkCanListen('listen_unix');
     const name = textOf(path);
     const problem = socketPathProblem(name);
     if (problem !== '') {
       throw new MillraceError('MILLRACE_INVALID_ARGUMENT', `listen_unix: the path ${problem}`);
     }
-    const socket = this.#listenUnix(name);
-    if (socket !== null) {
-      tellNow(callback, socket);
-    } else {
-      removeStaleSocket(name, (isRemoved) => {
-        const retried = (isRemoved && !this.#isClosed && this.#listenUnix(name)) || false;
-        callUser(userCode(callback), listenCallbackFailed, retried);
-      });
-    }
+    listeners.listenUnix(name, callback);
     return this;
   }
 
@@ -266,7 +252,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#isClosed = true;
     this.#member?.close();
     this.#group?.close();
-    if (this.#listeners !== null) for (const socket of this.#listeners) socket.close();
+    this.#listeners?.close();
     this.#shard.destroyAll();
     return this;
   }
@@ -335,8 +321,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     if (state !== '') throw new MillraceError('MILLRACE_APP_STATE', `${where}: ${state}`);
   }
 
-  #checkCanListen(where: string): void {
-    if (this.#listeners === null) {
+  #checkCanListen(where: string): Listeners {
+    const listeners = this.#listeners;
+    if (listeners === null) {
       throw new MillraceError(
         'MILLRACE_APP_STATE',
         `${where}: serve() listens for this App; remove the call`,
@@ -344,51 +331,12 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     }
     if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', `${where}: this App is closed`);
     this.#checkServable();
+    return listeners;
   }
 
   /** Its children may have certificates where it has none. */
   #checkServable(): void {
     if (this.#tls !== null && !this.#tls.names.isServable && this.#group === null) throw noCertificate();
-  }
-
-  #listen(host: string, port: number, isExclusive: boolean): ListenSocket | false {
-    const bind = (on: number) => orNull(() => bindAddress(host, on, !isExclusive));
-    return this.#start(bind(port), bind) ?? false;
-  }
-
-  /** Null: the file is there. */
-  #listenUnix(path: string): ListenSocket | false | null {
-    let isTaken = false;
-    const bind = () =>
-      orNull(() => {
-        const handle = bindPath(path);
-        isTaken = handle === null;
-        return handle as TcpHandle | null;
-      });
-    const socket = this.#start(bind(), bind);
-    return isTaken ? null : (socket ?? false);
-  }
-
-  /** @param bind makes another handle when the first one failed for want of descriptors */
-  #start(handle: TcpHandle | null, bind: (port: number) => TcpHandle | null): ListenSocket | null {
-    if (handle === null) return null;
-    const bound = boundPort(handle);
-    const listener: Listener = new Listener(this.#limits.backlog, {
-      onConnection: (client) => {
-        this.#dispatch(client);
-      },
-      onAcceptError: () => {
-        this.#shard.count(Counter.ACCEPT_ERRORS);
-        listenAgain(socket, listener, bind);
-      },
-      onCut: () => {
-        this.#shard.count(Counter.CUT_SHORT);
-      },
-    });
-    const socket = new ListenSocket(listener, bound);
-    if (listener.start(handle) !== 0) return null;
-    this.#listeners!.add(socket);
-    return socket;
   }
 
   /** Gives a connection to the child whose turn it is, or serves it. */
@@ -484,55 +432,4 @@ export function createSslApp(given?: AppOptions | null): TemplatedApp {
   }
   const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
   return new SslApp(options, undefined, names);
-}
-
-/** Tells whoever called `listen`, and who gets what his callback throws, as in uWebSockets.js. */
-function tellNow(callback: ListenCallback, socket: ListenSocket | false): void {
-  const result: unknown = callback(socket);
-  if (result !== undefined) watch(result, listenCallbackFailed);
-}
-
-function listenCallbackFailed(error: unknown): void {
-  reportError('the callback of listen', error);
-}
-
-/** `accept` failed, most likely for want of descriptors: some may have been closed in a while. */
-function listenAgain(
-  socket: ListenSocket,
-  listener: Listener,
-  bind: (port: number) => TcpHandle | null,
-): void {
-  setTimeout(() => {
-    if (socket.isClosed) return;
-    const handle = bind(socket.port);
-    if (handle === null || listener.start(handle) !== 0) listenAgain(socket, listener, bind);
-  }, ACCEPT_BACKOFF);
-}
-
-/** What cannot be listened on is told to the callback of `listen` as false. */
-function orNull(bind: () => TcpHandle | null): TcpHandle | null {
-  try {
-    return bind();
-  } catch (error) {
-    if (error instanceof MillraceError) return null;
-    throw error;
-  }
-}
-
-function openSocket(fd: number): TcpHandle {
-  // Not cut: the descriptor below is something else.
-  const number = readNumber(fd);
-  let isSocket = false;
-  try {
-    isSocket = Number.isInteger(number) && fstatSync(number).isSocket();
-  } catch {
-    // No descriptor of this process.
-  }
-  const handle = new TCP(TCP_SOCKET);
-  if (isSocket && handle.open(number) === 0) return handle;
-  handle.close();
-  throw new MillraceError(
-    'MILLRACE_INVALID_ARGUMENT',
-    `adoptSocket: the argument must be the descriptor of a connected stream socket; got ${described(fd)}`,
-  );
 }

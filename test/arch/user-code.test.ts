@@ -16,7 +16,7 @@ const FOLDERS = ['app', 'serving', 'websocket', 'load'];
 /** User code that is called in place, with a `watch` of what it returns, or awaited. */
 const WATCHED: Readonly<Record<string, readonly string[]>> = {
   // listen(): what it throws is the caller's.
-  'app/app.js': ['callback'],
+  'app/listeners.js': ['callback'],
   'app/faces.js': ['handler'],
   'app/http-request.js': ['visit'],
   // cork(): likewise.
@@ -30,7 +30,7 @@ const WATCHED: Readonly<Record<string, readonly string[]>> = {
 
 /** Functions of this package. */
 const OWN: Readonly<Record<string, readonly string[]>> = {
-  'app/app.js': ['bind'],
+  'app/listeners.js': ['bind'],
   'serving/domains.js': ['make'],
   'serving/handler-errors.js': ['callback', 'failed'],
   'app/http-response.js': ['open'],
