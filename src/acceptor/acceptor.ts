@@ -10,6 +10,7 @@ import { dated, errorResponse, headOf } from '../http/response-writer.ts';
 import { ANY_METHOD, Router } from '../http/router.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
+import { timeStamp } from '../metrics/monotonic-time.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { httpDate, latin1Port, writeLatin1 } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
@@ -289,7 +290,7 @@ export class Acceptor implements TransportContext<Pending> {
       : this.#choose(null, () => peerAddress(client));
     if (shard >= 0) {
       const kind = isFull ? HandoffKind.UNREAD_IN_PLACE : HandoffKind.UNREAD;
-      this.#send(client, shard, handoffPrefix(kind, 0, row), row);
+      this.#send(client, shard, handoffPrefix(kind, 0, row, timeStamp()), row);
       return;
     }
     const turnAway = (): void => {
@@ -418,7 +419,9 @@ export class Acceptor implements TransportContext<Pending> {
     const table = this.#tables[shard]!;
     const route = isUpgradeRequest(head) && isHandshake(head) ? this.#routeOf(table, head) : -1;
     if (route < 0 || table.routes[route]!.hasUpgrade) {
-      const message = handoffPrefix(HandoffKind.HTTP, 0, address) + requestText(head, bytes, rest, end);
+      const message =
+        handoffPrefix(HandoffKind.HTTP, 0, address, transport.acceptedAt) +
+        requestText(head, bytes, rest, end);
       this.#handOff(transport, shard, message);
       return;
     }
@@ -439,7 +442,8 @@ export class Acceptor implements TransportContext<Pending> {
       return;
     }
     const { address } = transport.owner;
-    this.#handOff(transport, shard, handoffPrefix(HandoffKind.WEBSOCKET, route, address) + request);
+    const prefix = handoffPrefix(HandoffKind.WEBSOCKET, route, address, transport.acceptedAt);
+    this.#handOff(transport, shard, prefix + request);
   }
 
   /** Gives the socket away, to another shard when the chosen one is gone. */

@@ -258,16 +258,18 @@ class ShardThread {
     const kind = bytes[0];
     const route = bytes.readUInt16LE(1);
     const address = bytes.readInt32LE(3);
+    const acceptedAt = bytes.readInt32LE(7);
     if (handle === null) {
       shard.lost(address);
       return;
     }
     shard.count(Counter.ADOPTED);
     if (kind === HandoffKind.UNREAD || kind === HandoffKind.UNREAD_IN_PLACE) {
-      this.#adoptUnread(handle, address, kind === HandoffKind.UNREAD_IN_PLACE);
+      this.#adoptUnread(handle, address, acceptedAt, kind === HandoffKind.UNREAD_IN_PLACE);
       return;
     }
     const transport = shard.adopt(handle, http, address);
+    transport.acceptedAt = acceptedAt;
     if (kind === HandoffKind.HTTP) {
       http.start(transport);
       transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
@@ -277,7 +279,7 @@ class ShardThread {
     shard.greet(transport);
   }
 
-  #adoptUnread(handle: TcpHandle, address: number, isInPlace: boolean): void {
+  #adoptUnread(handle: TcpHandle, address: number, acceptedAt: number, isInPlace: boolean): void {
     const { shard, http, tls } = this.#parts;
     // Whoever was to give way may have been served meanwhile, or be as new.
     if (isInPlace && !makeRoom(this.#parts)) {
@@ -285,9 +287,12 @@ class ShardThread {
       shard.discarded(address);
       handle.close();
     } else if (tls !== null) {
-      shard.greet(tls.start(handle, address));
+      const transport = tls.start(handle, address);
+      transport.acceptedAt = acceptedAt;
+      shard.greet(transport);
     } else {
       const transport = shard.adopt(handle, http, address);
+      transport.acceptedAt = acceptedAt;
       http.start(transport);
       shard.greet(transport);
     }

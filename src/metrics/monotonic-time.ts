@@ -9,6 +9,21 @@ export function monotonicTime(): number {
   return performance.now() + OFFSET;
 }
 
+/** A moment of `monotonicTime` in 32 bits: microseconds, which begin anew after 71 minutes. */
+export type TimeStamp = number;
+
+/** Is no moment. */
+export const NO_STAMP: TimeStamp = 0;
+
+export function timeStamp(): TimeStamp {
+  return (monotonicTime() * 1000) | 0;
+}
+
+/** Ms since a moment of the last 35 minutes. */
+export function sinceStamp(stamp: TimeStamp): number {
+  return ((timeStamp() - stamp) | 0) / 1000;
+}
+
 function offset(): number {
   let best = Number.POSITIVE_INFINITY;
   let found = 0;

@@ -123,6 +123,30 @@ export const THREAD_METRICS = {
     writers: ACCEPTOR,
   }),
 
+  handlerTime: histogram(
+    'ms',
+    0.0001,
+    SHARD,
+    'Time of `message` handlers until they return, without what they await. Of the first message of each 64th read.',
+  ),
+  messageSize: histogram(
+    'bytes',
+    1,
+    SHARD,
+    'Sizes of messages received, decompressed. Of the first message of each 64th read.',
+  ),
+  handshakeTime: histogram(
+    'ms',
+    0.001,
+    SHARD,
+    'Time from the accept of a connection to its 101, of connections whose first request was the handshake. The time in which the request came, an `upgrade` handler answered and TLS was agreed on is part of it.',
+  ),
+  tlsHandshakeTime: histogram(
+    'ms',
+    0.001,
+    SHARD,
+    'Time from the accept of a connection to the end of its TLS handshake, of handshakes that were done.',
+  ),
   loopDelay: histogram(
     'ms',
     0.001,

@@ -1,4 +1,5 @@
 import { Counter } from '../metrics/counter.ts';
+import { type TimeStamp, timeStamp } from '../metrics/monotonic-time.ts';
 import { copyBytes } from '../protocol/copy-bytes.ts';
 import { FRAME_HEADROOM } from '../protocol/frame-parser.ts';
 import type { Output } from '../protocol/sender.ts';
@@ -106,6 +107,9 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
   timerPrevious: TimerNode | null = null;
   timerSlot = -1;
 
+  /** When its connection was accepted; NO_STAMP: that is not what a time counts from any more. */
+  acceptedAt: TimeStamp;
+
   #phase: Phase = Phase.OPEN;
   #flags = 0;
   #fullReads = 0;
@@ -120,6 +124,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
     this.owner = owner as Owner;
     this.bytes = io.cork.bytes;
     this.lastActive = io.timer.now;
+    this.acceptedAt = timeStamp();
     const owned = handle as OwnedHandle;
     owned[HANDLE_OWNER] = this;
     owned.onread = onStreamRead;

@@ -9,6 +9,7 @@ import type { RequestHead } from '../http/request-head.ts';
 import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
 import { dated, errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../metrics/counter.ts';
+import { NO_STAMP } from '../metrics/monotonic-time.ts';
 import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
@@ -282,6 +283,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     connection.response = null;
     connection.request = null;
     connection.upgradeTarget = null;
+    connection.transport.acceptedAt = NO_STAMP;
     if (connection.isPaused) {
       connection.isPaused = false;
       connection.transport.resume();

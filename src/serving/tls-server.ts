@@ -127,6 +127,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     }
     this.#shard.count(Counter.TLS_HANDSHAKES);
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
+    this.#shard.observeSince(transport.acceptedAt, this.#shard.metrics.histograms.tlsHandshakeTime);
     this.#done(transport);
     this.#http.start(transport.passTo(this.#http, null));
   }

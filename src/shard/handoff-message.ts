@@ -1,8 +1,10 @@
+import type { TimeStamp } from '../metrics/monotonic-time.ts';
+
 /**
  * What travels with a socket from the acceptor to a shard:
  *
- *     kind(1) route(2) address(4)   head   rest
- *                                   └ the request as it came ┘
+ *     kind(1) route(2) address(4) accepted(4)   head   rest
+ *                                               └ the request as it came ┘
  *
  * In latin1 text, one byte a character, because only text can be written together with a handle. Sockets that go by a
  * port are UNREAD, or UNREAD_IN_PLACE: they cannot be transferred any more when something was read from them.
@@ -20,10 +22,20 @@ export const HandoffKind = {
 export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
 
 /** Bytes before the head. */
-export const HANDOFF_PREFIX = 7;
+export const HANDOFF_PREFIX = 11;
 
-/** The prefix of a handoff message. `address` is a row of the address table, -1 for none. */
-export function handoffPrefix(kind: HandoffKind, route: number, address: number): string {
+/**
+ * The prefix of a handoff message.
+ *
+ * @param address a row of the address table, -1 for none
+ * @param acceptedAt when the connection was accepted
+ */
+export function handoffPrefix(
+  kind: HandoffKind,
+  route: number,
+  address: number,
+  acceptedAt: TimeStamp,
+): string {
   return String.fromCharCode(
     kind,
     route & 255,
@@ -32,6 +44,10 @@ export function handoffPrefix(kind: HandoffKind, route: number, address: number)
     (address >>> 8) & 255,
     (address >>> 16) & 255,
     (address >>> 24) & 255,
+    acceptedAt & 255,
+    (acceptedAt >>> 8) & 255,
+    (acceptedAt >>> 16) & 255,
+    (acceptedAt >>> 24) & 255,
   );
 }
 

@@ -4,6 +4,8 @@ import type { BusSubscriber } from '../bus/bus-subscriber.ts';
 import type { Links } from '../bus/links.ts';
 import { type ControlBlock, Gauge, ThreadMetrics } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
+import type { Histogram } from '../metrics/histogram.ts';
+import { NO_STAMP, sinceStamp, type TimeStamp } from '../metrics/monotonic-time.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import type { SocketHandle } from '../net/node-internals.ts';
 import { Transport, type TransportContext } from '../net/transport.ts';
@@ -262,6 +264,11 @@ export class Shard {
       counts.set(tag - first, (counts.get(tag - first) ?? 0) + 1);
     }
     return counts;
+  }
+
+  /** Observes the time since a connection was accepted, if that is known. */
+  observeSince(acceptedAt: TimeStamp, times: Histogram): void {
+    if (acceptedAt !== NO_STAMP) times.record(sinceStamp(acceptedAt));
   }
 
   /** Adds to one of this thread's counters. */

@@ -21,7 +21,7 @@ class OutgoingFragments {
 }
 
 /** Headway of an incomplete message, and of what waits for the peer. */
-interface Progress {
+export interface Progress {
   /** Second since which there is none; 0: there is no such message. */
   since: number;
   /** Its length then. */

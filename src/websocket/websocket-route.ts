@@ -20,6 +20,7 @@ import type { UpgradeRules } from '../shard/upgrade.ts';
 import { callUser, type OnFailure, type UserCode, watch } from '../user-code.ts';
 import type { CheckedBehavior, Handler } from './behavior.ts';
 import type { Faces } from './faces.ts';
+import { MessageSampler } from './message-sampler.ts';
 import { RouteProtocols } from './route-protocols.ts';
 import { Session, type SessionRoute } from './session.ts';
 import { SessionClock } from './session-clock.ts';
@@ -63,6 +64,7 @@ export class WebSocketRoute
   readonly #faces: Faces;
   readonly #protocols: RouteProtocols;
   readonly #clock: SessionClock;
+  readonly #sampler: MessageSampler;
 
   constructor(pattern: string, behavior: CheckedBehavior, shard: Shard, faces: Faces) {
     this.pattern = pattern;
@@ -87,6 +89,7 @@ export class WebSocketRoute
     if (behavior.compression !== 0) shard.deflate.sharedInflater();
     if (this.compresses) this.#enableForms();
     this.#clock = new SessionClock(behavior, shard.io.timer);
+    this.#sampler = new MessageSampler(shard.metrics);
   }
 
   // UpgradeTarget
@@ -107,6 +110,7 @@ export class WebSocketRoute
     if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
     this.#clock.start(session);
     this.shard.count(Counter.OPENED);
+    this.shard.observeSince(socket.acceptedAt, this.shard.metrics.histograms.handshakeTime);
     const { open } = this.behavior;
     if (open !== undefined) this.#call(session, open, session.socket, this.#faces.ofRequest(request));
   }
@@ -116,7 +120,9 @@ export class WebSocketRoute
   onChunk(transport: Transport<Session>, bytes: Uint8Array, start: number, end: number): void {
     const session = transport.owner;
     session.pingedAt = 0;
+    this.#sampler.beginRead(session);
     const position = session.receive(bytes, start, end);
+    this.#sampler.endRead(session);
     if (position < end) transport.hold(bytes, position, end);
     if (session.remaining !== 0 || session.message.opcode !== 0 || session.spillLength !== 0) {
       this.#clock.noteProgress(session);
@@ -176,7 +182,7 @@ export class WebSocketRoute
     const { shard } = this;
     const { messageView } = this.behavior;
     shard.counters[MESSAGES_IN]!++;
-    if (session.progress !== null) session.noteComplete();
+    if (session.progress !== null && this.#isMeasured(session, bytes, offset, length, isBinary)) return;
     try {
       const result =
         messageView === undefined
@@ -186,6 +192,23 @@ export class WebSocketRoute
     } catch (error) {
       this.#fail(session, error);
     }
+  }
+
+  /** Of a session that has headway to note, or is sampled. Returns whether the message was to be measured, and is handled. */
+  #isMeasured(
+    session: Session,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    isBinary: boolean,
+  ): boolean {
+    if (!this.#sampler.takeMessage(session, length)) return false;
+    const started = performance.now();
+    // It is counted there once more.
+    this.shard.counters[MESSAGES_IN]!--;
+    this.onMessage(session, bytes, offset, length, isBinary);
+    this.#sampler.handled(performance.now() - started);
+    return true;
   }
 
   #giveMessage(
