@@ -25,7 +25,7 @@ export interface WebSocketOptions {
    * is judged before it is queued, so one may overshoot. 0: no limit. Default 65,536.
    */
   maxBackpressure?: number;
-  /** Close the connection instead of dropping messages at `maxBackpressure`. Default false. */
+  /** End the connection, at the end of the turn, with the first message that is dropped at `maxBackpressure`. Default false. */
   closeOnBackpressureLimit?: boolean;
   /** Ping a silent peer shortly before `idleTimeout` is over. Default true. */
   sendPingsAutomatically?: boolean;

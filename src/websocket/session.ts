@@ -45,7 +45,7 @@ export interface SessionRoute {
   unsubscribe(session: Session, topic: string): boolean;
   /** More waits for the peer than its messages may. */
   isOverLimit(session: Session): boolean;
-  /** A message cannot be queued: tells the user, or ends the connection when the route says so. */
+  /** A message cannot be queued: tells the user, and ends the connection when the route says so. */
   drop(session: Session, message: Uint8Array, isBinary: boolean): void;
   /** Watches what a handler of the socket, or a callback that it was given, returned. */
   watch(session: Session, result: unknown): void;

@@ -328,11 +328,12 @@ export class WebSocketRoute
 
   drop(session: Session, message: Uint8Array, isBinary: boolean): void {
     this.shard.count(Counter.DROPPED);
-    if (this.behavior.closeOnBackpressureLimit) {
-      session.transport.destroy();
-      return;
+    const { dropped, closeOnBackpressureLimit } = this.behavior;
+    if (closeOnBackpressureLimit && session.isOpen) {
+      // Nothing leaves behind the gap. The connection ends with the turn: whoever sends in a loop need not expect it before.
+      session.end();
+      session.transport.io.destroyLater(session.transport);
     }
-    const { dropped } = this.behavior;
     // A handler knows from the result what it sends in vain itself; telling it would not end.
     if (dropped === undefined || session.isDropping) return;
     session.isDropping = true;

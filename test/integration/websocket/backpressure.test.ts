@@ -109,15 +109,15 @@ describe('a client that does not read', () => {
     client.pause();
     let sent = 0;
     while (ws.send(numbered(sent), true) !== SendStatus.DROPPED) sent++;
-    expect(closes).toEqual([1006]);
+    // As in uWebSockets.js: who sends to many in a loop need not expect that one of them is gone meanwhile.
+    expect([ws.send(numbered(sent + 1), true), closes, drops]).toEqual([SendStatus.DROPPED, [], 1]);
+    await until(() => closes.length === 1, 'it is closed with the turn');
     expect(() => ws.send(numbered(sent + 1), true)).toThrow('Invalid access');
-    await sleep(50);
     client.resume();
     const numbers = numbersOf((await client.framesToEnd()).frames);
     expect(numbers.length).toBeLessThanOrEqual(sent);
     expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, i) => i));
-    expect(closes).toEqual([1006]);
-    expect(drops).toBeLessThanOrEqual(1);
+    expect([closes, drops]).toEqual([[1006], 1]);
   });
 
   test('is answered its newest ping alone', async () => {
