@@ -1,7 +1,7 @@
-import { MessageChannel, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromShard, ShardData, ToShard } from '../shard/control-message.ts';
-import { FORCE, settles } from '../shard/timeout.ts';
+import { FORCE, settles, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
 
 /** The entry point of a shard's thread, in the build: workers start from compiled files only. */
@@ -23,6 +23,8 @@ export class ShardPool {
   readonly #pool: Piscina<ShardData, void>;
   /** Lives that no thread has taken up yet. */
   readonly #waiting = new Set<AbortController>();
+  /** Every thread of the pool that is not gone, one that it has given up already included. */
+  readonly #threads = new Map<Worker, Promise<void>>();
   /** Why its thread was ended by force, and that being done. */
   #cause: unknown;
   #destroyed: Promise<void> | null = null;
@@ -44,8 +46,37 @@ export class ShardPool {
     // Crashes are told by the task's rejection. This is a thread that could not even start, for want of descriptors
     // or memory: the pool would leave its task waiting for ever.
     this.#pool.on('error', (error: unknown) => {
-      for (const life of this.#waiting) life.abort(error);
+      this.#abandon(error);
     });
+    this.#noteThreads();
+  }
+
+  /** Watches the threads that the pool has made since the last call. It makes one when another fails or ends. */
+  #noteThreads(): void {
+    for (const thread of this.#pool.threads) {
+      if (this.#threads.has(thread)) continue;
+      // The pool's listeners come first: what it makes of the event is seen in these.
+      const gone = new Promise<void>((resolve) => {
+        thread.on('exit', (code) => {
+          this.#threads.delete(thread);
+          this.#noteThreads();
+          resolve();
+          // The pool says nothing of a thread that ended while it started, and makes no other.
+          if (this.#pool.threads.length === 0 && this.#pool.queueSize > 0) {
+            this.#abandon(new Error(`its thread exited with code ${code} before it ran anything`));
+          }
+        });
+      });
+      thread.on('error', () => {
+        this.#noteThreads();
+      });
+      this.#threads.set(thread, gone);
+    }
+  }
+
+  /** Ends the lives that no thread will take up. */
+  #abandon(cause: unknown): void {
+    for (const life of this.#waiting) life.abort(cause);
   }
 
   start(data: Omit<ShardData, 'port'>, onMessage: (message: FromShard) => void): ShardLife {
@@ -75,12 +106,21 @@ export class ShardPool {
 
   async #run(data: ShardData, signal: AbortSignal): Promise<void> {
     try {
-      await this.#pool.run(data, { transferList: [data.port] as never, signal });
+      const done = this.#pool.run(data, { transferList: [data.port] as never, signal });
+      // It makes a thread if it has none.
+      this.#noteThreads();
+      await done;
     } catch (error) {
-      // Whoever is the shard next must be the only one: the thread is gone first.
-      await this.#destroyed;
+      // Whoever is the shard next must be the only one: the thread is gone first. One that failed may still be ending.
+      await (this.#destroyed ?? within(this.#forgotten(), FORCE));
       throw signal.aborted ? signal.reason : (this.#cause ?? error);
     }
+  }
+
+  /** Resolves when the threads are gone that the pool does not count as its own any more. */
+  async #forgotten(): Promise<void> {
+    const own = this.#pool.threads;
+    await Promise.all([...this.#threads].filter(([thread]) => !own.includes(thread)).map(([, gone]) => gone));
   }
 
   /** It was ended by force, and no life can be started in it. */
@@ -91,18 +131,29 @@ export class ShardPool {
   /** Ends the thread, whatever it does, and its life with `cause`. Resolves when it is gone. */
   destroy(cause?: Error): Promise<void> {
     this.#cause ??= cause;
-    // Once only: a second call to the pool would take the end of the thread for a crash, and start another.
+    // Once at a time: a second call to the pool would take the end of the thread for a crash, and start another.
     this.#destroyed ??= this.#end();
     return this.#destroyed;
   }
 
   async #end(): Promise<void> {
-    const isGone = await settles(this.#pool.destroy(), FORCE);
+    const isGone = await settles(this.#empty(), FORCE);
     if (isGone) return;
     // It runs no JavaScript any more.
     console.error(
       `millrace: the thread of a shard was ended and is not gone after ${FORCE / 1000} s: it is in native code, such as ` +
         'a synchronous call of node:child_process. What it holds is released when that returns.',
     );
+  }
+
+  /**
+   * Ends the pool's threads. It forgets a thread as soon as that fails, and takes the exit, if it comes later, for one more
+   * crash, even when it was destroyed meanwhile: then it makes another thread. So it is empty when all have exited.
+   */
+  async #empty(): Promise<void> {
+    do {
+      await this.#pool.destroy();
+      await Promise.all(this.#threads.values());
+    } while (this.#threads.size > 0);
   }
 }

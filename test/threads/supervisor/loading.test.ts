@@ -137,6 +137,22 @@ it.each([
   await expect(running.reload()).rejects.toMatchObject(rejected);
 });
 
+it('a thread that ends before it runs anything is noticed at once, and another is made', async () => {
+  const crashes: unknown[] = [];
+  const running = await start({ loadTimeout: 0, onCrash: (_shard, crash) => crashes.push(crash) });
+  const end = (thread: Worker): void => void thread.terminate();
+  process.on('worker', end);
+  try {
+    await expect(fetch(`http://${HOST}:${running.port}/exit`)).rejects.toThrow('fetch failed');
+    await until(() => crashes.length === 4, 'it is tried again');
+  } finally {
+    process.off('worker', end);
+  }
+  expect(crashes.join()).toMatch(/exited with code \d before it ran anything/);
+  process.env['GENERATION'] = 'second';
+  while ((await generation(running)) !== 'second');
+});
+
 describe('close() ends all threads', () => {
   it('but one that is in native code, which it does not wait for, and says so', async () => {
     const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
@@ -165,6 +181,22 @@ describe('close() ends all threads', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect([pause, threads.size]).toEqual([pause, 0]);
     }
+  });
+
+  it('when a shard has failed, and its thread ends later than the one that was made in its place', async () => {
+    const running = await start({ onCrash: () => {} });
+    const failed = fetch(`http://${HOST}:${running.port}/fail-slowly`).catch(() => {});
+    await until(() => threads.size === 3, 'another is made');
+    await running.close({ drain: 0 });
+    // One that the pool makes when the old one is gone would be there by now.
+    await failed;
+    expect(threads.size).toBe(0);
+  });
+
+  it('when it fails while it is loaded: serve() rejects when they are gone', async () => {
+    process.env['LOADS'] = 'fails slowly';
+    await expect(start()).rejects.toMatchObject({ code: 'MILLRACE_SHARD_CRASHED' });
+    expect(threads.size).toBe(0);
   });
 
   it('when a shard that crashed is being started anew, or waits for that', async () => {
