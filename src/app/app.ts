@@ -17,13 +17,14 @@ import { checkSpelling } from '../options/option-names.ts';
 import { checkFlag, checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import { HttpServer } from '../serving/http-server.ts';
+import { makeRoom } from '../serving/make-room.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from '../serving/recognized-string.ts';
 import { TlsServer } from '../serving/tls-server.ts';
+import type { UpgradeTarget } from '../serving/upgrade-target.ts';
 import type { Drainable } from '../shard/drain.ts';
 import { Shard } from '../shard/shard.ts';
 import { type RingStats, ringStats } from '../supervisor/stats.ts';
 import { userCode } from '../user-code.ts';
-import type { WebSocketRoute } from '../websocket/websocket-route.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { checkHosts, HOST_NAMES, type HostOptions } from './host-options.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
@@ -49,7 +50,7 @@ export interface AppParts {
   /** Null: connections are plain. */
   readonly tls: TlsServer | null;
   /** Those an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
-  readonly webSockets: readonly WebSocketRoute[];
+  readonly webSockets: readonly UpgradeTarget[];
 }
 
 /** The engine below an App, for the shard that wires it to the acceptor. */
@@ -393,14 +394,6 @@ class SslApp extends TemplatedApp {
   static {
     Object.defineProperty(this, 'name', { value: 'uWS.SSLApp' });
   }
-}
-
-/**
- * Makes room for one more connection: the oldest of those that have not said yet what they want is closed. Returns false
- * when there is none.
- */
-export function makeRoom({ http, tls }: Pick<AppParts, 'http' | 'tls'>): boolean {
-  return tls?.evictOldest() === true || http.evictOldest();
 }
 
 /** A table with columns for all Apps that may be joined to this one, whose own is the first. */

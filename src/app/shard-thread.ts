@@ -1,24 +1,18 @@
-import type { MessagePort } from 'node:worker_threads';
 import { AddressTable } from '../admission/address-table.ts';
 import { Links } from '../bus/links.ts';
 import { messageOf } from '../error-report.ts';
 import { ControlBlock, Gauge, ShardState } from '../metrics/control-block.ts';
-import { Counter } from '../metrics/counter.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
-import { closeEnd } from '../net/handoff-channel.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
-import { HandoffReceiver } from '../net/socket-handoff.ts';
-import { PortReceiver } from '../net/socket-transfer.ts';
 import { noCertificate } from '../net/tls-context.ts';
+import { CHANNEL_TIMEOUT, HandoffIntake } from '../serving/handoff-intake.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
-import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import { HeapWatch } from '../shard/heap-watch.ts';
 import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
 import { within } from '../shard/timeout.ts';
-import { type AppParts, makeRoom, partsOf, TemplatedApp } from './app.ts';
+import { type AppParts, partsOf, TemplatedApp } from './app.ts';
 import { hostOptions } from './host-options.ts';
 
 /** What the app module of `serve()` gets beside its App. */
@@ -132,12 +126,9 @@ function routeEntry(route: AppParts['webSockets'][number]): RouteEntry {
   return {
     pattern: route.pattern,
     rules: route.rules,
-    hasUpgrade: route.behavior.upgrade !== undefined,
+    hasUpgrade: route.upgrade !== undefined,
   };
 }
-
-/** How long an old channel may take to end when there is a new one, in ms. */
-const CHANNEL_PATIENCE = 1000;
 
 /** The wiring between one shard and the other threads. */
 class ShardThread {
@@ -148,12 +139,7 @@ class ShardThread {
   readonly #links: Links;
   readonly #tell: (message: FromShard) => void;
   readonly #onDrained: () => void;
-  #receiver: HandoffReceiver | null = null;
-  /** Descriptor of the channel to take sockets from next; -1: there is none. */
-  #nextChannel = -1;
-  /** Where transferred sockets come from. */
-  #transferPort: MessagePort | null = null;
-  #onArrived: (() => void) | null = null;
+  readonly #intake: HandoffIntake;
 
   constructor(
     data: ShardData,
@@ -171,35 +157,17 @@ class ShardThread {
     this.#links = links;
     this.#tell = tell;
     this.#onDrained = onDrained;
+    this.#intake = new HandoffIntake(data.index, control, parts, tell);
   }
 
   onMessage(message: ToShard): void {
     switch (message.type) {
       case 'channel':
-        this.#discardNext();
-        this.#nextChannel = message.fd;
-        if (this.#receiver === null) this.#openChannel();
-        else setTimeout(this.#giveUpChannel, CHANNEL_PATIENCE, this.#receiver);
+        this.#intake.useChannel(message.fd);
         break;
-      case 'transfer-port': {
-        this.#transferPort = message.port;
-        this.#control.setGauge(this.#data.index, Gauge.TAKEN, 0);
-        const receiver = new PortReceiver();
-        message.port.on('message', (posted: unknown) => {
-          const received = receiver.receive(posted);
-          if (received === undefined) return;
-          // What comes from a port that another has replaced is not counted.
-          if (this.#transferPort === message.port) this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
-          this.#adopt(received.handle, received.message);
-        });
-        message.port.on('close', () => {
-          if (this.#transferPort !== message.port) return;
-          this.#transferPort = null;
-          this.#onArrived?.();
-        });
-        this.#tell({ type: 'connected', fd: -1 });
+      case 'transfer-port':
+        this.#intake.usePort(message.port);
         break;
-      }
       case 'shard-down':
         this.#links.resetShard(message.index);
         break;
@@ -219,98 +187,11 @@ class ShardThread {
     }
   }
 
-  /** The channel that was to be next is overtaken. */
-  #discardNext(): void {
-    const fd = this.#nextChannel;
-    if (fd === -1) return;
-    closeEnd(fd);
-    this.#tell({ type: 'discarded', fd });
-  }
-
-  /** Nothing is on its way to this shard now: what the old channel brought is here, the new one is empty. */
-  #openChannel(): void {
-    this.#parts.shard.recount();
-    this.#control.setGauge(this.#data.index, Gauge.TAKEN, 0);
-    const onEnd = (): void => {
-      this.#receiver = null;
-      if (this.#nextChannel !== -1) this.#openChannel();
-      else this.#onArrived?.();
-    };
-    const fd = this.#nextChannel;
-    this.#nextChannel = -1;
-    const onHandoff = (handle: TcpHandle | null, bytes: Buffer): void => {
-      this.#control.addGauge(this.#data.index, Gauge.TAKEN, 1);
-      this.#adopt(handle, bytes);
-    };
-    this.#receiver = new HandoffReceiver(fd, onHandoff, onEnd);
-    this.#tell({ type: 'connected', fd });
-  }
-
-  /** The end of an old channel should have come long ago. */
-  readonly #giveUpChannel = (old: HandoffReceiver): void => {
-    if (this.#receiver !== old || this.#nextChannel === -1) return;
-    old.close();
-    this.#openChannel();
-  };
-
-  #adopt(handle: TcpHandle | null, bytes: Buffer): void {
-    const { shard, http, webSockets } = this.#parts;
-    const kind = bytes[0];
-    const route = bytes.readUInt16LE(1);
-    const address = bytes.readInt32LE(3);
-    const acceptedAt = bytes.readInt32LE(7);
-    if (handle === null) {
-      shard.lost(address);
-      return;
-    }
-    shard.count(Counter.ADOPTED);
-    if (kind === HandoffKind.UNREAD || kind === HandoffKind.UNREAD_IN_PLACE) {
-      this.#adoptUnread(handle, address, acceptedAt, kind === HandoffKind.UNREAD_IN_PLACE);
-      return;
-    }
-    const transport = shard.adopt(handle, http, address);
-    transport.acceptedAt = acceptedAt;
-    if (kind === HandoffKind.HTTP) {
-      http.start(transport);
-      transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
-    } else {
-      http.startUpgraded(transport, webSockets[route], bytes, HANDOFF_PREFIX, bytes.length);
-    }
-    shard.greet(transport);
-  }
-
-  #adoptUnread(handle: TcpHandle, address: number, acceptedAt: number, isInPlace: boolean): void {
-    const { shard, http, tls } = this.#parts;
-    // Whoever was to give way may have been served meanwhile, or be as new.
-    if (isInPlace && !makeRoom(this.#parts)) {
-      shard.count(Counter.OVER_LIMIT);
-      shard.discarded(address);
-      handle.close();
-    } else if (tls !== null) {
-      const transport = tls.start(handle, address);
-      transport.acceptedAt = acceptedAt;
-      shard.greet(transport);
-    } else {
-      const transport = shard.adopt(handle, http, address);
-      transport.acceptedAt = acceptedAt;
-      http.start(transport);
-      shard.greet(transport);
-    }
-  }
-
-  /** Resolves when all that the acceptor has sent is here. It is told to send no more before a drain. */
-  #arrived(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onArrived = resolve;
-      if (this.#receiver === null && this.#transferPort === null) resolve();
-    });
-  }
-
   async #drain(terms: DrainTerms): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
-    const arrived = within(this.#arrived(), terms.grace + CHANNEL_PATIENCE);
+    const arrived = within(this.#intake.allArrived(), terms.grace + CHANNEL_TIMEOUT);
     await this.#parts.shard.drain(terms, this.#app, arrived);
-    this.#receiver?.close();
+    this.#intake.close();
     this.#onDrained();
   }
 }
