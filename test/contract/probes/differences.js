@@ -254,6 +254,7 @@ export const DIFFERENCES = {
   h3: ['exports: H3App'],
   'no-certificate': ['exports: SSLApp without a certificate listens'],
   'http-versions': ['res: to HTTP/1.0', 'res: to HTTP/1.2'],
+  'count-at-close': ['ws: numSubscribers in subscription at the close'],
   'publish-alone': ['ws.publish: 17,000 bytes to itself alone'],
   pipelining: ['res: requests behind one that is answered later'],
   expect: ['res: Expect of another kind'],

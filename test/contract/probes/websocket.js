@@ -181,6 +181,26 @@ export const WEBSOCKET_PROBES = {
     await (await t.socket(port)).until(1);
     return results;
   },
+  'ws: numSubscribers in subscription at the close': async (t) => {
+    /** @type {number[][]} */
+    const seen = [];
+    const app = t.app();
+    app.ws('/*', {
+      open: (/** @type {any} */ ws) => ws.subscribe('a'),
+      subscription: (
+        /** @type {any} */ _ws,
+        /** @type {ArrayBuffer} */ topic,
+        /** @type {number} */ count,
+        /** @type {number} */ before,
+      ) => void seen.push([count, before, app.numSubscribers(topic)]),
+    });
+    const port = t.listen(app);
+    const one = await t.socket(port);
+    await t.socket(port);
+    one.close();
+    while (seen.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    return seen;
+  },
   'ws: fields of its own': (t) =>
     t.inOpen((ws) => {
       ws.user = 1;
