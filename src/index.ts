@@ -57,7 +57,17 @@ export { type ErrorCode, MillraceError } from './errors.ts';
 export type { AppDescriptor } from './group/app-descriptor.ts';
 export { DeclarativeResponse, type DeclarativeText } from './http/declarative-response.ts';
 export type { MultipartField } from './http/multipart.ts';
+export type { HistogramReading, HistogramStats } from './metrics/histogram.ts';
+export type { MetricReading, MetricValue } from './metrics/readings.ts';
 export type { RecognizedString } from './serving/recognized-string.ts';
 export type { ThreadProfile } from './shard/thread-profiler.ts';
 export type { FullHeap } from './supervisor/recycler.ts';
+export type {
+  AcceptorStats,
+  AppStats,
+  MainStats,
+  RingStats,
+  ServerStats,
+  ShardStats,
+} from './supervisor/stats.ts';
 export { SendStatus } from './websocket/sending.ts';

@@ -7,6 +7,7 @@ import { AppGroup, type ChildStats } from '../group/app-group.ts';
 import { AppMember } from '../group/app-member.ts';
 import { Dispatch } from '../group/child-dispatcher.ts';
 import { Counter } from '../metrics/counter.ts';
+import { LoopWatch } from '../metrics/loop-watch.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
 import { ServerNames } from '../net/server-names.ts';
@@ -23,7 +24,7 @@ import { TlsServer } from '../serving/tls-server.ts';
 import type { UpgradeTarget } from '../serving/upgrade-target.ts';
 import type { Drainable } from '../shard/drain.ts';
 import { Shard } from '../shard/shard.ts';
-import { type RingStats, ringStats } from '../supervisor/stats.ts';
+import { type AppStats, appStats, type RingStats, ringStats } from '../supervisor/stats.ts';
 import { userCode } from '../user-code.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
 import { checkHosts, HOST_NAMES, type HostOptions } from './host-options.ts';
@@ -75,6 +76,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #listeners: Listeners | null;
   /** Counts connections by address; null: they are not limited, or the server counts them. */
   readonly #addresses: AddressLimit | null;
+  /** Null: the shard's thread has one. */
+  readonly #loopWatch: LoopWatch | null;
   #isClosed = false;
   /** The Apps of other threads that connections go to; null: none was joined. */
   #group: AppGroup | null = null;
@@ -100,6 +103,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
             this.#dispatch(client);
           })
         : null;
+    this.#loopWatch = shard === undefined ? new LoopWatch(ownShard.metrics) : null;
     this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
     if (http.isProxied) http.proxiedLimit = this.#addresses;
   }
@@ -242,6 +246,11 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     return this;
   }
 
+  /** The metrics of this App and its loop, now; in a shard of `serve()` those of the shard. docs/metrics.md describes each. */
+  stats(): AppStats {
+    return appStats(this.#shard.metrics);
+  }
+
   /** The children of this App, and what was published between the threads that are joined with it. */
   childAppStats(): ChildAppStats {
     const memory = this.#group?.memory ?? this.#member?.memory ?? null;
@@ -251,6 +260,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   /** Stops listening and closes every connection at once. */
   close(): this {
     this.#isClosed = true;
+    this.#loopWatch?.stop();
     this.#member?.close();
     this.#group?.close();
     this.#listeners?.close();

@@ -1,5 +1,5 @@
-/** A thread of a server, by what it does. An App that serves in one thread is acceptor and shard in one. */
-export type Role = 'main' | 'acceptor' | 'shard';
+/** A thread by what it does: those of a server, and an App that is none of `serve()`'s. */
+export type Role = 'main' | 'acceptor' | 'shard' | 'app';
 
 /** What a number counts: things, bytes, milliseconds, or a state by its number. */
 export type Unit = 'count' | 'bytes' | 'ms' | 'state';

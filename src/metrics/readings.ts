@@ -74,14 +74,14 @@ function readMetric(
 
 /** A thread whose metrics are read. */
 export interface ReadThread {
-  readonly roles: readonly Role[];
+  readonly role: Role;
   readonly labels: Readonly<Record<string, string>>;
   readonly metrics: ThreadMetrics;
   readonly elsewhere: Elsewhere;
 }
 
-function hasMetric({ roles }: ReadThread, { threads }: Metric<Role>): boolean {
-  return roles.some((role) => threads.includes(role));
+function hasMetric({ role }: ReadThread, { threads }: Metric<Role>): boolean {
+  return threads.includes(role);
 }
 
 /** All metrics of all these threads, in the order of the table. */

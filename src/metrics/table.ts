@@ -1,15 +1,18 @@
 import { clock, counter, difference, elsewhere, histogram, level, shared } from './metric.ts';
 
 const SHARD = ['shard'] as const;
-const ACCEPTOR = ['acceptor'] as const;
+/** Threads that the supervisor starts. */
+const HOSTED = ['acceptor', 'shard'] as const;
+const ACCEPTING = ['acceptor', 'app'] as const;
+/** Threads that serve WebSockets. */
+const WEBSOCKETS = ['shard', 'app'] as const;
 /** Threads that have sockets. */
-const SERVING = ['acceptor', 'shard'] as const;
+const SERVING = ['acceptor', 'shard', 'app'] as const;
 /** Threads that publish. */
-const PUBLISHING = ['main', 'shard'] as const;
-const ALL = ['main', 'acceptor', 'shard'] as const;
+const PUBLISHING = ['main', 'shard', 'app'] as const;
+const ALL = ['main', 'acceptor', 'shard', 'app'] as const;
 
 const BY_MAIN = { writers: ['main'] } as const;
-const BY_SERVING = { writers: SERVING } as const;
 
 /**
  * The metrics of a thread: all there are. From a row come its place in shared memory (`Counter.MESSAGES_IN` for
@@ -39,31 +42,35 @@ export const THREAD_METRICS = {
   overLimit: counter('count', SERVING, 'Connections refused because a connection limit was reached.'),
   acceptErrors: counter(
     'count',
-    ACCEPTOR,
+    ACCEPTING,
     'Times that nothing was accepted for a while, mostly because few descriptors were left; the backlog holds who comes.',
   ),
-  cutShort: counter('count', ACCEPTOR, 'Connections cut off at once because few descriptors were left.'),
+  cutShort: counter('count', ACCEPTING, 'Connections cut off at once because few descriptors were left.'),
   handoffFailed: counter(
     'count',
     SERVING,
     'Handoffs of a socket that failed; it was tried on another shard, or given up.',
   ),
-  adopted: counter('count', SHARD, 'Sockets that came from the acceptor.'),
+  adopted: counter('count', WEBSOCKETS, 'Sockets that came from the acceptor.'),
 
-  webSockets: difference(['opened', 'closed'], SHARD, 'Open WebSockets.'),
-  opened: counter('count', SHARD, 'WebSockets opened.'),
-  closed: counter('count', SHARD, 'WebSockets closed.'),
-  messagesIn: counter('count', SHARD, 'Messages received.'),
-  messagesOut: counter('count', SHARD, 'Messages sent, those published included, once for each subscriber.'),
-  dropped: counter('count', SHARD, 'Messages not sent because of `maxBackpressure`.'),
-  protocolErrors: counter('count', SHARD, 'Connections closed because the peer broke a rule.'),
-  handlerErrors: counter('count', SHARD, 'Handlers that threw or rejected.'),
+  webSockets: difference(['opened', 'closed'], WEBSOCKETS, 'Open WebSockets.'),
+  opened: counter('count', WEBSOCKETS, 'WebSockets opened.'),
+  closed: counter('count', WEBSOCKETS, 'WebSockets closed.'),
+  messagesIn: counter('count', WEBSOCKETS, 'Messages received.'),
+  messagesOut: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages sent, those published included, once for each subscriber.',
+  ),
+  dropped: counter('count', WEBSOCKETS, 'Messages not sent because of `maxBackpressure`.'),
+  protocolErrors: counter('count', WEBSOCKETS, 'Connections closed because the peer broke a rule.'),
+  handlerErrors: counter('count', WEBSOCKETS, 'Handlers that threw or rejected.'),
 
   published: counter('count', PUBLISHING, 'Messages published by this thread.'),
-  delivered: counter('count', SHARD, 'Publishes written to a subscriber.'),
+  delivered: counter('count', WEBSOCKETS, 'Publishes written to a subscriber.'),
   subscriptionsRefused: counter(
     'count',
-    SHARD,
+    WEBSOCKETS,
     'Subscriptions refused because of `maxSubscriptions`, `maxTopics` or `maxTopicLength`.',
   ),
   uncountedTopics: elsewhere(
@@ -72,18 +79,22 @@ export const THREAD_METRICS = {
     'Topics with subscribers here that other threads cannot count, for want of memory. While it is not 0, `numSubscribers` elsewhere may be too low, and `publish` elsewhere may return true for a topic without subscribers.',
   ),
 
-  tlsHandshakes: counter('count', SHARD, 'TLS handshakes that were done.'),
-  tlsResumed: counter('count', SHARD, 'TLS handshakes of these that resumed a session.'),
-  tlsFailed: counter('count', SHARD, 'TLS handshakes that failed, timed out or gave way.'),
-  tlsEvicted: counter('count', SHARD, 'TLS handshakes of these that gave way because of `maxHandshakes`.'),
+  tlsHandshakes: counter('count', WEBSOCKETS, 'TLS handshakes that were done.'),
+  tlsResumed: counter('count', WEBSOCKETS, 'TLS handshakes of these that resumed a session.'),
+  tlsFailed: counter('count', WEBSOCKETS, 'TLS handshakes that failed, timed out or gave way.'),
+  tlsEvicted: counter(
+    'count',
+    WEBSOCKETS,
+    'TLS handshakes of these that gave way because of `maxHandshakes`.',
+  ),
 
   deflated: counter('count', PUBLISHING, 'Messages compressed, published ones once for all.'),
   deflateBytesIn: counter('bytes', PUBLISHING, 'Bytes of these before compression.'),
   deflateBytesOut: counter('bytes', PUBLISHING, 'Bytes of these after compression.'),
   deflateTime: counter('ms', PUBLISHING, 'Time that compression took.'),
-  inflateBytesIn: counter('bytes', SHARD, 'Bytes of compressed messages as they came.'),
-  inflateBytesOut: counter('bytes', SHARD, 'Bytes of compressed messages, decompressed.'),
-  inflateTime: counter('ms', SHARD, 'Time that decompression took.'),
+  inflateBytesIn: counter('bytes', WEBSOCKETS, 'Bytes of compressed messages as they came.'),
+  inflateBytesOut: counter('bytes', WEBSOCKETS, 'Bytes of compressed messages, decompressed.'),
+  inflateTime: counter('ms', WEBSOCKETS, 'Time that decompression took.'),
 
   heapUsed: level('bytes', SHARD, 'Bytes of the heap in use, about a second ago.'),
   heapLimit: level('bytes', SHARD, 'Bytes of the heap with which V8 ends the thread.'),
@@ -93,7 +104,7 @@ export const THREAD_METRICS = {
     'Times the shard was replaced because its heap was full, see `heapWatermark`.',
     BY_MAIN,
   ),
-  crashes: counter('count', SERVING, 'Times the thread ended unexpectedly, and was started anew.', BY_MAIN),
+  crashes: counter('count', HOSTED, 'Times the thread ended unexpectedly, and was started anew.', BY_MAIN),
   heartbeatAge: clock(
     ALL,
     'Time since the event loop was last seen to turn: up to 50 while it runs, and growing while it stands still.',
@@ -103,16 +114,16 @@ export const THREAD_METRICS = {
     'state',
     SHARD,
     'What the shard is doing: 0 down, 1 starting, 2 ready, 3 draining. `stats()` has the word.',
-    { writers: ALL },
+    { writers: ['main', 'acceptor', 'shard'] },
   ),
   live: shared('count', SHARD, 'Sockets given to the shard, also those on their way, and not yet closed.', {
-    writers: ALL,
+    writers: ['main', 'acceptor', 'shard'],
   }),
   waiting: shared(
     'count',
     SHARD,
     'Sockets of these whose first request is not whole, or whose TLS handshake is not done.',
-    BY_SERVING,
+    { writers: HOSTED },
   ),
   taken: shared(
     'count',
@@ -120,31 +131,31 @@ export const THREAD_METRICS = {
     'Sockets that the shard has taken by the way that is open from the acceptor to it.',
   ),
   stalled: shared('count', SHARD, '1: the shard has not taken what it was sent for a second.', {
-    writers: ACCEPTOR,
+    writers: ['acceptor'],
   }),
 
   handlerTime: histogram(
     'ms',
     0.0001,
-    SHARD,
+    WEBSOCKETS,
     'Time of `message` handlers until they return, without what they await. Of the first message of each 64th read.',
   ),
   messageSize: histogram(
     'bytes',
     1,
-    SHARD,
+    WEBSOCKETS,
     'Sizes of messages received, decompressed. Of the first message of each 64th read.',
   ),
   handshakeTime: histogram(
     'ms',
     0.001,
-    SHARD,
+    WEBSOCKETS,
     'Time from the accept of a connection to its 101, of connections whose first request was the handshake. The time in which the request came, an `upgrade` handler answered and TLS was agreed on is part of it.',
   ),
   tlsHandshakeTime: histogram(
     'ms',
     0.001,
-    SHARD,
+    WEBSOCKETS,
     'Time from the accept of a connection to the end of its TLS handshake, of handshakes that were done.',
   ),
   loopDelay: histogram(

@@ -1,5 +1,5 @@
 import { type LinkMemory, ringRegion } from '../bus/link-memory.ts';
-import { type ControlBlock, ShardState } from '../metrics/control-block.ts';
+import { type ControlBlock, ShardState, type ThreadMetrics } from '../metrics/control-block.ts';
 import { constantName } from '../metrics/counter.ts';
 import { PairCounter, type PairCounters, PairTable } from '../metrics/pair-table.ts';
 import {
@@ -27,6 +27,9 @@ export interface ShardStats extends Omit<StatsOf<'shard'>, 'state'> {
 
 /** The same of the acceptor. `overLimit` and `handoffFailed` are what it and the shards counted together. */
 export type AcceptorStats = StatsOf<'acceptor'>;
+
+/** The metrics of an App that is none of `serve()`'s, since it was made; docs/metrics.md describes each. */
+export type AppStats = StatsOf<'app'>;
 
 /** The metrics of the ring from one thread to a shard; docs/metrics.md describes each. `from` is the number of shards for the main thread. */
 export type RingStats = { readonly from: number; readonly to: number } & {
@@ -88,19 +91,19 @@ function threadsOf(
   const counts = new SubscriberCounts(links.counts);
   return {
     main: {
-      roles: ['main'],
+      role: 'main',
       labels: { thread: 'main' },
       metrics: control.main,
       elsewhere: NOTHING_ELSEWHERE,
     },
     acceptor: {
-      roles: ['acceptor'],
+      role: 'acceptor',
       labels: { thread: 'acceptor' },
       metrics: control.acceptor,
       elsewhere: NOTHING_ELSEWHERE,
     },
     shards: Array.from({ length: control.shards }, (_, index) => ({
-      roles: ['shard'],
+      role: 'shard' as const,
       labels: { thread: 'shard', shard: String(index) },
       metrics: control.shard(index),
       elsewhere: {
@@ -117,6 +120,11 @@ function shardStats(shard: ReadThread, index: number): ShardStats {
 
 function stateName({ state, stalled }: Elsewhere): ShardStats['state'] {
   return state === ShardState.READY && stalled !== 0 ? 'stalled' : STATE_NAMES[state as ShardState];
+}
+
+/** The metrics of an App's own thread, now. */
+export function appStats(metrics: ThreadMetrics): AppStats {
+  return statsOf([{ role: 'app', labels: { thread: 'app' }, metrics, elsewhere: NOTHING_ELSEWHERE }]);
 }
 
 /** The pairs of threads that anything was published between. */
