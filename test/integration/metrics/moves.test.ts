@@ -126,7 +126,7 @@ async function moved(names: readonly Name[], before: Readings, read: () => Readi
 interface Action {
   readonly moves: readonly Name[];
   /** Starts the server, calls `from` when what moves begins, and does it. */
-  run(from: () => void): Promise<void>;
+  readonly run: (from: () => void) => Promise<void>;
 }
 
 const tls = (): Partial<ServeOptions> => ({ tls: tlsOptions() });
@@ -403,11 +403,12 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 };
 
 /** What cannot be seen in a server of this process: rows, and what moves them. */
-const ELSEWHERE: Readonly<Record<string, { moves: readonly Name[]; run(): Promise<[Readings, Readings]> }>> =
-  {
-    'a ring is damaged': { moves: ['ringResets'], run: damagedRing },
-    'there are more topics than memory to count them': { moves: ['uncountedTopics'], run: fullCounts },
-  };
+const ELSEWHERE: Readonly<
+  Record<string, { moves: readonly Name[]; readonly run: () => Promise<[Readings, Readings]> }>
+> = {
+  'a ring is damaged': { moves: ['ringResets'], run: damagedRing },
+  'there are more topics than memory to count them': { moves: ['uncountedTopics'], run: fullCounts },
+};
 
 test.each(Object.entries(ACTIONS))('%s', async (title, { moves, run }) => {
   let before: Readings = [...Object.keys(THREAD_METRICS), ...ringNames()].map((name) => ({
