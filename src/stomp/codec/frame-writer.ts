@@ -80,13 +80,16 @@ export class SharedMessage {
   /**
    * The part of the frame before it.
    *
-   * @param ack what an acknowledgement is to name; undefined: none is wanted. Readers of 1.0 and 1.1 name the message itself
+   * @param delivery what an acknowledgement is to name; undefined: none is wanted, and the message has its own id
    */
-  static head(version: StompVersion, subscription: string | undefined, ack?: string): string {
+  static head(version: StompVersion, subscription: string | undefined, delivery?: string): string {
     const escapes = escapesOf(version);
     let head = 'MESSAGE';
     if (subscription !== undefined) head += `\nsubscription:${escaped(subscription, escapes)}`;
-    if (ack !== undefined && version === StompVersion.V1_2) head += `\nack:${escaped(ack, escapes)}`;
+    if (delivery === undefined) return head;
+    head += `\nmessage-id:${escaped(delivery, escapes)}`;
+    // Clients of 1.0 and 1.1 acknowledge by the message's id.
+    if (version === StompVersion.V1_2) head += `\nack:${escaped(delivery, escapes)}`;
     return head;
   }
 }

@@ -52,8 +52,10 @@ describe('SharedMessage', () => {
   });
 
   it('has what differs between subscribers before all else, where the first of a name counts', () => {
-    expect(SharedMessage.head('1.2', 'sub:1', 'ack-7')).toBe('MESSAGE\nsubscription:sub\\c1\nack:ack-7');
-    expect(SharedMessage.head('1.1', 'sub-1', 'ack-7')).toBe('MESSAGE\nsubscription:sub-1');
+    expect(SharedMessage.head('1.2', 'sub:1', 's-7')).toBe(
+      'MESSAGE\nsubscription:sub\\c1\nmessage-id:s-7\nack:s-7',
+    );
+    expect(SharedMessage.head('1.1', 'sub-1', 's-7')).toBe('MESSAGE\nsubscription:sub-1\nmessage-id:s-7');
     expect(SharedMessage.head('1.0', undefined)).toBe('MESSAGE');
   });
 });
