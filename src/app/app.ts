@@ -14,8 +14,10 @@ import { ServerNames } from '../net/server-names.ts';
 import { noCertificate } from '../net/tls-context.ts';
 import type { Transport } from '../net/transport.ts';
 import { socketPathProblem } from '../net/unix-listener.ts';
+import { checkFlag } from '../options/check-option.ts';
 import { checkSpelling } from '../options/option-names.ts';
-import { checkFlag, checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
+import { checkServerLimits, ringCapacity, type ServerLimits } from '../options/server-limits.ts';
+import { APP_NAMES, APP_OPTIONS } from '../options/server-options.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import { HttpServer } from '../serving/http-server.ts';
 import { makeRoom } from '../serving/make-room.ts';
@@ -27,12 +29,12 @@ import { Shard } from '../shard/shard.ts';
 import { type AppStats, appStats, type RingStats, ringStats } from '../supervisor/stats.ts';
 import { userCode } from '../user-code.ts';
 import { AppRoutes, webSocketsOf } from './app-routes.ts';
-import { checkHosts, HOST_NAMES, type HostOptions } from './host-options.ts';
+import { checkHosts, type HostOptions } from './host-options.ts';
 import { type ListenOptions, listenArguments } from './listen-arguments.ts';
 import type { ListenCallback } from './listen-socket.ts';
 import { Listeners } from './listeners.ts';
 import { openSocket } from './open-socket.ts';
-import { credentialsSource, newTicketKey, TLS_NAMES, type TlsOptions } from './tls-options.ts';
+import { credentialsSource, newTicketKey, type TlsOptions } from './tls-options.ts';
 
 /** Options of an App that listens itself. */
 export interface AppOptions extends Partial<ServerLimits>, Partial<HostOptions>, TlsOptions {
@@ -42,8 +44,6 @@ export interface AppOptions extends Partial<ServerLimits>, Partial<HostOptions>,
    */
   proxyProtocol?: boolean;
 }
-
-const APP_NAMES = [...Object.keys(SERVER_LIMITS), ...TLS_NAMES, ...HOST_NAMES, 'proxyProtocol'];
 
 export interface AppParts {
   readonly shard: Shard;
@@ -91,7 +91,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     ownShard.bus.maxTopicLength = Math.min(ownShard.bus.maxTopicLength, limits.maxTopicLength);
     const http = new HttpServer(ownShard, limits);
     super(ownShard, http);
-    http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol);
+    http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol);
     http.useHosts(checkHosts('App', options));
     this.#limits = limits;
     this.#shard = ownShard;
@@ -222,10 +222,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
         `${where}: this App is the child of another one; add the descriptor to that one`,
       );
     }
-    const { ringSize, maxOverflow } = this.#limits;
     this.#group ??= new AppGroup(
       this.#shard,
-      { ringCapacity: 2 ** Math.ceil(Math.log2(ringSize)), maxOverflow },
+      { ringCapacity: ringCapacity(this.#limits), maxOverflow: this.#limits.maxOverflow },
       this.#addresses?.table ?? null,
       (client, row, isExcess) => {
         this.#accept(client, row, isExcess ? 503 : 0);
@@ -427,7 +426,7 @@ export function createSslApp(given?: AppOptions | null): TemplatedApp {
   const options = given ?? {};
   loadTlsWrap();
   checkSpelling('SSLApp', options, APP_NAMES);
-  if (checkFlag('SSLApp', 'proxyProtocol', options.proxyProtocol)) {
+  if (checkFlag('SSLApp', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol)) {
     throw new MillraceError(
       'MILLRACE_NOT_SUPPORTED',
       "SSLApp: 'proxyProtocol' works without TLS only; let the proxy end TLS, and use App()",

@@ -1,7 +1,8 @@
 import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
-import { checkFlag } from '../options/server-limits.ts';
+import { checkFlag } from '../options/check-option.ts';
+import { HOST_OPTIONS } from '../options/server-options.ts';
 
 /** Options about the names a server is called by. */
 export interface HostOptions {
@@ -19,13 +20,11 @@ export interface HostOptions {
   behindTls?: boolean;
 }
 
-export const HOST_NAMES = ['allowedHosts', 'behindTls'] as const;
-
 /** @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes */
 export function checkHosts(where: string, options: Partial<HostOptions>): HostRules {
   return {
     allowedHosts: checkAllowedHosts(where, options.allowedHosts),
-    behindTls: checkFlag(where, 'behindTls', options.behindTls),
+    behindTls: checkFlag(where, 'behindTls', options.behindTls, HOST_OPTIONS.behindTls),
   };
 }
 

@@ -1,6 +1,6 @@
 import { described, readInteger } from '../caller-values.ts';
 import { invalidArgument } from '../errors.ts';
-import { checkPort } from '../options/server-limits.ts';
+import { checkPort } from '../options/check-option.ts';
 import { type RecognizedString, textOf } from '../serving/recognized-string.ts';
 import type { ListenCallback } from './listen-socket.ts';
 

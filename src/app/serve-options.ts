@@ -6,13 +6,14 @@ import { MessageChannel } from 'node:worker_threads';
 import { described, readInteger, withoutNull } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { checkNames } from '../options/option-names.ts';
-import { SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
+import { SERVE_LIMITS, type ServeLimits } from '../options/server-limits.ts';
+import { HOST_OPTIONS, SERVE_OPTIONS, SHARD_RANGE } from '../options/server-options.ts';
 import type { Balance, HandoffMode } from '../shard/control-message.ts';
 import type { FullHeap } from '../supervisor/recycler.ts';
-import { HOST_NAMES, type HostOptions } from './host-options.ts';
+import type { HostOptions } from './host-options.ts';
 import type { TlsOptions } from './tls-options.ts';
 
-export interface ServeOptions extends Partial<ServerLimits>, Partial<HostOptions> {
+export interface ServeOptions extends Partial<ServeLimits>, HostOptions {
   /**
    * The app module: a URL or a path. Its default export `(app, shard) => void | Promise<void>` runs once in each
    * shard.
@@ -69,14 +70,7 @@ export interface ServeOptions extends Partial<ServerLimits>, Partial<HostOptions
   onOverflow?: (from: number, to: number, dropped: number) => void;
 }
 
-/** 64 threads can share topics, and the main thread is one. */
-export const MAX_SHARDS = 63;
-
-const CALLBACKS = ['onCrash', 'onStalled', 'onRecovered', 'onHeapFull', 'onOverflow'] as const;
-
-const OTHERS = ['app', 'port', 'host', 'shards', 'balance', 'tls', 'data', 'handoff'] as const;
-
-const NAMES = [...OTHERS, ...HOST_NAMES, ...CALLBACKS, ...Object.keys(SERVER_LIMITS)];
+const NAMES = [SERVE_OPTIONS, HOST_OPTIONS, SERVE_LIMITS].flatMap((table) => Object.keys(table));
 
 /**
  * Checks what each option of `serve()` must be whatever its value is for, and gives those that are not null.
@@ -93,9 +87,9 @@ export function checkServeOptions(options: ServeOptions): ServeOptions {
   const checked = withoutNull(options);
   const given = checked as unknown as Readonly<Record<string, unknown>>;
   checkNames('serve', 'option', given, NAMES);
-  for (const name of CALLBACKS) {
+  for (const [name, { type }] of Object.entries(SERVE_OPTIONS)) {
     const callback = given[name];
-    if (callback === undefined || typeof callback === 'function') continue;
+    if (type !== 'callback' || callback === undefined || typeof callback === 'function') continue;
     throw invalid(name, `must be a function; got ${described(callback)}`);
   }
   checkData(given['data']);
@@ -143,11 +137,12 @@ export async function hostAddress(host: unknown): Promise<string> {
 
 export function checkShards(shards: unknown): number {
   const given = readInteger(shards);
-  if (given === undefined) return Math.min(availableParallelism(), MAX_SHARDS);
-  if (given >= 1 && given <= MAX_SHARDS) return given;
+  const { min, max } = SHARD_RANGE;
+  if (given === undefined) return Math.min(availableParallelism(), max);
+  if (given >= min && given <= max) return given;
   throw invalid(
     'shards',
-    `must be an integer from 1 to ${MAX_SHARDS}; leave it out for one for each core; got ${described(shards)}`,
+    `must be an integer from ${min} to ${max}; leave it out for one for each core; got ${described(shards)}`,
   );
 }
 

@@ -2,7 +2,8 @@ import { isMainThread } from 'node:worker_threads';
 import { errorText, reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
-import { checkPort, checkServerLimits, SERVER_LIMITS, type ServerLimits } from '../options/server-limits.ts';
+import { checkPort } from '../options/check-option.ts';
+import { checkServeLimits, ringCapacity, SERVER_LIMITS, type ServeLimits } from '../options/server-limits.ts';
 import { maxTopicLengthOf } from '../ring/record-writer.ts';
 import type { FullHeap } from '../supervisor/recycler.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -38,7 +39,7 @@ export async function serve(given: ServeOptions): Promise<Server> {
   const options = checkServeOptions(given);
   // What must be given is quoted as it came, null too.
   const port = checkPort('serve', given.port);
-  const limits = checkServerLimits('serve', options);
+  const limits = checkServeLimits('serve', options);
   checkTopicLength(options, limits);
   if (limits.maxConnections === 0) limits.maxConnections = defaultMaxConnections();
   const tls = tlsSource(options.tls);
@@ -51,14 +52,9 @@ export async function serve(given: ServeOptions): Promise<Server> {
     tls: tls === null ? null : readCredentials(tls),
     limits,
     hosts: checkHosts('serve', options),
-    loadTimeout: limits.loadTimeout,
-    maxHeapSize: limits.maxHeapSize,
-    heapShare: limits.heapWatermark / 100,
     recycleTerms: drainTerms('serve', {}),
     data: options.data,
     handoff: checkHandoff(options.handoff),
-    ringCapacity: 2 ** Math.ceil(Math.log2(limits.ringSize)),
-    maxOverflow: limits.maxOverflow,
   });
   const { onCrash, onStalled, onRecovered, onHeapFull, onOverflow } = options;
   supervisor.on('crash', onCrash === undefined ? reportCrash : guarded('onCrash', onCrash));
@@ -75,8 +71,8 @@ export async function serve(given: ServeOptions): Promise<Server> {
 }
 
 /** A topic must fit the rings, or it would have subscribers that other shards cannot reach. */
-function checkTopicLength({ maxTopicLength }: ServeOptions, limits: ServerLimits): void {
-  const most = maxTopicLengthOf(2 ** Math.ceil(Math.log2(limits.ringSize)));
+function checkTopicLength({ maxTopicLength }: ServeOptions, limits: ServeLimits): void {
+  const most = maxTopicLengthOf(ringCapacity(limits));
   if (limits.maxTopicLength <= most) return;
   if ((maxTopicLength ?? undefined) !== undefined) {
     throw new MillraceError(

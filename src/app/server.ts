@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import type { MetricReading } from '../metrics/readings.ts';
-import type { ServerLimits } from '../options/server-limits.ts';
+import { grouped, type LimitsOf } from '../options/option.ts';
+import type { ServeLimits } from '../options/server-limits.ts';
+import { CLOSE_LIMITS, PROFILE_LIMITS } from '../options/server-options.ts';
 import { CloseCode } from '../protocol/close-code.ts';
 import { bytesOf, type RecognizedString, topicName } from '../serving/recognized-string.ts';
 import type { HandoffMode } from '../shard/control-message.ts';
@@ -13,31 +15,18 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 import { credentialsSource, type TlsOptions } from './tls-options.ts';
 import { readCredentials, type TlsSource } from './tls-source.ts';
 
-export interface ProfileOptions {
-  /** Microseconds between two samples, 50 to 100,000. Default 1000. */
-  interval?: number;
+export interface ProfileOptions extends Partial<LimitsOf<typeof PROFILE_LIMITS>> {
   /** Ends the recording early. */
   signal?: AbortSignal;
 }
 
-export interface CloseOptions {
-  /** Ms that connections get to end politely; what is left then is cut off. 0 to 3,600,000, default 10,000. */
-  drain?: number;
-  /**
-   * Ms in which an HTTP connection that waits for a request may still send one, which is answered with
-   * `Connection: close`; then it gets a FIN. 0 to 3,600,000, default 1000, and at most half of `drain`.
-   */
-  grace?: number;
-}
-
-const DEFAULT_DRAIN = 10_000;
-const DEFAULT_GRACE = 1000;
-const MAX_DRAIN = 3_600_000;
+/** How connections end. */
+export interface CloseOptions extends Partial<LimitsOf<typeof CLOSE_LIMITS>> {}
 
 /** A running server: an acceptor thread and its shards. */
 export class Server {
   readonly #supervisor: Supervisor;
-  readonly #limits: ServerLimits;
+  readonly #limits: ServeLimits;
   /** Null: connections are plain. */
   #tls: TlsSource | null;
   #closing: Promise<void> | null = null;
@@ -46,7 +35,7 @@ export class Server {
   #isReloading = false;
 
   /** @internal */
-  constructor(supervisor: Supervisor, limits: ServerLimits, tls: TlsSource | null) {
+  constructor(supervisor: Supervisor, limits: ServeLimits, tls: TlsSource | null) {
     this.#supervisor = supervisor;
     this.#limits = limits;
     this.#tls = tls;
@@ -72,7 +61,7 @@ export class Server {
   }
 
   /** The limits in force. */
-  get limits(): Readonly<ServerLimits> {
+  get limits(): Readonly<ServeLimits> {
     return this.#limits;
   }
 
@@ -130,11 +119,12 @@ export class Server {
   async profile(seconds: number, options: ProfileOptions = {}): Promise<ThreadProfile[]> {
     const { signal = NEVER } = options;
     const duration = checkRange('seconds', readNumber(seconds), 0.1, 300, seconds);
+    const { default: byDefault, min, max } = PROFILE_LIMITS.interval;
     const interval = checkRange(
       'interval',
-      readInteger(options.interval) ?? 1000,
-      50,
-      100_000,
+      readInteger(options.interval) ?? byDefault,
+      min,
+      max,
       options.interval,
     );
     if (this.#isProfiling) throw new MillraceError('MILLRACE_APP_STATE', 'profile: a recording is under way');
@@ -194,18 +184,19 @@ const NEVER = new AbortController().signal;
 
 /** How connections end, with the defaults for what is not given. */
 export function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {
-  const deadline = checkTime(where, 'drain', drain, DEFAULT_DRAIN);
-  const time = Math.min(checkTime(where, 'grace', grace, DEFAULT_GRACE), deadline / 2);
+  const deadline = checkTime(where, 'drain', drain);
+  const time = Math.min(checkTime(where, 'grace', grace), deadline / 2);
   return { code: CloseCode.GOING_AWAY, deadline, grace: time };
 }
 
-function checkTime(where: string, name: string, ms: unknown, byDefault: number): number {
+function checkTime(where: string, name: keyof typeof CLOSE_LIMITS, ms: unknown): number {
+  const { default: byDefault, max } = CLOSE_LIMITS[name];
   if (ms === undefined || ms === null) return byDefault;
   const given = readNumber(ms);
-  if (given >= 0 && given <= MAX_DRAIN) return given;
+  if (given >= 0 && given <= max) return given;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: '${name}' must be a number from 0 to 3,600,000 (milliseconds); got ${described(ms)}`,
+    `${where}: '${name}' must be a number from 0 to ${grouped(max)} (milliseconds); got ${described(ms)}`,
   );
 }
 

@@ -72,7 +72,7 @@ export async function runShard(data: ShardData): Promise<void> {
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   const joined = links;
   loop ??= new LoopWatch(shard.metrics);
-  const heap = new HeapWatch(data.heapShare, data.heapFlag, shard.counters, (use) => {
+  const heap = new HeapWatch(data.limits.heapWatermark / 100, data.heapFlag, shard.counters, (use) => {
     tell({ type: 'heap-full', heap: use });
   });
   const drained = new Promise<void>((resolve) => {

@@ -6,6 +6,7 @@ import { MillraceError } from '../errors.ts';
 import type { CredentialsSource } from '../net/server-names.ts';
 import { badCertificate, TICKET_KEY_SIZE, type TlsCredentials } from '../net/tls-context.ts';
 import { checkSpelling } from '../options/option-names.ts';
+import { TLS_OPTIONS } from '../options/server-options.ts';
 import { printable } from '../printable.ts';
 import { type RecognizedString, textOf } from '../serving/recognized-string.ts';
 
@@ -37,9 +38,6 @@ const FILES = { key_file_name: 'key', cert_file_name: 'cert', ca_file_name: 'ca'
 const TEXTS = { passphrase: 'passphrase', ssl_ciphers: 'ciphers' } as const;
 const WITH_VALUE = [...Object.keys(FILES), ...Object.keys(TEXTS), 'dh_params_file_name'];
 
-/** The names of all. */
-export const TLS_NAMES: readonly string[] = [...WITH_VALUE, 'ssl_prefer_low_memory_usage'];
-
 /**
  * Checks the shape of the options. The files are read whenever the result is called, which throws
  * MILLRACE_BAD_CERTIFICATE where it cannot.
@@ -55,7 +53,7 @@ export function credentialsSource(where: string, options: TlsOptions, name = '')
         `got ${described(options)}`,
     );
   }
-  checkSpelling(where, options, TLS_NAMES);
+  checkSpelling(where, options, Object.keys(TLS_OPTIONS));
   checkForeignNames(where, options as Record<string, unknown>);
   const texts = new Map<string, string>();
   for (const option of WITH_VALUE) {

@@ -1,10 +1,8 @@
 import { allocate } from '../net/write-memory.ts';
+import { ROUTE_LIMITS } from '../options/route-options.ts';
 import { FIN, headerLength, RSV1, writeHeader } from '../protocol/frame-header.ts';
 import { type DeflatePort, deflateForMany } from '../protocol/message-deflate.ts';
 import { MAX_WINDOW_BITS } from '../protocol/permessage-deflate.ts';
-
-/** Messages below this go as they are: there is little to be gained. Default of `compressionThreshold`, in bytes. */
-export const COMPRESSION_THRESHOLD = 64;
 
 /** Frames up to this, plain and compressed together, are joined in memory that is used again. */
 const SCRATCH_SIZE = 64 * 1024;
@@ -16,7 +14,7 @@ const SCRATCH_SIZE = 64 * 1024;
  */
 export class DeflateForms {
   /** Bytes a message must have to be compressed. */
-  threshold = COMPRESSION_THRESHOLD;
+  threshold: number = ROUTE_LIMITS.compressionThreshold.default;
   /** Some route of this thread compresses, so that other shards, which have the same routes, do too. */
   isEnabled = false;
   /** Window bits of the open sockets that compress, each once, in ascending order. */

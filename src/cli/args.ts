@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../options/nearest-name.ts';
-import type { Limit } from '../options/server-limits.ts';
+import type { Range } from '../options/option.ts';
 
 /** A mistake in the command line: told in one line with a remedy below it, and exit code 1. */
 export class UsageError extends Error {
@@ -97,12 +97,7 @@ export function seeHelp(command: string): string {
  *
  * @throws UsageError naming the range, unless it is an integer within the limit
  */
-export function parseInteger(
-  command: string,
-  flag: string,
-  text: string,
-  limit: Omit<Limit, 'default'>,
-): number {
+export function parseInteger(command: string, flag: string, text: string, limit: Range): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= limit.min && value <= limit.max) return value;
   if (value === 0 && limit.zero !== undefined) return 0;

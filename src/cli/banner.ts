@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Server } from '../app/server.ts';
-import type { ServerLimits } from '../options/server-limits.ts';
+import type { ServeLimits } from '../options/server-limits.ts';
 import type { ServeArgs } from './commands/serve-args.ts';
 import type { Style } from './terminal.ts';
 
@@ -39,7 +39,7 @@ function balanceText(balance: NonNullable<ServeArgs['options']['balance']>): str
   return 'header' in sticky ? `sticky:header=${sticky.header}` : `sticky:cookie=${sticky.cookie}`;
 }
 
-function limitsText(limits: Readonly<ServerLimits>): string {
+function limitsText(limits: Readonly<ServeLimits>): string {
   const { maxConnections, maxConnectionsPerAddress, handshakeTimeout, maxHeadSize, maxHeaders } = limits;
   const perAddress =
     maxConnectionsPerAddress === 0 ? 'any number' : maxConnectionsPerAddress.toLocaleString('en');

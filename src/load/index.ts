@@ -1,7 +1,8 @@
 /** The door `millrace/bench`: the load generator. */
+
+export { BENCH_LIMITS } from '../options/bench-options.ts';
 export { bench } from './bench.ts';
 export {
-  BENCH_LIMITS,
   type BenchNumber,
   type BenchOptions,
   type BenchProgress,

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { described, readInteger, readNumber } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
+import { BENCH_LIMITS } from '../options/bench-options.ts';
+import type { Limit, LimitsOf } from '../options/option.ts';
 import { clientRequest } from '../protocol/client-handshake.ts';
 import type { HeaderPair } from '../protocol/handshake.ts';
 import { MIN_BROADCAST_SIZE } from './broadcast-message.ts';
@@ -14,51 +16,10 @@ import { upgradeRequest } from './upgrade-request.ts';
 export const SCENARIOS = ['echo', 'broadcast', 'connect', 'idle', 'slow'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
 
-/** Every numeric option: default, range and unit. */
-export const BENCH_LIMITS = {
-  /** Connections, over all client threads. */
-  connections: { default: 100, min: 1, max: 1_000_000, unit: 'connections' },
-  /** Messages in flight on each connection. */
-  pipelining: { default: 1, min: 1, max: 65_536, unit: 'messages' },
-  duration: { default: 10, min: 1, max: 86_400, unit: 'seconds' },
-  /** Messages (connect: connections) after which the run ends, whatever its duration. */
-  amount: { default: 0, min: 1, max: 1e12, zero: 'as many as the duration allows', unit: 'messages' },
-  /** Client threads. */
-  workers: { default: 1, min: 1, max: 64, unit: 'threads' },
-  /** Payload of a message. */
-  size: { default: 64, min: 0, max: 64 * 1024 * 1024, unit: 'bytes' },
-  /** Messages a second on each connection. */
-  connectionRate: {
-    default: 0,
-    min: 1,
-    max: 1_000_000,
-    zero: 'as many as possible',
-    unit: 'messages a second',
-  },
-  /** Messages a second over all connections. */
-  overallRate: {
-    default: 0,
-    min: 1,
-    max: 100_000_000,
-    zero: 'as many as possible',
-    unit: 'messages a second',
-  },
-  /** Time for a handshake, and for the reply to a message. */
-  timeout: { default: 10, min: 1, max: 3600, unit: 'seconds' },
-  /** Time the load runs before the measurement. */
-  warmup: { default: 0, min: 1, max: 3600, zero: 'none', unit: 'seconds' },
-  /** Connections that publish (broadcast). */
-  publishers: { default: 1, min: 1, max: 1000, unit: 'connections' },
-  /** Connections that send and do not read (slow). */
-  stalled: { default: 0, min: 1, max: 1_000_000, zero: 'half of them', unit: 'connections' },
-  /** Process id of the server, whose memory is read (Linux). */
-  pid: { default: 0, min: 1, max: 2 ** 31 - 1, zero: 'unknown', unit: 'process id' },
-} as const;
-
 export type BenchNumber = keyof typeof BENCH_LIMITS;
 
 /** The numeric options have the defaults and ranges of {@link BENCH_LIMITS}. */
-export interface BenchOptions extends Partial<Record<BenchNumber, number>> {
+export interface BenchOptions extends Partial<LimitsOf<typeof BENCH_LIMITS>> {
   /** ws:// or wss:// */
   url: string | URL;
   /** Default 'echo'. */
@@ -99,7 +60,7 @@ export interface BenchProgress {
 }
 
 /** The options of a run, complete and checked; it can be posted to a thread. */
-export interface BenchPlan extends Readonly<Record<BenchNumber, number>> {
+export interface BenchPlan extends Readonly<LimitsOf<typeof BENCH_LIMITS>> {
   readonly target: Target;
   readonly scenario: ScenarioName;
   /** Null: made of `size` bytes. */
@@ -149,18 +110,18 @@ export function planOf(options: BenchOptions): BenchPlan {
   return plan;
 }
 
-function checkNumbers(options: BenchOptions): Record<BenchNumber, number> {
-  const entries = Object.entries(BENCH_LIMITS).map(([name, limit]) => {
+function checkNumbers(options: BenchOptions): LimitsOf<typeof BENCH_LIMITS> {
+  const entries = Object.entries<Limit>(BENCH_LIMITS).map(([name, limit]) => {
     const given = options[name as BenchNumber];
     const value = readInteger(given) ?? limit.default;
     if (value >= limit.min && value <= limit.max) return [name, value];
-    if (value === 0 && 'zero' in limit && readNumber(given ?? 0) === 0) return [name, 0];
-    const zero = 'zero' in limit ? `, or 0: ${limit.zero}` : '';
+    if (value === 0 && limit.zero !== undefined && readNumber(given ?? 0) === 0) return [name, 0];
+    const zero = limit.zero === undefined ? '' : `, or 0: ${limit.zero}`;
     throw invalid(
       `'${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${described(given)}`,
     );
   });
-  return Object.fromEntries(entries) as Record<BenchNumber, number>;
+  return Object.fromEntries(entries) as LimitsOf<typeof BENCH_LIMITS>;
 }
 
 /** What single values do not show. */

@@ -1,10 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { ConnectionLimits } from '../admission/admission.ts';
 import type { LinkMemory } from '../bus/link-memory.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import type { HashKey } from '../keyed-hash.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
+import type { ServeLimits } from '../options/server-limits.ts';
 import type { DrainTerms } from './drain.ts';
 import type { HeapUse } from './heap-watch.ts';
 import type { ProfileMessage } from './thread-profiler.ts';
@@ -38,15 +38,6 @@ export interface RouteEntry {
   readonly hasUpgrade: boolean;
 }
 
-/** Limits the acceptor enforces. */
-export interface AcceptorLimits extends ConnectionLimits {
-  readonly maxHeadSize: number;
-  readonly maxHeaders: number;
-  readonly handshakeTimeout: number;
-  readonly maxHandshakes: number;
-  readonly backlog: number;
-}
-
 /** What all shards of a server do TLS with. */
 export interface TlsSetup {
   readonly credentials: TlsCredentials;
@@ -61,7 +52,8 @@ export interface AcceptorData {
   /** Memory of the address table; null: addresses are not limited. */
   readonly addresses: SharedArrayBuffer | null;
   readonly shards: number;
-  readonly limits: AcceptorLimits;
+  /** Those of the server: all of them travel, and each thread enforces its own. */
+  readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
   readonly balance: Balance;
   /** What connections are spread by where it is by a hash: the same for all acceptors of a server. */
@@ -122,15 +114,14 @@ export interface ShardData {
   readonly module: string;
   /** `data` of `serve()`. */
   readonly data: unknown;
-  readonly limits: AcceptorLimits;
+  /** Those of the server: all of them travel, and each thread enforces its own. */
+  readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly links: LinkMemory;
   /** Another thread is this shard still: load the module, say so, and wait for `take-over`. */
   readonly isSuccessor: boolean;
-  /** Part of the heap's limit at which it is full, 0 to 1; 0: never. */
-  readonly heapShare: number;
   /** What V8 was told of the size of all heaps, see `oldSpaceFlag`. */
   readonly heapFlag: number;
   readonly port: MessagePort;

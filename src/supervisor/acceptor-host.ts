@@ -11,9 +11,9 @@ import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/list
 import type { TcpHandle } from '../net/node-internals.ts';
 import { Obstacle } from '../net/obstacle.ts';
 import { HandoffSender } from '../net/socket-handoff.ts';
+import type { ServeLimits } from '../options/server-limits.ts';
 import {
   type AcceptorData,
-  type AcceptorLimits,
   type Balance,
   type FromAcceptor,
   HandoffMode,
@@ -35,10 +35,8 @@ export interface AcceptorHostOptions {
   readonly host: string;
   readonly port: number;
   readonly balance: Balance;
-  readonly limits: AcceptorLimits;
+  readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
-  /** Seconds that its thread may take to start at first; 0: any time. */
-  readonly loadTimeout: number;
   /** Only whether there are any matters here. */
   readonly tls: object | null;
 }
@@ -141,7 +139,7 @@ export class AcceptorHost {
       this.#onListening = resolve;
     });
     this.#sendListener();
-    const patience = deadline(this.#options.loadTimeout, () => {
+    const patience = deadline(this.#options.limits.loadTimeout, () => {
       this.#fail(startFailed(this.#lateness()));
     });
     await Promise.race([listening, this.failed]).finally(() => {
@@ -254,7 +252,7 @@ export class AcceptorHost {
 
   #watch(worker: Worker): void {
     let cause: unknown = new Error('the acceptor thread exited');
-    const patience = deadline(this.#options.loadTimeout, () => {
+    const patience = deadline(this.#options.limits.loadTimeout, () => {
       cause = this.#lateness();
       void worker.terminate();
     });
@@ -278,7 +276,7 @@ export class AcceptorHost {
   }
 
   #lateness(): Error {
-    return new Error(`it does not start within ${this.#options.loadTimeout} s ('loadTimeout')`);
+    return new Error(`it does not start within ${this.#options.limits.loadTimeout} s ('loadTimeout')`);
   }
 
   /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */

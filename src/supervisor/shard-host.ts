@@ -14,14 +14,6 @@ import { type ShardLife, ShardPool } from './shard-pool.ts';
 /** What every life of the shard is started with. */
 export type ShardHostOptions = Omit<ShardData, 'port' | 'isSuccessor'>;
 
-/** What each of its threads may take. */
-export interface ThreadLimits {
-  /** Seconds to start and to load the module; 0: any time. */
-  readonly loadTimeout: number;
-  /** MiB of its heap; 0: as many as Node.js gives it. */
-  readonly maxHeapSize: number;
-}
-
 export interface ShardHostEvents {
   /** Its thread is gone; what it had in shared memory is to be cleared. */
   onGone(): void;
@@ -43,7 +35,6 @@ export interface ShardHostEvents {
  */
 export class ShardHost {
   readonly #options: ShardHostOptions;
-  readonly #threads: ThreadLimits;
   readonly #acceptor: AcceptorHost;
   readonly #events: ShardHostEvents;
   readonly #join: ShardJoin;
@@ -71,15 +62,9 @@ export class ShardHost {
   #stalledAt = -1;
   #isClosing = false;
 
-  constructor(
-    options: ShardHostOptions,
-    threads: ThreadLimits,
-    acceptor: AcceptorHost,
-    events: ShardHostEvents,
-  ) {
+  constructor(options: ShardHostOptions, acceptor: AcceptorHost, events: ShardHostEvents) {
     this.#options = options;
-    this.#threads = threads;
-    this.#pool = new ShardPool(threads.maxHeapSize);
+    this.#pool = new ShardPool(options.limits.maxHeapSize);
     this.#tls = options.tls;
     this.#acceptor = acceptor;
     this.#events = events;
@@ -197,7 +182,7 @@ export class ShardHost {
 
   #startThread(): void {
     this.#restart = null;
-    if (this.#pool.isDestroyed) this.#pool = new ShardPool(this.#threads.maxHeapSize);
+    if (this.#pool.isDestroyed) this.#pool = new ShardPool(this.#options.limits.maxHeapSize);
     let failure: MillraceError | null = null;
     const life = this.#launch(this.#pool, false, (message) => {
       if (message.type === 'failed') failure = badModule(this.#options.module, message);
@@ -209,8 +194,8 @@ export class ShardHost {
 
   #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardLife {
     const data = { ...this.#options, tls: this.#tls, isSuccessor };
-    const patience = deadline(this.#threads.loadTimeout, () => {
-      void pool.destroy(notLoaded(this.#options.module, this.#threads.loadTimeout));
+    const patience = deadline(this.#options.limits.loadTimeout, () => {
+      void pool.destroy(notLoaded(this.#options.module, this.#options.limits.loadTimeout));
     });
     const life = pool.start(data, (message) => {
       if (message.type === 'ready' || message.type === 'prepared') clearTimeout(patience);
@@ -257,10 +242,10 @@ export class ShardHost {
   /** Ends a thread that has loaded the module and stands still since. */
   #awaitJoin(): void {
     clearTimeout(this.#joining);
-    this.#joining = deadline(this.#threads.loadTimeout, () => {
+    this.#joining = deadline(this.#options.limits.loadTimeout, () => {
       // Without descriptors none can be offered, which is not its fault.
       if (!this.isReady || this.#join.isOffered)
-        void this.#pool.destroy(notJoined(this.#options.module, this.#threads.loadTimeout));
+        void this.#pool.destroy(notJoined(this.#options.module, this.#options.limits.loadTimeout));
       else this.#awaitJoin();
     });
   }
@@ -317,7 +302,7 @@ export class ShardHost {
     // One that crashed loads the module anew anyhow.
     if (old === null || !this.isReady || this.#isClosing) return false;
     const tls = this.#tls;
-    const pool = new ShardPool(this.#threads.maxHeapSize);
+    const pool = new ShardPool(this.#options.limits.maxHeapSize);
     this.#nextPool = pool;
     let successor: ShardLife;
     try {
@@ -346,7 +331,7 @@ export class ShardHost {
     // It is a shard like any other now.
     this.#watch(successor, () => null);
     // A successor that hangs is ended then, see #awaitJoin.
-    await within(known, Math.max(2 * this.#threads.loadTimeout * 1000, GRACE));
+    await within(known, Math.max(2 * this.#options.limits.loadTimeout * 1000, GRACE));
     if (this.#isClosing) return false;
     if (this.#life === successor) return true;
     throw startError(this.#options.index, await successor.ended.catch((error: unknown) => error));

@@ -9,8 +9,9 @@ import { ControlBlock, Gauge, type ShardState } from '../metrics/control-block.t
 import { Counter } from '../metrics/counter.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
+import { ringCapacity, type ServeLimits } from '../options/server-limits.ts';
 import { CloseCode } from '../protocol/close-code.ts';
-import type { AcceptorLimits, Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
+import type { Balance, HandoffMode, TlsSetup } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import { isHeapFull } from '../shard/heap-watch.ts';
 import {
@@ -32,24 +33,14 @@ export interface SupervisorOptions {
   readonly port: number;
   readonly shards: number;
   readonly balance: Balance;
-  readonly limits: AcceptorLimits;
+  readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
-  /** Seconds that a thread may take to start, its module loaded; 0: any time. */
-  readonly loadTimeout: number;
   /** Null: connections are plain. */
   readonly tls: TlsSetup | null;
   readonly data: unknown;
-  /** MiB of the heap of each shard; 0: as many as Node.js gives it. */
-  readonly maxHeapSize: number;
-  /** Part of the heap's limit at which a shard is replaced, 0 to 1; 0: never. */
-  readonly heapShare: number;
-  /** How the connections of such a shard end. */
+  /** How the connections of a shard end whose heap is full. */
   readonly recycleTerms: DrainTerms;
   readonly handoff: HandoffMode | 'auto';
-  /** Bytes of the ring of each pair of threads, a power of two. */
-  readonly ringCapacity: number;
-  /** Bytes that may wait for a ring without room. */
-  readonly maxOverflow: number;
 }
 
 export interface SupervisorEvents {
@@ -102,10 +93,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#handoff = options.handoff;
     this.control = new ControlBlock(shards);
     this.#loopWatch = new LoopWatch(this.control.main);
-    const { maxConnections, maxConnectionsPerAddress } = options.limits;
+    const { maxConnections, maxConnectionsPerAddress, maxOverflow } = options.limits;
     this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
     // Random: who names topics must not be able to choose where they land in the tables.
-    this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
+    this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), ringCapacity(options.limits), maxOverflow);
     this.links = new Links(this.linkMemory, shards, (to, dropped) =>
       this.emit('overflow', shards, to, dropped),
     );
@@ -113,7 +104,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
     this.#recycleTerms = options.recycleTerms;
-    this.#heapShare = options.heapShare;
+    this.#heapShare = options.limits.heapWatermark / 100;
     this.#recyclers = this.#shards.map((_, index) => this.#newRecycler(index));
   }
 
@@ -238,10 +229,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     });
   }
 
-  #hostShard(
-    index: number,
-    { module, data, limits, hosts, loadTimeout, maxHeapSize, heapShare, shards, tls }: SupervisorOptions,
-  ): ShardHost {
+  #hostShard(index: number, { module, data, limits, hosts, shards, tls }: SupervisorOptions): ShardHost {
     const options = {
       index,
       count: shards,
@@ -253,10 +241,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       hosts,
       tls,
       links: this.linkMemory,
-      heapShare,
       heapFlag: oldSpaceFlag(),
     };
-    return new ShardHost(options, { loadTimeout, maxHeapSize }, this.#acceptor, {
+    return new ShardHost(options, this.#acceptor, {
       onHeapFull: (heap) => {
         if (!this.#isClosing) this.#recyclers[index]!.full(heap);
       },

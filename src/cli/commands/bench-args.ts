@@ -1,92 +1,54 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { BENCH_LIMITS, type BenchNumber, type BenchOptions, SCENARIOS } from '../../load/index.ts';
+import { type BenchOptions, SCENARIOS } from '../../load/index.ts';
+import { BENCH_LIMITS, BENCH_OPTIONS } from '../../options/bench-options.ts';
 import { nearest } from '../../options/nearest-name.ts';
-import {
-  type Flag,
-  type Flags,
-  type ParsedArgs,
-  parseFlags,
-  parseInteger,
-  seeHelp,
-  UsageError,
-} from '../args.ts';
+import { flagOf, type LimitsOf } from '../../options/option.ts';
+import { type Flags, type ParsedArgs, parseFlags, seeHelp, UsageError } from '../args.ts';
 import { columns, flagLines } from '../help.ts';
+import { limitFlags, optionFlag, readLimits } from '../option-flags.ts';
 
 export const COMMAND = 'millrace bench';
 
-/** A flag for each numeric option: its name there, and the flag's row. The short ones are autocannon's where it has one. */
-const NUMBER_FLAGS: Readonly<Record<BenchNumber, Flag>> = {
-  connections: { short: 'c', value: 'N', help: 'Connections, over all client threads.' },
-  pipelining: { short: 'p', value: 'N', help: 'Messages in flight on each connection.' },
-  duration: { short: 'd', value: 'S', help: 'Seconds to measure.' },
-  amount: {
-    short: 'a',
-    value: 'N',
-    help: 'Messages to send in all, instead of a duration (connect: connections to open).',
-  },
-  workers: { short: 'w', value: 'N', help: 'Client threads.' },
-  size: { short: 's', value: 'BYTES', help: 'Size of a message.' },
-  connectionRate: { short: 'r', value: 'N', help: 'Messages a second on each connection, at a fixed rate.' },
-  overallRate: { short: 'R', value: 'N', help: 'Messages a second over all connections, at a fixed rate.' },
-  timeout: { short: 't', value: 'S', help: 'Seconds that a handshake or a reply may take.' },
-  warmup: { short: 'W', value: 'S', help: 'Seconds of load before the measurement.' },
-  publishers: { value: 'N', help: 'broadcast: connections that publish.' },
-  stalled: { value: 'N', help: 'slow: connections that send and do not read.' },
-  pid: { value: 'PID', help: 'Process id of the server: its memory is measured (Linux, same machine).' },
-};
-
-const NUMBERS = Object.keys(NUMBER_FLAGS) as BenchNumber[];
+const { connections, pipelining, duration, amount, workers, size, ...limits } = BENCH_LIMITS;
+const { connectionRate, overallRate, timeout, warmup, ...ofScenarios } = limits;
 
 const FLAGS: Flags = {
-  ...numberFlags(['connections', 'pipelining', 'duration', 'amount', 'workers', 'size']),
+  ...limitFlags({ connections, pipelining, duration, amount, workers, size }),
   message: { short: 'm', value: 'TEXT', help: 'The message to send.' },
   input: { short: 'i', value: 'FILE', help: 'A file that holds the message to send.' },
   text: { help: 'Send text messages. Default for -m, and for -i when the file is UTF-8.' },
   binary: { help: 'Send binary messages. Default otherwise.' },
-  ...numberFlags(['connectionRate', 'overallRate']),
-  'ignore-coordinated-omission': {
-    short: 'C',
-    help: 'At a fixed rate: do not add the latencies of messages that a late reply held up.',
-  },
-  subprotocol: {
-    short: 'T',
-    value: 'NAME',
-    help: 'Subprotocol to ask for; may be repeated, the preferred one first.',
-  },
-  header: { short: 'H', value: 'NAME=VALUE', help: 'A header of the handshake; may be repeated.' },
-  deflate: { help: 'Compress messages (permessage-deflate); -s then makes records that compress well.' },
-  insecure: { help: 'wss: accept any certificate.' },
-  scenario: {
-    value: 'NAME',
-    help: `What the connections do, see below: ${SCENARIOS.join(', ')}. Default echo.`,
-  },
-  ...numberFlags(['publishers', 'stalled', 'pid', 'timeout', 'warmup']),
+  ...limitFlags({ connectionRate, overallRate }),
+  ...optionFlag('ignoreCoordinatedOmission', BENCH_OPTIONS.ignoreCoordinatedOmission),
+  ...optionFlag(
+    'protocols',
+    BENCH_OPTIONS.protocols,
+    'NAME',
+    'Subprotocol to ask for; may be repeated, the preferred one first.',
+  ),
+  ...optionFlag(
+    'headers',
+    BENCH_OPTIONS.headers,
+    'NAME=VALUE',
+    'A header of the handshake; may be repeated.',
+  ),
+  ...optionFlag('deflate', BENCH_OPTIONS.deflate),
+  ...optionFlag('insecure', BENCH_OPTIONS.insecure),
+  ...optionFlag(
+    'scenario',
+    BENCH_OPTIONS.scenario,
+    'NAME',
+    `What the connections do, see below: ${SCENARIOS.join(', ')}. Default echo.`,
+  ),
+  ...limitFlags({ ...ofScenarios, timeout, warmup }),
   json: { short: 'j', help: 'Print the result as one line of JSON, and nothing else, to standard output.' },
   html: { value: 'FILE', help: 'Write a report with charts to a file, which opens without a network.' },
   latency: { short: 'l', help: 'Print all percentiles of the latency.' },
   'no-progress': { short: 'n', help: 'Show no progress bar.' },
-  title: { value: 'TEXT', help: 'A title for the result.' },
+  ...optionFlag('title', BENCH_OPTIONS.title, 'TEXT'),
   help: { short: 'h', help: 'Print this.' },
 };
-
-function numberFlags(names: readonly BenchNumber[]): Flags {
-  return Object.fromEntries(
-    names.map((name) => {
-      const limit = BENCH_LIMITS[name];
-      const meaning = limit.default === 0 && 'zero' in limit ? `: ${limit.zero}` : '';
-      return [
-        flagOf(name),
-        { ...NUMBER_FLAGS[name], help: `${NUMBER_FLAGS[name].help} Default ${limit.default}${meaning}.` },
-      ];
-    }),
-  );
-}
-
-/** connectionRate: connection-rate */
-function flagOf(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
 
 export function benchHelp(): string {
   return `Usage: ${COMMAND} URL [flags]
@@ -164,12 +126,8 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs | null {
   };
 }
 
-function numbersOf({ values }: ParsedArgs): Partial<Record<BenchNumber, number>> {
-  const numbers: Partial<Record<BenchNumber, number>> = {};
-  for (const name of NUMBERS) {
-    const text = values.get(flagOf(name));
-    if (text !== undefined) numbers[name] = parseInteger(COMMAND, flagOf(name), text, BENCH_LIMITS[name]);
-  }
+function numbersOf(args: ParsedArgs): Partial<LimitsOf<typeof BENCH_LIMITS>> {
+  const numbers = readLimits(COMMAND, args, BENCH_LIMITS);
   if (numbers.amount !== undefined && numbers.duration !== undefined) {
     throw usage('--amount and --duration exclude each other: a run ends by one of them');
   }
@@ -237,7 +195,7 @@ function scenarioOf(text: string): NonNullable<BenchOptions['scenario']> {
 /** The message of an error of `bench()`, with its options named as flags. */
 export function inFlags(message: string): string {
   const names: ReadonlySet<string> = new Set([
-    ...NUMBERS,
+    ...Object.keys(BENCH_LIMITS),
     'message',
     'ignoreCoordinatedOmission',
     'scenario',

@@ -1,49 +1,35 @@
-import { BENCH_LIMITS, type BenchOptions, SCENARIOS } from '../../load/index.ts';
-import { type Flag, type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
+import { type BenchOptions, SCENARIOS } from '../../load/index.ts';
+import { BENCH_LIMITS } from '../../options/bench-options.ts';
+import { PROFILE_LIMITS, SERVE_OPTIONS, SHARD_RANGE } from '../../options/server-options.ts';
+import { type Flags, parseFlags, parseInteger, seeHelp, UsageError } from '../args.ts';
 import { columns, flagLines } from '../help.ts';
-import { SERVE_NUMBERS } from './serve-args.ts';
+import { defaultsOf, limitFlags, optionFlag, readLimits } from '../option-flags.ts';
 
 export const COMMAND = 'millrace profile';
 
-/** Numbers of the load, as in `millrace bench`; the rest of the flags' rows. */
-const LOAD_FLAGS = {
-  connections: { short: 'c', value: 'N', help: 'Connections of the load.' },
-  pipelining: { short: 'p', value: 'N', help: 'Messages in flight on each connection.' },
-  size: { short: 's', value: 'BYTES', help: 'Size of a message.' },
-  workers: { short: 'w', value: 'N', help: 'Client threads.' },
+/** Numbers of the load, as in `millrace bench`. */
+const LOAD_LIMITS = {
+  connections: BENCH_LIMITS.connections,
+  pipelining: BENCH_LIMITS.pipelining,
+  size: BENCH_LIMITS.size,
+  workers: BENCH_LIMITS.workers,
 } as const;
 
-export const PROFILE_NUMBERS = {
-  duration: { default: 10, min: 1, max: 300, unit: 'seconds' },
-  warmup: { default: 2, min: 1, max: 3600, zero: 'none', unit: 'seconds' },
-  interval: { default: 1000, min: 50, max: 100_000, unit: 'microseconds' },
+const WARMUP = { warmup: { ...BENCH_LIMITS.warmup, default: 2 } } as const;
+
+/** Numbers of the recording. */
+const RECORDING_LIMITS = {
+  duration: { ...BENCH_LIMITS.duration, max: 300, help: 'Seconds to record.' },
+  ...PROFILE_LIMITS,
 } as const;
 
 const FLAGS: Flags = {
-  ...Object.fromEntries(
-    Object.entries(LOAD_FLAGS).map(([name, flag]): [string, Flag] => [
-      name,
-      { ...flag, help: `${flag.help} Default ${BENCH_LIMITS[name as keyof typeof LOAD_FLAGS].default}.` },
-    ]),
-  ),
+  ...limitFlags(LOAD_LIMITS),
   message: { short: 'm', value: 'TEXT', help: 'The message to send, as text.' },
-  duration: {
-    short: 'd',
-    value: 'S',
-    help: `Seconds to record. Default ${PROFILE_NUMBERS.duration.default}.`,
-  },
-  warmup: {
-    short: 'W',
-    value: 'S',
-    help: `Seconds of load before that. Default ${PROFILE_NUMBERS.warmup.default}.`,
-  },
+  ...limitFlags({ ...WARMUP, ...RECORDING_LIMITS }),
   scenario: { value: 'NAME', help: `What the connections do: ${SCENARIOS.join(', ')}. Default echo.` },
   path: { value: 'PATH', help: 'Path that the connections ask for. Default /.' },
-  shards: { value: 'N', help: 'Shard threads. Default: one for each core.' },
-  interval: {
-    value: 'US',
-    help: `Microseconds between two samples. Default ${PROFILE_NUMBERS.interval.default}.`,
-  },
+  ...optionFlag('shards', SERVE_OPTIONS.shards, 'N', 'Shard threads. Default: one for each core.'),
   output: { short: 'o', value: 'DIR', help: 'Folder for the profiles. Default millrace-profile.' },
   raw: { help: 'Write profiles without flamegraphs; 0x is not needed then.' },
   open: { help: 'Open the page in the browser.' },
@@ -96,23 +82,18 @@ export interface ProfileArgs {
  * @throws UsageError
  */
 export function parseProfileArgs(argv: readonly string[]): ProfileArgs | null {
-  const { values, positionals } = parseFlags(COMMAND, FLAGS, argv);
+  const args = parseFlags(COMMAND, FLAGS, argv);
+  const { values, positionals } = args;
   if (values.has('help')) return null;
   const [module, extra] = positionals;
   if (module === undefined) throw usage(`name the app module: ${COMMAND} ./app.js`);
   if (extra !== undefined)
     throw usage(`one app module is profiled at a time; got '${module}' and '${extra}'`);
-  const number = (flag: string, limit: Parameters<typeof parseInteger>[3]): number | undefined => {
-    const text = values.get(flag);
-    return text === undefined ? undefined : parseInteger(COMMAND, flag, text, limit);
-  };
   const load: { -readonly [name in keyof ProfileArgs['load']]: ProfileArgs['load'][name] } = {
-    warmup: number('warmup', PROFILE_NUMBERS.warmup) ?? PROFILE_NUMBERS.warmup.default,
+    ...defaultsOf(WARMUP),
+    ...readLimits(COMMAND, args, { ...LOAD_LIMITS, ...WARMUP }),
   };
-  for (const name of Object.keys(LOAD_FLAGS) as (keyof typeof LOAD_FLAGS)[]) {
-    const value = number(name, BENCH_LIMITS[name]);
-    if (value !== undefined) load[name] = value;
-  }
+  const shards = values.get('shards');
   const message = values.get('message');
   if (message !== undefined && values.has('size')) throw usage('--message and --size exclude each other');
   if (message !== undefined) load.message = message;
@@ -122,11 +103,11 @@ export function parseProfileArgs(argv: readonly string[]): ProfileArgs | null {
   if (!path.startsWith('/')) throw usage(`--path must begin with a slash; got '${path}'`);
   return {
     module,
-    shards: number('shards', SERVE_NUMBERS.shards),
+    shards: shards === undefined ? undefined : parseInteger(COMMAND, 'shards', shards, SHARD_RANGE),
     path,
     load,
-    duration: number('duration', PROFILE_NUMBERS.duration) ?? PROFILE_NUMBERS.duration.default,
-    interval: number('interval', PROFILE_NUMBERS.interval) ?? PROFILE_NUMBERS.interval.default,
+    ...defaultsOf(RECORDING_LIMITS),
+    ...readLimits(COMMAND, args, RECORDING_LIMITS),
     output: values.get('output') ?? 'millrace-profile',
     isRaw: values.has('raw'),
     opens: values.has('open'),

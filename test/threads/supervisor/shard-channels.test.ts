@@ -5,7 +5,7 @@ import { createLinkMemory } from '../../../src/bus/link-memory.ts';
 import { ControlBlock } from '../../../src/metrics/control-block.ts';
 import { type Channel, createChannel } from '../../../src/net/handoff-channel.ts';
 import { HandoffSender } from '../../../src/net/socket-handoff.ts';
-import { checkServerLimits } from '../../../src/options/server-limits.ts';
+import { checkServeLimits } from '../../../src/options/server-limits.ts';
 import type { FromShard, ToShard } from '../../../src/shard/control-message.ts';
 import { openDescriptors } from '../../support/clients/alive.ts';
 import { sleep, until } from '../../support/tools/deadline.ts';
@@ -36,11 +36,10 @@ class DrivenShard {
       hosts: { allowedHosts: null, behindTls: false },
       module: new URL('../../../examples/echo.js', import.meta.url).href,
       data: null,
-      limits: checkServerLimits('serve', {}),
+      limits: checkServeLimits('serve', { heapWatermark: 0 }),
       tls: null,
       links: createLinkMemory(1, 1, 4096, 4096),
       isSuccessor: false,
-      heapShare: 0,
       heapFlag: 0,
       port: port2,
     });

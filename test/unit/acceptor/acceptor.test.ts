@@ -6,6 +6,7 @@ import { AddressTable } from '../../../src/admission/address-table.ts';
 import { newHashKey } from '../../../src/keyed-hash.ts';
 import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
 import { detachHandle, type TcpHandle } from '../../../src/net/node-internals.ts';
+import { checkServeLimits } from '../../../src/options/server-limits.ts';
 import { HandoffMode } from '../../../src/shard/control-message.ts';
 
 let server: Server;
@@ -52,15 +53,7 @@ it('forgets what it sent to a shard between its end and hearing of it', async ()
       control: control.memory,
       addresses: table.memory,
       shards: 1,
-      limits: {
-        maxHeadSize: 4096,
-        maxHeaders: 10,
-        handshakeTimeout: 10,
-        maxHandshakes: 10,
-        maxConnections: 100,
-        maxConnectionsPerAddress: 2,
-        backlog: 10,
-      },
+      limits: checkServeLimits('serve', { maxConnections: 100, maxConnectionsPerAddress: 2 }),
       hosts: { allowedHosts: null, behindTls: false },
       balance: 'round-robin',
       hashKey: newHashKey(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { banner, plural, urlOf } from '../../../src/cli/banner.ts';
 import { parseServeArgs } from '../../../src/cli/commands/serve-args.ts';
-import { checkServerLimits } from '../../../src/options/server-limits.ts';
+import { checkServeLimits } from '../../../src/options/server-limits.ts';
 
 const plain = { bold: (text: string) => text, dim: (text: string) => text };
 
@@ -11,7 +11,7 @@ function bannerOf(argv: string, limits: object = {}): string {
     port: args.options.port,
     shards: args.options.shards ?? 1,
     handoff: 'channel' as const,
-    limits: checkServerLimits('serve', { maxConnections: 19_872, ...limits }),
+    limits: checkServeLimits('serve', { maxConnections: 19_872, ...limits }),
   };
   return banner(server, args, plain);
 }

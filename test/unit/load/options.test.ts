@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { BENCH_LIMITS, type BenchOptions, planOf, rateOf } from '../../../src/load/options.ts';
+import { type BenchOptions, planOf, rateOf } from '../../../src/load/options.ts';
 import { shareOf } from '../../../src/load/thread-message.ts';
+import { BENCH_LIMITS } from '../../../src/options/bench-options.ts';
 
 const url = 'ws://localhost:9001';
 

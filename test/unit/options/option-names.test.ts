@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { TLS_NAMES } from '../../../src/app/tls-options.ts';
 import { checkNames, checkSpelling } from '../../../src/options/option-names.ts';
-import { SERVER_LIMITS } from '../../../src/options/server-limits.ts';
-import { BEHAVIOR_LIMITS } from '../../../src/websocket/behavior.ts';
+import { optionTables } from '../../../src/options/option-tables.ts';
+import { APP_NAMES } from '../../../src/options/server-options.ts';
 
 const KNOWN = ['maxConnections', 'backlog', 'tls'];
 
@@ -52,10 +51,12 @@ describe('checkSpelling', () => {
   });
 
   it('takes no name of one list of options for a misspelt one of another', () => {
-    const lists = [Object.keys(SERVER_LIMITS), Object.keys(BEHAVIOR_LIMITS), TLS_NAMES];
+    const { ws, tls, App, serve } = optionTables;
+    const lists = [ws, tls, App, serve].map((table) => Object.keys(table));
+    const known = [APP_NAMES, Object.keys(ws), Object.keys(tls)];
     for (const names of lists) {
       const options = Object.fromEntries(names.map((name) => [name, 1]));
-      for (const known of lists) expect(messageOf(() => checkSpelling('here', options, known))).toBe('');
+      for (const list of known) expect(messageOf(() => checkSpelling('here', options, list))).toBe('');
     }
   });
 });

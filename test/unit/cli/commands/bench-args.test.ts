@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { benchHelp, inFlags, parseBenchArgs } from '../../../../src/cli/commands/bench-args.ts';
-import { BENCH_LIMITS } from '../../../../src/load/options.ts';
+import { BENCH_LIMITS } from '../../../../src/options/bench-options.ts';
 
 const URL = 'ws://localhost:9001';
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-args-'));

@@ -1,9 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { MAX_SHARDS } from '../../../../src/app/serve-options.ts';
 import { UsageError } from '../../../../src/cli/args.ts';
-import { parseServeArgs, SERVE_NUMBERS, serveHelp } from '../../../../src/cli/commands/serve-args.ts';
-import { SERVER_LIMITS } from '../../../../src/options/server-limits.ts';
+import { parseServeArgs, serveHelp } from '../../../../src/cli/commands/serve-args.ts';
+import { flagOf } from '../../../../src/options/option.ts';
+import { SERVE_LIMITS } from '../../../../src/options/server-limits.ts';
+import {
+  HOST_OPTIONS,
+  SERVE_OPTIONS,
+  SHARD_RANGE,
+  TLS_OPTIONS,
+} from '../../../../src/options/server-options.ts';
+import { MAX_THREADS } from '../../../../src/ring/layout.ts';
 
 const optionsOf = (...argv: string[]): unknown => parseServeArgs(['app.js', ...argv])?.options;
 
@@ -85,7 +92,24 @@ describe('parseServeArgs', () => {
   });
 
   test('knows how many shards there may be', () => {
-    expect(SERVE_NUMBERS.shards.max).toBe(MAX_SHARDS);
+    expect(SHARD_RANGE.max).toBe(MAX_THREADS - 1);
+  });
+
+  test.each(Object.keys(SERVE_LIMITS))('has a flag for the limit %s', (name) => {
+    const { min } = SERVE_LIMITS[name as keyof typeof SERVE_LIMITS];
+    expect(optionsOf(`--${flagOf(name)}`, String(min))).toEqual({ port: 9001, [name]: min });
+  });
+
+  test('has a flag for every option of serve() but those that only a program can give', () => {
+    const help = serveHelp();
+    const hasFlag = ([name, row]: [string, { readonly flag?: string }]): boolean =>
+      help.includes(`--${flagOf(name, row)} `) || help.includes(`--${flagOf(name, row)}\n`);
+    const without = [SERVE_OPTIONS, HOST_OPTIONS, SERVE_LIMITS, TLS_OPTIONS]
+      .flatMap((table) => Object.entries<{ readonly type: string; readonly flag?: string }>(table))
+      .filter((entry) => entry[1].type !== 'callback' && !hasFlag(entry))
+      .map(([name]) => name);
+    // MODULE stands for app, --cert and --key for tls, --passphrase-file for the passphrase.
+    expect(without).toEqual(['app', 'tls', 'data', 'passphrase', 'ssl_prefer_low_memory_usage']);
   });
 
   test.each(['--adapter', '--status-port'])('does not know %s', (flag) => {
@@ -99,6 +123,9 @@ describe('parseServeArgs', () => {
       port: 9001,
       tls: { ...tls, ca_file_name: 'a.pem' },
     });
+    expect(
+      optionsOf('--cert', 'c.pem', '--key', 'k.pem', '--ciphers', 'HIGH', '--dh-params', 'd.pem'),
+    ).toEqual({ port: 9001, tls: { ...tls, ssl_ciphers: 'HIGH', dh_params_file_name: 'd.pem' } });
     const file = fileURLToPath(import.meta.url);
     expect(optionsOf('--cert', 'c.pem', '--key', 'k.pem', '--passphrase-file', file)).toEqual({
       port: 9001,
@@ -132,7 +159,7 @@ describe('serveHelp', () => {
   test('names each limit of the server with its default, the signals and the exit codes', () => {
     const help = serveHelp();
     const text = help.replace(/\s+/g, ' ');
-    for (const limit of Object.values(SERVER_LIMITS)) expect(text).toContain(`Default ${limit.default}`);
+    for (const limit of Object.values(SERVE_LIMITS)) expect(text).toContain(`Default ${limit.default}`);
     for (const word of ['--port N', '--balance HOW', 'SIGTERM', 'Exit codes']) expect(help).toContain(word);
   });
 
