@@ -12,7 +12,7 @@ type NamesFor<Thread extends Role> = {
   [Name in MetricName]: Thread extends Table[Name]['threads'][number] ? Name : never;
 }[MetricName];
 
-type StatOf<Row> = Row extends { readonly kind: 'histogram' } ? HistogramStats : number;
+type StatOf<Row> = Row extends { readonly store: 'histogram' } ? HistogramStats : number;
 
 /** The metrics that threads of a role have, as `stats()` shows them. */
 export type StatsOf<Thread extends Role> = {
