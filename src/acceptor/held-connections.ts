@@ -1,5 +1,5 @@
 import type { TcpHandle } from '../net/node-internals.ts';
-import type { Transport } from '../net/transport.ts';
+import type { Opening } from './openings.ts';
 
 /** Connections, and bytes that came with them, that wait for a shard. */
 const MAX_HELD = 1024;
@@ -14,9 +14,9 @@ interface HeldClient {
 }
 
 /** HeldConnections: those that the acceptor has while no shard can take them, but one will soon. */
-export class HeldConnections<Owner> {
+export class HeldConnections {
   /** With the request, and what came behind it. */
-  readonly #requests = new Map<Transport<Owner>, string>();
+  readonly #requests = new Map<Opening, string>();
   #bytes = 0;
   readonly #clients = new Set<HeldClient>();
 
@@ -25,10 +25,10 @@ export class HeldConnections<Owner> {
   }
 
   /** What comes behind the request waits in the kernel. */
-  hold(transport: Transport<Owner>, request: string): void {
-    this.#requests.set(transport, request);
+  hold(opening: Opening, request: string): void {
+    this.#requests.set(opening, request);
     this.#bytes += request.length;
-    transport.pause();
+    opening.transport.pause();
   }
 
   /** @param onTimeout it has waited for as many seconds, and waits no more */
@@ -42,17 +42,17 @@ export class HeldConnections<Owner> {
   }
 
   /** It waits no more. Returns its request; '' when it did not wait. */
-  drop(transport: Transport<Owner>): string {
-    const request = this.#requests.get(transport);
+  drop(opening: Opening): string {
+    const request = this.#requests.get(opening);
     if (request === undefined) return '';
-    this.#requests.delete(transport);
+    this.#requests.delete(opening);
     this.#bytes -= request.length;
     return request;
   }
 
   /** None of them waits any more, oldest first. */
   release(
-    onRequest: (transport: Transport<Owner>, request: string) => void,
+    onRequest: (opening: Opening, request: string) => void,
     onClient: (held: HeldClient) => void,
   ): void {
     for (const held of Array.from(this.#clients)) {
@@ -60,6 +60,6 @@ export class HeldConnections<Owner> {
       this.#clients.delete(held);
       onClient(held);
     }
-    for (const transport of Array.from(this.#requests.keys())) onRequest(transport, this.drop(transport));
+    for (const opening of Array.from(this.#requests.keys())) onRequest(opening, this.drop(opening));
   }
 }

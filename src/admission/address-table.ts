@@ -114,6 +114,14 @@ export class AddressTable {
     Atomics.add(this.#words, this.#count(row, column), by);
   }
 
+  /** A connection goes from one thread to another. */
+  move(row: number, from: number, to: number): void {
+    if (row === NO_ADDRESS) return;
+    // In this order the sum is never too low: a row without connections is another address's.
+    this.add(row, to, 1);
+    this.add(row, from, -1);
+  }
+
   /** The connections of a column are gone: its thread is. */
   clear(column: number): void {
     this.recount(column, new Map());

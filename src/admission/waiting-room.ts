@@ -8,6 +8,12 @@ import type { Transport } from '../net/transport.ts';
 export class WaitingRoom {
   /** The turn of the event loop in which each came. */
   readonly #since = new Map<Transport, number>();
+  readonly #onChange: (change: 1 | -1) => void;
+
+  /** @param onChange one more waits, or one less */
+  constructor(onChange: (change: 1 | -1) => void = ignore) {
+    this.#onChange = onChange;
+  }
 
   get size(): number {
     return this.#since.size;
@@ -17,10 +23,12 @@ export class WaitingRoom {
     const { turns } = transport.io;
     this.#since.set(transport, turns.now);
     turns.tick();
+    this.#onChange(1);
   }
 
-  delete(transport: Transport): boolean {
-    return this.#since.delete(transport);
+  /** It waits no more, if it did. */
+  delete(transport: Transport): void {
+    if (this.#since.delete(transport)) this.#onChange(-1);
   }
 
   oldest(): Transport | undefined {
@@ -40,3 +48,5 @@ export class WaitingRoom {
     return true;
   }
 }
+
+function ignore(): void {}

@@ -1,12 +1,12 @@
+import { AddressLimit, OVER_LIMIT } from '../admission/address-limit.ts';
 import { AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
-import { AddressLimit, OVER_LIMIT } from '../admission/admission.ts';
+import { Gate } from '../admission/gate.ts';
 import { described } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
 import { type AppDescriptor, checkDescriptor } from '../group/app-descriptor.ts';
 import { AppGroup, type ChildStats } from '../group/app-group.ts';
 import { AppMember } from '../group/app-member.ts';
 import { Dispatch } from '../group/child-dispatcher.ts';
-import { Counter } from '../metrics/counter.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
@@ -19,8 +19,8 @@ import { checkSpelling } from '../options/option-names.ts';
 import { checkServerLimits, ringCapacity, type ServerLimits } from '../options/server-limits.ts';
 import { APP_NAMES, APP_OPTIONS } from '../options/server-options.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
+import { Entrance } from '../serving/entrance.ts';
 import { HttpServer } from '../serving/http-server.ts';
-import { makeRoom } from '../serving/make-room.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from '../serving/recognized-string.ts';
 import { TlsServer } from '../serving/tls-server.ts';
 import type { UpgradeTarget } from '../serving/upgrade-target.ts';
@@ -50,12 +50,20 @@ export interface AppParts {
   readonly http: HttpServer;
   /** Null: connections are plain. */
   readonly tls: TlsServer | null;
+  /** Where sockets come in that nobody has read. */
+  readonly entrance: Entrance;
   /** Those an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
   readonly webSockets: readonly UpgradeTarget[];
 }
 
 /** The engine below an App, for the shard that wires it to the acceptor. */
 export let partsOf: (app: TemplatedApp) => AppParts;
+
+/** The sockets that an App listens on, and the gate that those pass who come by them. */
+interface Door {
+  readonly listeners: Listeners;
+  readonly gate: Gate;
+}
 
 /** The children of an acceptor App, and the rings between all threads that are joined. */
 export interface ChildAppStats {
@@ -71,9 +79,10 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #shard: Shard;
   readonly #http: HttpServer;
   readonly #tls: TlsServer | null;
+  readonly #entrance: Entrance;
   readonly #limits: ServerLimits;
   /** Null in a shard: the server listens. */
-  readonly #listeners: Listeners | null;
+  readonly #door: Door | null;
   /** Counts connections by address; null: they are not limited, or the server counts them. */
   readonly #addresses: AddressLimit | null;
   /** Null: the shard's thread has one. */
@@ -97,15 +106,10 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#shard = ownShard;
     this.#http = http;
     this.#tls = names === null ? null : new TlsServer(ownShard, http, limits, names);
-    this.#listeners =
-      shard === undefined
-        ? new Listeners(limits.backlog, ownShard, (client) => {
-            this.#dispatch(client);
-          })
-        : null;
+    this.#entrance = new Entrance(ownShard, http, this.#tls, limits.maxConnections);
     this.#loopWatch = shard === undefined ? new LoopWatch(ownShard.metrics) : null;
     this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
-    if (http.isProxied) http.proxiedLimit = this.#addresses;
+    this.#door = shard === undefined ? this.#makeDoor() : null;
   }
 
   /**
@@ -122,7 +126,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   listen(host: RecognizedString, port: number, options: ListenOptions, callback: ListenCallback): this;
   listen(...args: unknown[]): this {
     const { host, port, isExclusive, callback } = listenArguments(args);
-    this.#checkCanListen('listen').listen(host, port, isExclusive, callback);
+    this.#checkCanListen('listen').listeners.listen(host, port, isExclusive, callback);
     return this;
   }
 
@@ -140,7 +144,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
         `listen_unix: the first argument must be a callback; got ${described(callback)}`,
       );
     }
-    const listeners = this.#checkCanListen('listen_unix');
+    const { listeners } = this.#checkCanListen('listen_unix');
     const name = textOf(path);
     const problem = socketPathProblem(name);
     if (problem !== '') {
@@ -156,9 +160,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is none, MILLRACE_APP_STATE
    */
   adoptSocket(fd: number): this {
-    this.#checkCanListen('adoptSocket');
+    const { gate } = this.#checkCanListen('adoptSocket');
     const client = openSocket(fd);
-    this.#accept(client, this.#enter(client), 0);
+    gate.admit(client, gate.enter(client));
     return this;
   }
 
@@ -183,13 +187,13 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    * @throws MillraceError MILLRACE_APP_STATE in a shard of `serve()`, and after `close()`
    */
   getDescriptor(): AppDescriptor {
-    this.#checkJoinable('getDescriptor');
+    const { gate } = this.#checkJoinable('getDescriptor');
     this.#checkServable();
     this.#member ??= new AppMember(
       this.#shard,
       (client, row) => {
         // The acceptor App has counted it, if it counts at all.
-        this.#accept(client, row === NO_ADDRESS ? this.#enter(client) : row, 0);
+        gate.admit(client, row === NO_ADDRESS ? gate.enter(client) : row);
       },
       () => (this.#group === null ? '' : 'it has children of its own'),
     );
@@ -208,7 +212,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    */
   addChildAppDescriptor(descriptor: AppDescriptor): this {
     const where = 'addChildAppDescriptor';
-    this.#checkJoinable(where);
+    const { gate } = this.#checkJoinable(where);
     const checked = checkDescriptor(where, descriptor);
     if (checked === this.#member?.descriptor) {
       throw new MillraceError(
@@ -227,7 +231,8 @@ export class TemplatedApp extends AppRoutes implements Drainable {
       { ringCapacity: ringCapacity(this.#limits), maxOverflow: this.#limits.maxOverflow },
       this.#addresses?.table ?? null,
       (client, row, isExcess) => {
-        this.#accept(client, row, isExcess ? 503 : 0);
+        if (isExcess) gate.refuse(client, row);
+        else gate.admit(client, row);
       },
     );
     this.#group.add(checked);
@@ -262,7 +267,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#loopWatch?.stop();
     this.#member?.close();
     this.#group?.close();
-    this.#listeners?.close();
+    this.#door?.listeners.close();
     this.#shard.destroyAll();
     return this;
   }
@@ -321,27 +326,22 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     return this;
   }
 
-  #checkJoinable(where: string): void {
-    const state =
-      this.#listeners === null
-        ? 'serve() joins its shards itself; remove the call'
-        : this.#isClosed
-          ? 'this App is closed'
-          : '';
-    if (state !== '') throw new MillraceError('MILLRACE_APP_STATE', `${where}: ${state}`);
+  #checkJoinable(where: string): Door {
+    return this.#openDoor(where, 'serve() joins its shards itself');
   }
 
-  #checkCanListen(where: string): Listeners {
-    const listeners = this.#listeners;
-    if (listeners === null) {
-      throw new MillraceError(
-        'MILLRACE_APP_STATE',
-        `${where}: serve() listens for this App; remove the call`,
-      );
-    }
-    if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', `${where}: this App is closed`);
+  #checkCanListen(where: string): Door {
+    const door = this.#openDoor(where, 'serve() listens for this App');
     this.#checkServable();
-    return listeners;
+    return door;
+  }
+
+  /** @param whoElse does it in a shard */
+  #openDoor(where: string, whoElse: string): Door {
+    const door = this.#door;
+    const state = door === null ? `${whoElse}; remove the call` : this.#isClosed ? 'this App is closed' : '';
+    if (door === null || state !== '') throw new MillraceError('MILLRACE_APP_STATE', `${where}: ${state}`);
+    return door;
   }
 
   /** Its children may have certificates where it has none. */
@@ -349,52 +349,36 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     if (this.#tls !== null && !this.#tls.names.isServable && this.#group === null) throw noCertificate();
   }
 
+  #makeDoor(): Door {
+    const { counters } = this.#shard;
+    const http = this.#http;
+    // Of a proxy's connections it is not known whose they are before they have said so.
+    const gate = new Gate(this.#entrance, this.#addresses, counters, !http.isProxied);
+    http.gate = gate;
+    const listeners = new Listeners(this.#limits.backlog, this.#shard, (client) => {
+      this.#accept(gate, client);
+    });
+    return { gate, listeners };
+  }
+
   /** Gives a connection to the child whose turn it is, or serves it. */
-  #dispatch(client: TcpHandle): void {
-    const row = this.#enter(client);
+  #accept(gate: Gate, client: TcpHandle): void {
+    const row = gate.enter(client);
     const isMine = this.#group === null || row === OVER_LIMIT;
     const result = isMine ? Dispatch.NONE : this.#group!.dispatch(client, row);
-    if (result !== Dispatch.TAKEN) this.#accept(client, row, result === Dispatch.FULL ? 503 : 0);
-  }
-
-  /** Counts a connection; behind proxies that is done when they have said whose it is. */
-  #enter(client: TcpHandle): number {
-    return this.#addresses === null || this.#http.isProxied ? NO_ADDRESS : this.#addresses.enter(client);
-  }
-
-  /**
-   * Serves a connection.
-   *
-   * @param row the address table's; OVER_LIMIT: it is one too many of its address
-   * @param excess the status that it is to be refused with, or 0
-   */
-  #accept(client: TcpHandle, row: number, excess: number): void {
-    const { maxConnections } = this.#limits;
-    const { refusing } = this.#http;
-    const shard = this.#shard;
-    let status = row === OVER_LIMIT ? 429 : excess;
-    const isFull = maxConnections !== 0 && shard.sockets.size - refusing.total >= maxConnections;
-    if (status === 0 && isFull && !makeRoom({ http: this.#http, tls: this.#tls })) status = 503;
-    if (status === 0) {
-      if (this.#tls !== null) this.#tls.start(client, row);
-      else this.#http.start(shard.adopt(client, this.#http, row));
-      return;
-    }
-    shard.count(Counter.OVER_LIMIT);
-    const excessRow = row === OVER_LIMIT ? this.#addresses!.rowOf(client) : NO_ADDRESS;
-    const tag = row === OVER_LIMIT ? NO_ADDRESS : row;
-    // Who has not done the handshake cannot be told.
-    if (this.#tls === null && refusing.take(excessRow)) {
-      this.#http.start(shard.adopt(client, this.#http, tag), status, excessRow);
-    } else {
-      shard.discarded(tag);
-      client.close();
-    }
+    if (result === Dispatch.NONE) gate.admit(client, row);
+    else if (result === Dispatch.FULL) gate.refuse(client, row);
   }
 
   static {
     Object.defineProperty(this, 'name', { value: 'uWS.App' });
-    partsOf = (app) => ({ shard: app.#shard, http: app.#http, tls: app.#tls, webSockets: webSocketsOf(app) });
+    partsOf = (app) => ({
+      shard: app.#shard,
+      http: app.#http,
+      tls: app.#tls,
+      entrance: app.#entrance,
+      webSockets: webSocketsOf(app),
+    });
   }
 }
 

@@ -155,10 +155,8 @@ export class ChildDispatcher implements Sleeper {
 
   /** Moves a connection from this thread's column to that of the child; -1: and back. */
   #count({ row }: Accepted, { index }: ChildChannel, change: 1 | -1): void {
-    if (row === NO_ADDRESS || this.#addresses === null) return;
-    // In this order the sum is never too low.
-    this.#addresses.add(row, change > 0 ? index : HERE, 1);
-    this.#addresses.add(row, change > 0 ? HERE : index, -1);
+    if (change > 0) this.#addresses?.move(row, HERE, index);
+    else this.#addresses?.move(row, index, HERE);
   }
 
   /** No child is left, after `close`. */

@@ -1,10 +1,11 @@
+import { refusalText } from '../admission/refusal-text.ts';
 import { reportError } from '../error-report.ts';
 import { Counter } from '../metrics/counter.ts';
 import type { Shard } from '../shard/shard.ts';
 import { type OnFailure, watch } from '../user-code.ts';
 import type { HttpConnection } from './http-connection.ts';
 import type { OutgoingResponse } from './outgoing-response.ts';
-import { type Refuser, refusalOf } from './refuser.ts';
+import type { Refuser } from './refuser.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /**
@@ -67,7 +68,7 @@ export class HandlerErrors {
     });
     if (isLate) transport.destroy();
     else if (!transport.isClosed)
-      this.#refuser.refuse(connection, refusalOf(status, response.method === 'HEAD'));
+      this.#refuser.refuse(connection, refusalText(status, response.method === 'HEAD'));
   }
 
   readonly report = (error: unknown): void => {

@@ -8,9 +8,8 @@ import { PortReceiver } from '../net/socket-transfer.ts';
 import type { FromShard } from '../shard/control-message.ts';
 import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
 import type { Shard } from '../shard/shard.ts';
+import type { Entrance } from './entrance.ts';
 import type { HttpServer } from './http-server.ts';
-import { makeRoom } from './make-room.ts';
-import type { TlsServer } from './tls-server.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Ms that an old channel may take to end when there is a new one. */
@@ -20,8 +19,8 @@ export const CHANNEL_TIMEOUT = 1000;
 export interface HandoffServers {
   readonly shard: Shard;
   readonly http: HttpServer;
-  /** Null: connections are plain. */
-  readonly tls: TlsServer | null;
+  /** Where sockets come in that nobody has read. */
+  readonly entrance: Entrance;
   /** What handshakes that the acceptor found good are for, by the number in its messages. */
   readonly webSockets: readonly UpgradeTarget[];
 }
@@ -153,21 +152,16 @@ export class HandoffIntake {
   }
 
   #adoptUnread(handle: TcpHandle, address: number, acceptedAt: number, isInPlace: boolean): void {
-    const { shard, http, tls } = this.#servers;
-    // Whoever was to give way may have been served meanwhile, or be as new.
-    if (isInPlace && !makeRoom(this.#servers)) {
+    const { shard, entrance } = this.#servers;
+    // The one that was to give way may have been served meanwhile, or be as new.
+    if (isInPlace && !entrance.makeRoom()) {
       shard.count(Counter.OVER_LIMIT);
-      shard.discarded(address);
+      entrance.discard(address);
       handle.close();
-    } else if (tls !== null) {
-      const transport = tls.start(handle, address);
-      transport.acceptedAt = acceptedAt;
-      shard.greet(transport);
-    } else {
-      const transport = shard.adopt(handle, http, address);
-      transport.acceptedAt = acceptedAt;
-      http.start(transport);
-      shard.greet(transport);
+      return;
     }
+    const transport = entrance.admit(handle, address, null);
+    transport.acceptedAt = acceptedAt;
+    shard.greet(transport);
   }
 }

@@ -1,4 +1,5 @@
-import { NO_ADDRESS } from '../admission/address-table.ts';
+import type { HeadConnection } from '../admission/head-reader.ts';
+import type { Refusal } from '../admission/refusing.ts';
 import type { BodyDecoder } from '../http/body-decoder.ts';
 import type { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import type { RequestParser } from '../http/request-parser.ts';
@@ -27,7 +28,7 @@ export interface ConnectionServer {
 }
 
 /** One connection in its HTTP phase. */
-export class HttpConnection implements ResponseOwner {
+export class HttpConnection implements ResponseOwner, HeadConnection {
   readonly server: ConnectionServer;
   readonly transport: Transport<HttpConnection>;
   /** Lent from the server while a head is incomplete. */
@@ -55,10 +56,8 @@ export class HttpConnection implements ResponseOwner {
   isYielding = false;
   /** Requests in a row that were taken from the rest in this turn. */
   goneOn = 0;
-  /** It is one too many: the status that its first request is refused with; else 0. */
-  excess: number;
-  /** Row of the address table that has too many, when that is why; else NO_ADDRESS. */
-  excessRow = NO_ADDRESS;
+  /** It is one too many, and its first request is answered so; null: it is not. */
+  refusal: Refusal | null;
   /** Its first request is not whole yet. */
   isNew = false;
   /** Reads what a proxy sends first; null: it is read, or there is none. */
@@ -84,12 +83,12 @@ export class HttpConnection implements ResponseOwner {
   constructor(
     server: ConnectionServer,
     transport: Transport<HttpConnection>,
-    excess: number,
+    refusal: Refusal | null,
     deadline: number,
   ) {
     this.server = server;
     this.transport = transport;
-    this.excess = excess;
+    this.refusal = refusal;
     this.deadline = deadline;
   }
 

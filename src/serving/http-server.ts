@@ -1,16 +1,17 @@
-import { NO_ADDRESS } from '../admission/address-table.ts';
-import { type AddressLimit, OVER_LIMIT } from '../admission/admission.ts';
+import { OVER_LIMIT } from '../admission/address-limit.ts';
+import type { Gate } from '../admission/gate.ts';
+import { HeadReader } from '../admission/head-reader.ts';
 import { keyOfBytes } from '../admission/peer-address.ts';
-import { Refusing } from '../admission/refusing.ts';
+import { hostRefusal, refusalText } from '../admission/refusal-text.ts';
+import type { Refusal } from '../admission/refusing.ts';
 import { WaitingRoom } from '../admission/waiting-room.ts';
 import { AllowedHosts, type HostRules } from '../http/allowed-hosts.ts';
 import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import { ParseStatus, type RequestParser } from '../http/request-parser.ts';
-import { dated, errorResponse } from '../http/response-writer.ts';
+import { ParseStatus } from '../http/request-parser.ts';
+import { errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../metrics/counter.ts';
 import { NO_STAMP } from '../metrics/monotonic-time.ts';
-import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import { runTicks } from '../net/node-internals.ts';
 import type { Transport, TransportContext } from '../net/transport.ts';
 import type { ServerLimits } from '../options/server-limits.ts';
@@ -23,7 +24,6 @@ import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
 import type { OutgoingResponse, UpgradeFields } from './outgoing-response.ts';
 import { ownCopy } from './recognized-string.ts';
-import { hostRefusal, refusalOf } from './refuser.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 import { Upgrader } from './upgrader.ts';
@@ -37,9 +37,6 @@ export interface ConnectionWatcher {
 /** Told of a request that cannot be read, and of the answer to it. */
 export type ParsingErrorHandler = (req: undefined, status: number, body: ArrayBuffer) => void;
 
-/** Seconds a peer has to follow our FIN. */
-const LINGER = 5;
-
 /** Seconds between two looks at a connection whose request is under way. */
 const WATCH = 5;
 
@@ -48,9 +45,6 @@ const WATCH = 5;
  * turn of a connection.
  */
 const MAX_GONE_ON = 16;
-
-/** Parsers kept for reuse. */
-const MAX_SPARE = 256;
 
 /**
  * HttpServer: the HTTP phase of all connections of an App: which bytes are requests and which of their bodies, and the
@@ -63,13 +57,11 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   onParsingError: UserCode<ParsingErrorHandler> | null = null;
   /** Every connection starts with a header of the PROXY protocol, version 2. */
   isProxied = false;
-  /** Counts the clients that proxies speak for; null: the acceptor counted, or addresses are not limited. */
-  proxiedLimit: AddressLimit | null = null;
-  /** Connections too many that are open to be told so. */
-  readonly refusing = new Refusing();
+  /** What its connections have passed; null: they come from the acceptor. */
+  gate: Gate | null = null;
   readonly #shard: Shard;
   readonly #limits: ServerLimits;
-  readonly #parsers: RequestParser[] = [];
+  readonly #heads: HeadReader<HttpConnection>;
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
   readonly #upgrader: Upgrader;
@@ -78,7 +70,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   /** Null: requests may have any. */
   #hosts: AllowedHosts | null = null;
   /** Connections whose first request is not whole. */
-  readonly #new = new WaitingRoom();
+  readonly #new: WaitingRoom;
 
   constructor(shard: Shard, limits: ServerLimits) {
     this.#shard = shard;
@@ -87,6 +79,20 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
     this.#upgrader = new Upgrader(shard);
     this.dispatcher = new Dispatcher(shard, limits, this, this.#errors, this.#upgrader);
+    const { heads } = this.dispatcher;
+    this.#heads = new HeadReader(
+      shard.io,
+      limits.handshakeTimeout,
+      () => heads.newParser(),
+      (connection) => {
+        if (connection.isNew) this.#notNew(connection);
+        connection.dropRest();
+        this.#bodies.drop(connection);
+      },
+    );
+    this.#new = new WaitingRoom((change) => {
+      shard.addWaiting(change);
+    });
   }
 
   /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
@@ -114,17 +120,16 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   /**
-   * Takes over a socket whose next bytes are a request. `excess`: it is one too many, to be refused with this status; the
-   * caller has taken its place among `refusing`, for the row `excessRow` when it is the address that has too many.
+   * Takes over a socket whose next bytes are a request.
+   *
+   * @param refusal not null: it is one too many, to be refused so
    */
-  start(transport: Transport<HttpConnection>, excess = 0, excessRow: number = NO_ADDRESS): void {
-    const connection = new HttpConnection(this, transport, excess, this.#headDeadline());
-    connection.excessRow = excessRow;
+  start(transport: Transport<HttpConnection>, refusal: Refusal | null = null): void {
+    const connection = new HttpConnection(this, transport, refusal, this.#heads.deadline);
     // To end one that is too many would make no room for another.
-    if (excess === 0) {
+    if (refusal === null) {
       connection.isNew = true;
       this.#new.add(transport);
-      this.#shard.addWaiting(1);
     }
     if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
@@ -144,20 +149,20 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     start: number,
     end: number,
   ): void {
-    const parser = this.#parsers.pop() ?? this.dispatcher.heads.newParser();
+    const parser = this.#heads.take();
     if (target === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
-      const connection = new HttpConnection(this, transport, 0, 0);
+      const connection = new HttpConnection(this, transport, null, 0);
       transport.owner = connection;
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalOf(503, false));
+      this.refuse(connection, refusalText(503));
       return;
     }
     const rest = parser.consumed;
     this.#shard.count(Counter.REQUESTS);
     const request = this.dispatcher.requestFor(target, parser.head);
     if (this.#watcher !== null) {
-      const connection = new HttpConnection(this, transport, 0, 0);
+      const connection = new HttpConnection(this, transport, null, 0);
       transport.owner = connection;
       this.#watcher.connected(connection);
       if (transport.isClosed) return;
@@ -166,8 +171,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     this.#upgrader.acceptFirst(transport, target, parser.head, request);
     request.release();
     transport.endCork();
-    parser.reset();
-    this.#parsers.push(parser);
+    this.#heads.give(parser);
     if (rest < end && !transport.isClosed) transport.receive(bytes, rest, end);
     transport.startReading();
   }
@@ -190,9 +194,13 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (connection.headway !== null) connection.headway.since = 0;
     const { response } = connection;
     if (response === null) {
-      const timeout = connection.isLingering ? LINGER : this.#limits.keepAliveTimeout;
-      connection.deadline = Math.max(connection.deadline, this.#shard.io.timer.now + timeout + 1);
-      if (!connection.isLingering) this.#goOn(connection);
+      if (connection.isLingering) {
+        this.#heads.lingerOn(connection);
+        return;
+      }
+      const { now } = this.#shard.io.timer;
+      connection.deadline = Math.max(connection.deadline, now + this.#limits.keepAliveTimeout + 1);
+      this.#goOn(connection);
       return;
     }
     transport.beginCork();
@@ -220,11 +228,11 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   onClosed(transport: Transport<HttpConnection>, _error: number): void {
     const connection = transport.owner;
     // A handler that closes the connection may go on to read its request.
-    if (!connection.isParsing) this.#returnParser(connection);
+    if (!connection.isParsing) this.#heads.release(connection);
     this.#bodies.drop(connection);
     connection.dropRest();
     if (connection.isNew) this.#notNew(connection);
-    if (connection.excess !== 0) this.refusing.giveBack(connection.excessRow);
+    if (connection.refusal !== null) this.gate?.giveBack(connection.refusal);
     const { response } = connection;
     connection.response = null;
     if (response !== null) {
@@ -248,18 +256,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     // The time a handler takes to answer is its own.
     if (isWaiting && !(connection.isLingering && !transport.blocked)) return this.#visitAt(now + WATCH);
     if (now < connection.deadline) return this.#visitAt(connection.deadline);
-    if (connection.isLingering) {
-      transport.destroy();
-      return 0;
-    }
-    if (connection.parser !== null) {
-      this.#shard.count(Counter.TIMEOUTS);
-      this.refuse(connection, errorResponse(408));
-    } else {
-      // Not at once: a request that comes now would be answered with a reset.
-      this.linger(connection);
-    }
-    return transport.isClosed ? 0 : connection.deadline;
+    return this.#heads.expire(connection);
   }
 
   drain(transport: Transport<HttpConnection>, _code: number): void {
@@ -334,21 +331,11 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   refuse(connection: HttpConnection, response: string): void {
-    writeLatin1(connection.transport, dated(response, httpDate()));
-    this.linger(connection);
+    this.#heads.refuse(connection, response);
   }
 
-  /** Sends FIN and reads on without looking, so that the peer gets the response before a reset could eat it. */
   linger(connection: HttpConnection): void {
-    const { timer } = this.#shard.io;
-    if (connection.isNew) this.#notNew(connection);
-    connection.isLingering = true;
-    connection.dropRest();
-    this.#bodies.drop(connection);
-    connection.deadline = timer.now + LINGER + 1;
-    if (connection.transport.isClosed) return;
-    timer.schedule(connection.transport, connection.deadline);
-    connection.transport.end();
+    this.#heads.linger(connection);
   }
 
   // Requests.
@@ -403,34 +390,27 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   /** Counts the client that the proxy speaks for. Returns false when it is cut off: too many of its address are told so. */
-  #enterProxied({ transport, proxied, excess }: HttpConnection): boolean {
+  #enterProxied(connection: HttpConnection): boolean {
+    const { transport, proxied, refusal } = connection;
     const key = keyOfBytes(proxied!.address);
-    // Of proxies themselves, and of Unix sockets, there may be any number.
-    if (this.proxiedLimit === null || key === undefined || excess !== 0) return true;
-    const row = this.proxiedLimit.enterKey(key);
+    if (this.gate === null || key === undefined || refusal !== null) return true;
+    const row = this.gate.enterKey(key);
     if (row !== OVER_LIMIT) {
       transport.tag = row;
       return true;
     }
-    this.#shard.count(Counter.OVER_LIMIT);
-    return this.#makeExcess(transport.owner, this.proxiedLimit.table.rowOfKey(...key));
-  }
-
-  #makeExcess(connection: HttpConnection, row: number): boolean {
-    if (this.refusing.take(row)) {
-      if (connection.isNew) this.#notNew(connection);
-      connection.excess = 429;
-      connection.excessRow = row;
-      return true;
+    connection.refusal = this.gate.refuseKey(key);
+    if (connection.refusal === null) {
+      transport.destroy();
+      return false;
     }
-    connection.transport.destroy();
-    return false;
+    if (connection.isNew) this.#notNew(connection);
+    return true;
   }
 
   #notNew(connection: HttpConnection): void {
     connection.isNew = false;
     this.#new.delete(connection.transport);
-    this.#shard.addWaiting(-1);
   }
 
   /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
@@ -441,7 +421,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     end: number,
     isRest: boolean,
   ): number {
-    const parser = (connection.parser ??= this.#parsers.pop() ?? this.dispatcher.heads.newParser());
+    const parser = this.#heads.parserOf(connection);
     const status = parser.feed(bytes, start, end);
     const position = parser.consumed;
     if (status === ParseStatus.INCOMPLETE) {
@@ -455,7 +435,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
       this.#tellParsingError(status);
       this.refuse(connection, errorResponse(status));
     }
-    this.#returnParser(connection);
+    this.#heads.release(connection);
     const { transport } = connection;
     if (transport.owner === connection || transport.isClosed) return position;
     // The first frames may have come with the handshake.
@@ -477,9 +457,9 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean, isRest: boolean): void {
     this.#shard.count(Counter.REQUESTS);
     if (connection.isNew) this.#notNew(connection);
-    if (connection.excess !== 0) {
+    if (connection.refusal !== null) {
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalOf(connection.excess, head.method === 'HEAD'));
+      this.refuse(connection, refusalText(connection.refusal.status, head.method === 'HEAD'));
       return;
     }
     if (this.#hosts !== null && !this.#hosts.has(head.host)) {
@@ -557,24 +537,12 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   /** The first bytes of a request came behind a response. */
   #awaitHead(connection: HttpConnection): void {
     connection.isIdle = false;
-    connection.deadline = this.#headDeadline();
+    connection.deadline = this.#heads.deadline;
     this.#shard.io.timer.schedule(connection.transport, this.#visitAt(connection.deadline));
   }
 
   /** Deadlines are set without a word to the timer, which so must look in time for the earliest that can be set. */
   #visitAt(second: number): number {
     return Math.min(second, this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1);
-  }
-
-  #headDeadline(): number {
-    return this.#shard.io.timer.now + this.#limits.handshakeTimeout + 1;
-  }
-
-  #returnParser(connection: HttpConnection): void {
-    const { parser } = connection;
-    if (parser === null) return;
-    connection.parser = null;
-    parser.reset();
-    if (this.#parsers.length < MAX_SPARE) this.#parsers.push(parser);
   }
 }

@@ -1,3 +1,4 @@
+import { refusalText } from '../admission/refusal-text.ts';
 import { BodyDecoder, BodyStatus } from '../http/body-decoder.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { CONTINUE } from '../http/response-writer.ts';
@@ -7,7 +8,7 @@ import type { ServerLimits } from '../options/server-limits.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { HandlerErrors } from './handler-errors.ts';
 import { type HttpConnection, MAX_FORGOTTEN } from './http-connection.ts';
-import { type Refuser, refusalOf } from './refuser.ts';
+import type { Refuser } from './refuser.ts';
 
 /** Decoders kept for reuse. */
 const MAX_SPARE = 256;
@@ -45,7 +46,7 @@ export class RequestBodies {
     if (status !== 0) {
       this.#decoders.push(decoder);
       this.#shard.count(Counter.REFUSED);
-      this.#owner.refuse(connection, refusalOf(status, head.method === 'HEAD'));
+      this.#owner.refuse(connection, refusalText(status, head.method === 'HEAD'));
       return false;
     }
     connection.decoder = decoder;

@@ -40,13 +40,16 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
   readonly #shard: Shard;
   readonly #http: HttpServer;
   readonly #limits: TlsLimits;
-  readonly #handshakes = new WaitingRoom();
+  readonly #handshakes: WaitingRoom;
 
   constructor(shard: Shard, http: HttpServer, limits: TlsLimits, names: ServerNames) {
     this.names = names;
     this.#shard = shard;
     this.#http = http;
     this.#limits = limits;
+    this.#handshakes = new WaitingRoom((change) => {
+      shard.addWaiting(change);
+    });
   }
 
   /**
@@ -67,7 +70,6 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     const handshake = new Handshake(transport, deadline);
     transport.owner = handshake;
     this.#handshakes.add(transport);
-    this.#shard.addWaiting(1);
     timer.schedule(transport, deadline);
     transport.startReading();
     return transport;
@@ -86,7 +88,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
 
   onClosed(transport: Transport<Handshake>, _error: number): void {
     this.#shard.count(Counter.TLS_FAILED);
-    this.#done(transport);
+    this.#handshakes.delete(transport);
     this.#shard.release(transport);
   }
 
@@ -128,7 +130,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     this.#shard.count(Counter.TLS_HANDSHAKES);
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
     this.#shard.observeSince(transport.acceptedAt, this.#shard.metrics.histograms.tlsHandshakeTime);
-    this.#done(transport);
+    this.#handshakes.delete(transport);
     this.#http.start(transport.passTo(this.#http, null));
   }
 
@@ -154,10 +156,6 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
   /** Closes the oldest handshake under way for another connection. Returns false when there is none. */
   evictOldest(): boolean {
     return this.#handshakes.evict();
-  }
-
-  #done(transport: Transport<Handshake>): void {
-    if (this.#handshakes.delete(transport)) this.#shard.addWaiting(-1);
   }
 
   /** Has `handler` told of names that are not there. */

@@ -16,9 +16,6 @@ export interface UpgradeRules {
   readonly compression: number;
 }
 
-/** The refusal of a request that calls the server by a name that is not among its `allowedHosts`. */
-export const FOREIGN_HOST = errorResponse(403, [], 'This host is not allowed here\n');
-
 /**
  * The refusal of a handshake, as it goes on the wire, or undefined when it may be accepted.
  *

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Acceptor, type SocketSender } from '../../../src/acceptor/acceptor.ts';
+import { Acceptor } from '../../../src/acceptor/acceptor.ts';
+import type { SocketSender } from '../../../src/acceptor/shard-channels.ts';
 import { AddressTable } from '../../../src/admission/address-table.ts';
 import { newHashKey } from '../../../src/keyed-hash.ts';
 import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
