@@ -54,7 +54,10 @@ export interface ServeOptions extends Partial<ServeLimits>, HostOptions {
    * connects. Default: it is printed to standard error.
    */
   onStalled?: (shard: number) => void;
-  /** It takes connections again, `duration` ms after `onStalled`. Not called when it ended instead, see `onCrash`. */
+  /**
+   * It takes connections again, `duration` ms after `onStalled`. Not called when it ended instead, see `onCrash`. Default: it is
+   * printed to standard error.
+   */
   onRecovered?: (shard: number, duration: number) => void;
   /**
    * A full garbage collection has left a shard's heap fuller than `heapWatermark`. The shard is replaced after `delay` ms by

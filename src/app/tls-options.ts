@@ -26,9 +26,9 @@ export interface TlsOptions {
   ca_file_name?: RecognizedString;
   /** Of the private key. */
   passphrase?: RecognizedString;
-  /** Diffie-Hellman parameters, for ciphers that TLS 1.2 has without elliptic curves; by default these are off. */
+  /** Diffie-Hellman parameters, for ciphers that TLS 1.2 has without elliptic curves. Default: off. */
   dh_params_file_name?: RecognizedString;
-  /** Ciphers in OpenSSL's syntax. Default: those of Node.js. */
+  /** Ciphers of TLS 1.2 in OpenSSL's syntax. Default: ECDHE with AES-GCM or ChaCha20-Poly1305. See docs/tls.md. */
   ssl_ciphers?: RecognizedString;
   /** Has no effect: buffers of connections at rest are always released. */
   ssl_prefer_low_memory_usage?: boolean;

@@ -1,9 +1,10 @@
 import { invalidArgument, MillraceError } from '../errors.ts';
 import { PairTable } from '../metrics/pair-table.ts';
+import { SERVER_LIMITS } from '../options/server-limits.ts';
 import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { createInterestTable } from '../ring/interest-table.ts';
-import { alignUp, DEFAULT_RING_CAPACITY, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
+import { alignUp, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
 import { createSubscriberCounts } from '../ring/subscriber-counts.ts';
 
 /**
@@ -28,9 +29,6 @@ export interface LinkMemory {
   readonly pairs: SharedArrayBuffer;
 }
 
-/** Bytes that may wait for a slow shard, for each pair of threads. */
-export const DEFAULT_MAX_OVERFLOW = 16 * 1024 * 1024;
-
 /** The longest frame that crosses threads. */
 export const MAX_CROSS_FRAME = 64 * 1024 * 1024;
 
@@ -38,8 +36,8 @@ export const MAX_CROSS_FRAME = 64 * 1024 * 1024;
 export function createLinkMemory(
   shards: number,
   seed: number,
-  capacity: number = DEFAULT_RING_CAPACITY,
-  maxOverflow: number = DEFAULT_MAX_OVERFLOW,
+  capacity: number = SERVER_LIMITS.ringSize.default,
+  maxOverflow: number = SERVER_LIMITS.maxOverflow.default,
 ): LinkMemory {
   const memory = createTables(shards, shards + 1, seed, capacity, maxOverflow);
   for (let shard = 0; shard < shards; shard++) memory.inboxes[shard] = createInbox(memory);

@@ -32,11 +32,11 @@ export interface BenchOptions extends Partial<LimitsOf<typeof BENCH_LIMITS>> {
   protocols?: readonly string[];
   /** More headers of the handshake. */
   headers?: Readonly<Record<string, string>>;
-  /** Accept any certificate (wss://). */
+  /** Accept any certificate (wss://). Default false. */
   insecure?: boolean;
-  /** Offer permessage-deflate, and send messages compressed. The run fails when the server declines. */
+  /** Offer permessage-deflate, and send messages compressed. The run fails when the server declines. Default false. */
   deflate?: boolean;
-  /** Count late replies at a fixed rate once, and not also for the messages they held up. */
+  /** Count late replies at a fixed rate once, and not also for the messages they held up. Default false. */
   ignoreCoordinatedOmission?: boolean;
   /** A title for the result. */
   title?: string;

@@ -151,21 +151,25 @@ export const BENCH_LIMITS = {
 /** The other options of `bench()`. */
 export const BENCH_OPTIONS = {
   url: { type: 'value', default: '', help: 'The server: ws:// or wss://.' },
-  scenario: { type: 'text', default: 'echo', help: 'What the connections do.' },
-  message: { type: 'value', default: 'one of `size` bytes', help: 'The message to send.' },
-  binary: { type: 'value', default: 'unless `message` is a string', help: 'Send binary messages.' },
+  scenario: { type: 'text', default: "`'echo'`", help: 'What the connections do.' },
+  message: { type: 'value', default: '', help: 'The message to send.' },
+  binary: {
+    type: 'value',
+    default: 'text for a `message` that is a string, else binary',
+    help: 'Send binary messages.',
+  },
   protocols: {
     type: 'value',
     flag: 'subprotocol',
     short: 'T',
-    default: 'none',
+    default: '',
     help: 'Subprotocols to ask for, the preferred one first.',
   },
   headers: {
     type: 'value',
     flag: 'header',
     short: 'H',
-    default: 'none',
+    default: '',
     help: 'More headers of the handshake.',
   },
   insecure: { type: 'flag', default: false, help: 'wss: accept any certificate.' },

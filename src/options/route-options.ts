@@ -158,5 +158,9 @@ export const ROUTE_HANDLERS = {
   ping: { ...HANDLER, help: 'A ping, already answered.' },
   pong: { ...HANDLER, help: 'A pong.' },
   subscription: { ...HANDLER, help: 'The socket was subscribed to or unsubscribed from a topic.' },
-  onError: { ...HANDLER, default: 'printed', help: 'A handler threw or rejected.' },
+  onError: {
+    ...HANDLER,
+    default: 'the error is printed to standard error',
+    help: 'A handler threw or rejected.',
+  },
 } as const satisfies Readonly<Record<string, Option>>;

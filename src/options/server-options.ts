@@ -5,7 +5,7 @@ import { SERVE_LIMITS } from './server-limits.ts';
 export const HOST_OPTIONS = {
   allowedHosts: {
     type: 'value',
-    default: 'any name',
+    default: '`true`: any name',
     help: 'Names that requests may call the server by in Host, such as example.com, or .example.org and all below it.',
   },
   behindTls: {
@@ -54,8 +54,8 @@ export const TLS_OPTIONS = {
   ssl_ciphers: {
     type: 'text',
     flag: 'ciphers',
-    default: 'those of Node.js',
-    help: "Ciphers in OpenSSL's syntax.",
+    default: 'ECDHE with AES-GCM or ChaCha20-Poly1305',
+    help: "Ciphers of TLS 1.2 in OpenSSL's syntax.",
   },
   ssl_prefer_low_memory_usage: {
     type: 'flag',
@@ -72,13 +72,15 @@ export const APP_NAMES: readonly string[] = [SERVE_LIMITS, TLS_OPTIONS, HOST_OPT
 /** The shard threads of a server: 64 threads can share topics, and the main thread is one. */
 export const SHARD_RANGE = { min: 1, max: 63, unit: 'threads' } as const;
 
+const PRINTED = 'it is printed to standard error';
+
 /** Options of `serve()` alone, beside its limits. */
 export const SERVE_OPTIONS = {
   app: { type: 'value', default: '', help: 'The app module: a URL or a path.' },
   port: { type: 'value', default: '', help: 'Port to listen on; 0: any free one.' },
   host: {
     type: 'text',
-    default: '::, all of IPv6 and IPv4',
+    default: "`'::'`, all of IPv6 and IPv4",
     help: 'Address or name to listen on.',
   },
   shards: {
@@ -88,10 +90,10 @@ export const SERVE_OPTIONS = {
   },
   balance: {
     type: 'value',
-    default: 'least-connections',
+    default: "`'least-connections'`",
     help: 'How connections are spread over the shards.',
   },
-  tls: { type: 'value', default: 'none', help: 'Serves TLS, with the options of `SSLApp()`.' },
+  tls: { type: 'value', default: '', help: 'Serves TLS, with the options of `SSLApp()`.' },
   data: {
     type: 'value',
     default: '',
@@ -99,19 +101,19 @@ export const SERVE_OPTIONS = {
   },
   handoff: {
     type: 'value',
-    default: 'auto',
+    default: "`'auto'`",
     help: 'How sockets reach the shards: channel, transfer (Node.js 24.20, 26.6 and later) or auto.',
   },
-  onCrash: { type: 'callback', default: 'printed', help: 'A shard ended unexpectedly and is started anew.' },
+  onCrash: { type: 'callback', default: PRINTED, help: 'A shard ended unexpectedly and is started anew.' },
   onStalled: {
     type: 'callback',
-    default: 'printed',
+    default: PRINTED,
     help: 'A shard does not take the connections it is sent.',
   },
-  onRecovered: { type: 'callback', default: 'printed', help: 'It takes connections again.' },
+  onRecovered: { type: 'callback', default: PRINTED, help: 'It takes connections again.' },
   onHeapFull: {
     type: 'callback',
-    default: 'printed',
+    default: PRINTED,
     help: "A shard's heap is fuller than `heapWatermark`.",
   },
   onOverflow: {

@@ -25,7 +25,7 @@ const { key_file_name, cert_file_name, ca_file_name, dh_params_file_name, ssl_ci
 
 const FLAGS: Flags = {
   ...optionFlag('port', port, 'N', `${port.help} Default ${DEFAULT_PORT}.`),
-  ...optionFlag('host', host, 'ADDRESS', `${host.help} Default ${host.default}.`),
+  ...optionFlag('host', host, 'ADDRESS', `${host.help} Default ::, all of IPv6 and IPv4.`),
   ...optionFlag('shards', shards, 'N', `${shards.help} Default: ${shards.default}.`),
   ...optionFlag(
     'balance',
