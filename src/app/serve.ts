@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { checkPort } from '../options/check-option.ts';
 import { checkServeLimits, ringCapacity, SERVER_LIMITS, type ServeLimits } from '../options/server-limits.ts';
-import { maxTopicLengthOf } from '../ring/record-writer.ts';
+import { maxNameLengthOf } from '../ring/record-writer.ts';
 import type { FullHeap } from '../supervisor/recycler.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { callUser, type UserCode, userCode } from '../user-code.ts';
@@ -72,7 +72,7 @@ export async function serve(given: ServeOptions): Promise<Server> {
 
 /** A topic must fit the rings, or it would have subscribers that other shards cannot reach. */
 function checkTopicLength({ maxTopicLength }: ServeOptions, limits: ServeLimits): void {
-  const most = maxTopicLengthOf(ringCapacity(limits));
+  const most = maxNameLengthOf(ringCapacity(limits));
   if (limits.maxTopicLength <= most) return;
   if ((maxTopicLength ?? undefined) !== undefined) {
     throw new MillraceError(

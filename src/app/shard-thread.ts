@@ -39,15 +39,14 @@ export async function runShard(data: ShardData): Promise<void> {
   // The metrics of a successor are another thread's still.
   let loop = data.isSuccessor ? null : new LoopWatch(shard.metrics);
   if (data.addresses !== null) shard.countAddresses(new AddressTable(data.addresses), data.index);
-  const link = (): Links => {
+  const link = (): void => {
     const links = new Links(data.links, data.index, (to, dropped) => {
       tell({ type: 'overflow', to, dropped });
     });
     shard.link(links);
-    return links;
   };
   // The number, and its rings, may be another thread's still.
-  let links = data.isSuccessor ? null : link();
+  if (!data.isSuccessor) link();
   const names = data.tls === null ? null : serverNames(data.tls);
   const app = new TemplatedApp({ ...data.limits, ...hostOptions(data.hosts) }, shard, names);
   try {
@@ -64,19 +63,18 @@ export async function runShard(data: ShardData): Promise<void> {
     process.exit(1);
   }
   const parts = partsOf(app);
-  if (links === null) {
+  if (data.isSuccessor) {
     tell({ type: 'prepared' });
     await takeOver(data.port);
-    links = link();
+    link();
   }
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
-  const joined = links;
   loop ??= new LoopWatch(shard.metrics);
   const heap = new HeapWatch(data.limits.heapWatermark / 100, data.heapFlag, shard.counters, (use) => {
     tell({ type: 'heap-full', heap: use });
   });
   const drained = new Promise<void>((resolve) => {
-    const thread = new ShardThread(data, control, app, parts, joined, tell, resolve);
+    const thread = new ShardThread(data, control, app, parts, tell, resolve);
     data.port.on('message', (message: ToShard) => {
       thread.onMessage(message);
     });
@@ -136,7 +134,6 @@ class ShardThread {
   readonly #control: ControlBlock;
   readonly #app: TemplatedApp;
   readonly #parts: AppParts;
-  readonly #links: Links;
   readonly #tell: (message: FromShard) => void;
   readonly #onDrained: () => void;
   readonly #intake: HandoffIntake;
@@ -146,7 +143,6 @@ class ShardThread {
     control: ControlBlock,
     app: TemplatedApp,
     parts: AppParts,
-    links: Links,
     tell: (message: FromShard) => void,
     onDrained: () => void,
   ) {
@@ -154,7 +150,6 @@ class ShardThread {
     this.#control = control;
     this.#app = app;
     this.#parts = parts;
-    this.#links = links;
     this.#tell = tell;
     this.#onDrained = onDrained;
     this.#intake = new HandoffIntake(data.index, control, parts, tell);
@@ -167,9 +162,6 @@ class ShardThread {
         break;
       case 'transfer-port':
         this.#intake.usePort(message.port);
-        break;
-      case 'shard-down':
-        this.#links.resetShard(message.index);
         break;
       case 'tls': {
         const errors = this.#parts.tls?.names.reload(() => message.credentials) ?? [];

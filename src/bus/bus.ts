@@ -8,11 +8,13 @@ import type { DeflatePort } from '../protocol/message-deflate.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { Sender } from '../protocol/sender.ts';
 import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
-import type { PublishRecord } from '../ring/record.ts';
+import type { ReceivedRecord } from '../ring/record.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
 import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
+import { LinkMessage, NO_BYTES } from './link-message.ts';
 import type { Links } from './links.ts';
+import { isCompressed, publishFlags, publishOpcode } from './publish-codec.ts';
 import { TurnBatch } from './turn-batch.ts';
 
 /** Messages with a longer frame are not batched, and their bytes are shared by all that wait with them. */
@@ -42,6 +44,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly #io: IoLoop;
   readonly #counters: Float64Array;
   #links: Links | null;
+  /** What is written for other threads. */
+  readonly #message = new LinkMessage();
   readonly #sender = new Sender('server', textPort);
   /** Takes what is published. */
   #batch: TurnBatch<S>;
@@ -123,31 +127,31 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 
   /** A publish of another thread arrived. */
-  onRemotePublish(record: PublishRecord): void {
-    const { frameOffset } = record;
+  onRemotePublish(record: ReceivedRecord): void {
+    const { bodyOffset, flags } = record;
     // Behind the plain frame there is the same compressed.
-    const frameLength = record.compressed ? frameLengthAt(record.bytes, frameOffset) : record.frameLength;
+    const compressed = isCompressed(flags);
+    const frameLength = compressed ? frameLengthAt(record.bytes, bodyOffset) : record.bodyLength;
     const isLarge = this.#prepare(frameLength);
-    const topic = this.topics.get(record.topic());
+    const topic = this.topics.get(record.name());
     // Another topic of the same slot was wanted.
     if (topic === undefined) return;
-    const isBinary = record.opcode === Opcode.BINARY;
+    const opcode = publishOpcode(flags);
     if (isLarge) {
       // Ring memory is the producer's again after this call; a message that came in pieces has its own.
-      const joined = record.owned ? record.frame() : new Uint8Array(record.frame());
-      const forms = record.compressed ? this.forms : null;
-      this.#deliverLarge(topic, joined, frameLength, forms, record.opcode, null);
+      const joined = record.owned ? record.body() : new Uint8Array(record.body());
+      this.#deliverLarge(topic, joined, frameLength, compressed ? this.forms : null, opcode, null);
       return;
     }
-    const message = this.#begin(topic, null, isBinary);
+    const message = this.#begin(topic, null, opcode === Opcode.BINARY);
     const batch = this.#batch;
     const at = batch.reserve(frameLength);
-    batch.bytes.set(record.bytes.subarray(frameOffset, frameOffset + frameLength), at);
+    batch.bytes.set(record.bytes.subarray(bodyOffset, bodyOffset + frameLength), at);
     batch.commit(frameLength);
     topic.pending.push(message);
-    if (record.compressed && this.forms !== null && this.forms.used.length > 0) {
-      const compressed = record.bytes.subarray(frameOffset + frameLength, frameOffset + record.frameLength);
-      this.#addForms(this.forms, compressed, record.opcode);
+    if (compressed && this.forms !== null && this.forms.used.length > 0) {
+      const other = record.bytes.subarray(bodyOffset + frameLength, bodyOffset + record.bodyLength);
+      this.#addForms(this.forms, other, opcode);
     }
   }
 
@@ -243,7 +247,19 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     if (joined !== null && topic !== undefined) {
       this.#addForms(forms!, joined.subarray(frame.length), opcode);
     }
-    if (isWanted) this.#links!.write(name, hash, opcode, joined ?? frame, false, joined !== null);
+    if (isWanted) this.#write(name, hash, publishFlags(opcode, joined !== null), joined ?? frame, false);
+  }
+
+  /** Writes a message for the other threads. */
+  #write(name: string, hash: number, flags: number, body: Uint8Array, isStable: boolean): void {
+    const message = this.#message;
+    message.name = name;
+    message.tag = hash;
+    message.flags = flags;
+    message.body = body;
+    message.isStable = isStable;
+    this.#links!.write(message);
+    message.body = NO_BYTES;
   }
 
   /** Compression that is of use: to a socket here, or to one on the other shards. */
@@ -278,7 +294,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
     const joined = forms === null ? null : join(forms, frame, opcode, true);
     if (isWanted) {
-      this.#links!.write(name, hash, opcode, joined ?? frame, true, joined !== null);
+      this.#write(name, hash, publishFlags(opcode, joined !== null), joined ?? frame, true);
       this.#io.requestTurnEnd();
     }
     if (topic === undefined) return;

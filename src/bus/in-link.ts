@@ -1,6 +1,6 @@
 import { PairCounter, type PairCounters } from '../metrics/pair-table.ts';
-import type { PublishRecord } from '../ring/record.ts';
-import { type PublishHandler, RecordAssembler } from '../ring/record-assembler.ts';
+import type { ReceivedRecord } from '../ring/record.ts';
+import { type MessageHandler, RecordAssembler } from '../ring/record-assembler.ts';
 import { RingConsumer } from '../ring/ring-consumer.ts';
 import type { TopicReader } from '../ring/topic-bytes.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
@@ -8,12 +8,20 @@ import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
 /** Bytes that are read at a time, however large the ring is. */
 const MAX_READ = 64 * 1024;
 
+/** Who gets what was read. */
+export interface LinkReader {
+  /** This thread's instance number. */
+  readonly instance: number;
+  /** Returns false when nobody takes records of this kind. */
+  onRecord(record: ReceivedRecord): boolean;
+}
+
 /** One direction of a pair of threads, the reading side. */
-export class InLink implements PublishHandler {
+export class InLink implements MessageHandler {
   readonly #counters: PairCounters;
   readonly #consumer: RingConsumer;
   readonly #assembler: RecordAssembler;
-  readonly #onPublish: (record: PublishRecord) => void;
+  readonly #reader: LinkReader;
   /** The sequence number that comes next; -1: whatever comes first. */
   #expected: number;
 
@@ -23,12 +31,12 @@ export class InLink implements PublishHandler {
     to: number,
     counters: PairCounters,
     topics: TopicReader,
-    onPublish: (record: PublishRecord) => void,
+    reader: LinkReader,
   ) {
     this.#counters = counters;
     this.#consumer = new RingConsumer(ringRegion(memory, from, to));
     this.#assembler = new RecordAssembler(this.#consumer, this, topics, MAX_CROSS_FRAME);
-    this.#onPublish = onPublish;
+    this.#reader = reader;
     // The first consumer of a ring misses nothing; another starts at the live edge.
     this.#expected = this.#consumer.epoch === 1 ? 0 : -1;
   }
@@ -37,19 +45,29 @@ export class InLink implements PublishHandler {
     return this.#consumer.hasRecords();
   }
 
-  /** Reads a share of what there is. */
-  read(): void {
-    this.#consumer.read(this.#assembler, Math.min(this.#consumer.capacity >> 2, MAX_READ));
+  /** Reads a share of what there is. Returns whether there was anything that can be read now. */
+  read(): boolean {
+    return this.#consumer.read(this.#assembler, Math.min(this.#consumer.capacity >> 2, MAX_READ)) > 0;
   }
 
-  onPublish(record: PublishRecord): void {
+  /** Reads all that is there when it begins. */
+  readAll(): void {
+    const share = Math.min(this.#consumer.capacity >> 2, MAX_READ);
+    for (let rest = this.#consumer.capacity; rest > 0 && this.read(); rest -= share);
+  }
+
+  onMessage(record: ReceivedRecord): void {
     const { sequence } = record;
     this.#counters.add(PairCounter.RECEIVED, 1);
     if (this.#expected >= 0 && sequence > this.#expected) {
       this.#counters.add(PairCounter.LOST, sequence - this.#expected);
     }
     this.#expected = sequence + 1;
-    this.#onPublish(record);
+    if (record.isAddressed && record.tag !== this.#reader.instance) {
+      this.#counters.add(PairCounter.STALE, 1);
+    } else if (!this.#reader.onRecord(record)) {
+      this.#counters.add(PairCounter.UNHANDLED, 1);
+    }
   }
 
   /** Another thread took the ring over, and numbers its messages from 0. */

@@ -5,24 +5,26 @@ import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.t
 import { createDoorbells } from '../ring/doorbell.ts';
 import { createInterestTable } from '../ring/interest-table.ts';
 import { alignUp, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
+import { ParticipantTable } from '../ring/participant-table.ts';
 import { createSubscriberCounts } from '../ring/subscriber-counts.ts';
 
 /**
- * The shared memory of topics, posted to each of the threads that share them. Threads 0 to shards - 1 subscribe and
- * publish; in a server there is one more, the main thread, which only publishes.
+ * The shared memory of participants, posted to each of the threads that are some. Each has a number: in a server the
+ * shards have 0 to shards - 1, behind them come the main thread and one that is kept for a bridge; among joined Apps the
+ * acceptor has 0. A number means no more than that: what a thread is its role says (ring/participant-table.ts).
  *
- *     inbox of 0: ring from 0, ring from 1, … from main;  inbox of 1: …
+ *     inbox of 0: ring from 0, ring from 1, …;  inbox of 1: …
  */
 export interface LinkMemory {
-  readonly shards: number;
-  /** Threads that publish: the shards, and in a server the main thread behind them. */
-  readonly publishers: number;
+  /** Numbers there are. */
+  readonly threads: number;
   /** Bytes of a ring. */
   readonly capacity: number;
   /** Bytes that may wait for a ring with no room, for each pair of threads, with 128 more for each message. */
   readonly maxOverflow: number;
-  /** The rings to each shard. Undefined: no thread has had this number yet. Each thread has an array of its own. */
+  /** The rings to each thread. Undefined: no thread has had this number yet. Each thread has an array of its own. */
   readonly inboxes: (SharedArrayBuffer | undefined)[];
+  readonly participants: SharedArrayBuffer;
   readonly doorbells: SharedArrayBuffer;
   readonly interest: SharedArrayBuffer;
   readonly counts: SharedArrayBuffer;
@@ -32,6 +34,16 @@ export interface LinkMemory {
 /** The longest frame that crosses threads. */
 export const MAX_CROSS_FRAME = 64 * 1024 * 1024;
 
+/** The number of a server's main thread. */
+export function mainThreadOf(shards: number): number {
+  return shards;
+}
+
+/** The number of a server's bridge; with 63 shards there is none left. */
+export function bridgeThreadOf(shards: number): number {
+  return shards + 1;
+}
+
 /** The memory of a server, whose shards are known from the start. */
 export function createLinkMemory(
   shards: number,
@@ -39,45 +51,39 @@ export function createLinkMemory(
   capacity: number = SERVER_LIMITS.ringSize.default,
   maxOverflow: number = SERVER_LIMITS.maxOverflow.default,
 ): LinkMemory {
-  const memory = createTables(shards, shards + 1, seed, capacity, maxOverflow);
-  for (let shard = 0; shard < shards; shard++) memory.inboxes[shard] = createInbox(memory);
+  const memory = createTables(Math.min(bridgeThreadOf(shards) + 1, MAX_THREADS), seed, capacity, maxOverflow);
+  for (let thread = 0; thread < memory.threads; thread++) memory.inboxes[thread] = createInbox(memory);
   return memory;
 }
 
 /** The memory of Apps that join one by one. Each gets an inbox when it joins. */
 export function createGroupMemory(seed: number, capacity: number, maxOverflow: number): LinkMemory {
-  return createTables(MAX_THREADS, MAX_THREADS, seed, capacity, maxOverflow);
+  return createTables(MAX_THREADS, seed, capacity, maxOverflow);
 }
 
-function createTables(
-  shards: number,
-  publishers: number,
-  seed: number,
-  capacity: number,
-  maxOverflow: number,
-): LinkMemory {
+function createTables(threads: number, seed: number, capacity: number, maxOverflow: number): LinkMemory {
   return {
-    shards,
-    publishers,
+    threads,
     capacity,
     maxOverflow,
-    inboxes: new Array<SharedArrayBuffer | undefined>(shards).fill(undefined),
-    doorbells: createDoorbells(shards),
+    inboxes: new Array<SharedArrayBuffer | undefined>(threads).fill(undefined),
+    participants: ParticipantTable.create(threads),
+    doorbells: createDoorbells(threads),
     interest: createInterestTable(undefined, seed),
-    counts: createSubscriberCounts(shards, undefined, seed),
-    pairs: PairTable.create(publishers, shards),
+    counts: createSubscriberCounts(threads, undefined, seed),
+    pairs: PairTable.create(threads, threads),
   };
 }
 
 /**
- * The rings from every publisher to one shard.
+ * The rings from every thread to one.
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION when there is no memory for them
  */
-export function createInbox({ publishers, capacity }: LinkMemory): SharedArrayBuffer {
+export function createInbox({ threads, capacity }: LinkMemory): SharedArrayBuffer {
   const stride = ringStride(capacity);
-  const buffer = allocateShared(publishers * stride, capacity);
-  for (let from = 0; from < publishers; from++) formatRing({ buffer, byteOffset: from * stride }, capacity);
+  const buffer = allocateShared(threads * stride, capacity);
+  for (let from = 0; from < threads; from++) formatRing({ buffer, byteOffset: from * stride }, capacity);
   return buffer;
 }
 

@@ -1,13 +1,16 @@
-import { PairTable } from '../metrics/pair-table.ts';
-import { DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
+import { PairCounter, PairTable } from '../metrics/pair-table.ts';
+import { Doorbell, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
-import type { PublishRecord } from '../ring/record.ts';
-import { maxTopicLengthOf } from '../ring/record-writer.ts';
+import { instanceOf, isUp, lifeOf, ParticipantTable, roleOf } from '../ring/participant-table.ts';
+import { INSTANCE_MASK, metaInstance, type ReceivedRecord } from '../ring/record.ts';
+import { maxNameLengthOf } from '../ring/record-writer.ts';
 import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';
 import { TopicReader } from '../ring/topic-bytes.ts';
-import { InLink } from './in-link.ts';
+import { InLink, type LinkReader } from './in-link.ts';
 import type { LinkMemory } from './link-memory.ts';
+import { LinkMessage, NO_BYTES } from './link-message.ts';
 import { OutLink } from './out-link.ts';
+import { SendStatus } from './send-status.ts';
 
 /** Ms between two looks at a ring that had no room. */
 const RETRY_INTERVAL = 1;
@@ -19,14 +22,44 @@ const REPORT_INTERVAL = 1000;
 /** Told when messages for a shard that does not keep up were dropped, at most once a second for each pair. */
 export type OnOverflow = (to: number, dropped: number) => void;
 
+/** Gets the records that the other threads send, and hears of those threads. */
+export interface LinkHandler {
+  /** Returns false when nobody takes records of this kind. May not throw. */
+  onRecord(record: ReceivedRecord): boolean;
+  /**
+   * A thread is up under a number, or gone. What a thread addressed to this one comes between the two. A life that began
+   * and ended between two looks is told of only if it addressed something to this thread.
+   */
+  onLife(id: number, instance: number, role: number, isUp: boolean): void;
+}
+
+/** What became of a message for all threads that may have a subscriber. */
+export interface LinkResult {
+  /** Threads in whose rings it is. */
+  written: number;
+  /** Threads for which it waits, all or some of it, because their rings have no room. */
+  queued: number;
+  /** Threads that will not get it: too much waits for them already, it is too long, or they are gone. */
+  dropped: number;
+}
+
 /** What one thread has to do with the rings of all others. */
-export class Links implements Sleeper {
+export class Links implements Sleeper, LinkReader {
   readonly #memory: LinkMemory;
-  readonly #thread: number;
+  /** This thread's number. */
+  readonly thread: number;
   readonly #interest: InterestTable;
   readonly #counts: SubscriberCounts;
   readonly #pairs: PairTable;
-  /** To each shard; null: this thread itself; undefined: nobody has had that number yet. */
+  readonly #participants: ParticipantTable;
+  /** This thread's instance number; 0: it does not read yet. */
+  instance = 0;
+  /** What became of the message that was published last. */
+  readonly result: LinkResult = { written: 0, queued: 0, dropped: 0 };
+  /** What this thread addresses to others. */
+  readonly #addressed = new LinkMessage();
+  #flushing: NodeJS.Immediate | null = null;
+  /** To each thread; null: this thread itself; undefined: nobody has had that number yet. */
   readonly #out: (OutLink | null | undefined)[];
   /** Links written to since the last flush. */
   readonly #written = new Set<OutLink>();
@@ -39,24 +72,33 @@ export class Links implements Sleeper {
   /** Called when a thread wants messages that this one has not been told of: it must have been told by now. */
   onUnknownThread: (() => void) | null = null;
 
-  // Only in a thread that subscribes.
+  // Only in a thread that reads.
   #localInterest: LocalInterest | null = null;
   #localCounts: LocalCounts | null = null;
   #in: InLink[] = [];
+  /** The same by the number of the writer. */
+  readonly #inFrom: (InLink | undefined)[] = [];
   /** The ring that is read first. */
   #nextIn = 0;
-  #onPublish: ((record: PublishRecord) => void) | null = null;
+  #handler: LinkHandler | null = null;
+  /** The other threads as they were told of, and the number of changes then. */
+  readonly #known: Int32Array;
+  #changes = -1;
   readonly #topics = new TopicReader();
   #waiter: DoorbellWaiter | null = null;
 
   constructor(memory: LinkMemory, thread: number, onOverflow: OnOverflow) {
     this.#memory = memory;
-    this.#thread = thread;
+    this.thread = thread;
     this.#onOverflow = onOverflow;
-    this.maxTopicLength = maxTopicLengthOf(memory.capacity);
+    this.maxTopicLength = maxNameLengthOf(memory.capacity);
     this.#interest = new InterestTable(memory.interest);
     this.#counts = new SubscriberCounts(memory.counts);
-    this.#pairs = new PairTable(memory.pairs, memory.publishers, memory.shards);
+    this.#pairs = new PairTable(memory.pairs, memory.threads, memory.threads);
+    this.#participants = new ParticipantTable(memory.participants);
+    this.#known = new Int32Array(memory.threads);
+    this.#addressed.sender = thread;
+    this.#addressed.isAddressed = true;
     this.#out = memory.inboxes.map((inbox, to) => {
       if (to === thread) return null;
       return inbox === undefined ? undefined : this.#outLink(to);
@@ -66,11 +108,11 @@ export class Links implements Sleeper {
   /** A thread joins under this number, for the first time or after another that ended. */
   addThread(thread: number, inbox: SharedArrayBuffer): void {
     const { inboxes } = this.#memory;
-    if (thread === this.#thread || inboxes[thread] !== undefined) return;
+    if (thread === this.thread || inboxes[thread] !== undefined) return;
     inboxes[thread] = inbox;
     this.#out[thread] = this.#outLink(thread);
-    if (this.#onPublish === null) return;
-    this.#in.push(this.#inLink(thread, this.#onPublish));
+    if (this.#handler === null) return;
+    this.#read(thread);
     // It may have rung for what could not be found then. Not at once: a publish may be under way.
     setImmediate(this.#drain);
   }
@@ -80,13 +122,15 @@ export class Links implements Sleeper {
     this.flush();
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#report !== null) clearTimeout(this.#report);
-    for (const link of this.#written) link.reset();
+    if (this.#flushing !== null) clearImmediate(this.#flushing);
+    for (const link of this.#written) link.abandon();
     this.#written.clear();
     this.#waiter?.cancel();
     this.#waiter = null;
     this.#in = [];
-    this.#interest.clearThread(this.#thread);
-    this.#counts.clearThread(this.#thread);
+    this.#inFrom.length = 0;
+    this.#handler = null;
+    this.clearThread(this.thread);
   }
 
   // Publishing.
@@ -98,45 +142,69 @@ export class Links implements Sleeper {
   /** Whether a shard other than this one may have a subscriber of a topic with this hash. */
   isWanted(hash: number): boolean {
     const slot = this.#interest.slotOf(hash);
-    const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
-    return low !== 0 || (this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32)) !== 0;
+    const low = this.#interest.targetsLow(slot) & ~bitOf(this.thread, 0);
+    return low !== 0 || (this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32)) !== 0;
   }
 
   /** Subscribers of a topic on all other shards. */
   countElsewhere(topic: string): number {
     // Who counts a subscriber has set its bit before.
     const slot = this.#interest.slotOf(this.#interest.hash(topic));
-    const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
-    return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32));
+    const low = this.#interest.targetsLow(slot) & ~bitOf(this.thread, 0);
+    return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32));
   }
 
   /** Whether a topic has subscribers on other shards; if one of them could not count all of its own, whether it may have. */
   hasElsewhere(topic: string): boolean {
     const slot = this.#interest.slotOf(this.#interest.hash(topic));
-    const low = this.#interest.targetsLow(slot) & ~bitOf(this.#thread, 0);
-    const high = this.#interest.targetsHigh(slot) & ~bitOf(this.#thread, 32);
+    const low = this.#interest.targetsLow(slot) & ~bitOf(this.thread, 0);
+    const high = this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32);
     return this.#counts.count(topic, low, high) > 0 || this.#counts.hasUncounted(low, high);
   }
 
-  /**
-   * Writes a message for every shard that may have a subscriber; `flush` sends it off.
-   *
-   * @param compressed behind the frame there is the same in compressed form
-   */
-  write(
-    topic: string,
-    hash: number,
-    opcode: number,
-    frame: Uint8Array,
-    isStable: boolean,
-    compressed = false,
-  ): void {
-    const slot = this.#interest.slotOf(hash);
-    this.#writeTo(this.#interest.targetsLow(slot), 0, topic, hash, opcode, frame, isStable, compressed);
-    if (this.#memory.shards > 32) {
-      this.#writeTo(this.#interest.targetsHigh(slot), 32, topic, hash, opcode, frame, isStable, compressed);
-    }
+  /** Writes a publish for every thread that may have a subscriber; `flush` sends it off. */
+  write(message: LinkMessage): LinkResult {
+    const slot = this.#interest.slotOf(message.tag);
+    const { result } = this;
+    result.written = 0;
+    result.queued = 0;
+    result.dropped = 0;
+    message.sender = this.thread;
+    message.instance = this.instance;
+    this.#writeTo(this.#interest.targetsLow(slot), 0, message);
+    if (this.#memory.threads > 32) this.#writeTo(this.#interest.targetsHigh(slot), 32, message);
+    return result;
   }
+
+  /**
+   * Sends a record to one thread, behind what was published before, and off at the end of the turn.
+   *
+   * @param instance the thread it is for; 0: whichever has this number now
+   */
+  sendTo(thread: number, kind: number, body: Uint8Array, instance = 0): SendStatus {
+    if (!(thread >= 0 && thread < this.#memory.threads) || thread === this.thread) return SendStatus.GONE;
+    const link = this.#linkTo(thread);
+    const reader = link === null ? 0 : link.readerInstance;
+    if (link === null || reader === 0 || (instance !== 0 && instance !== reader)) {
+      this.#pairs.counters(this.thread, thread).add(PairCounter.DROPPED, 1);
+      return SendStatus.GONE;
+    }
+    const message = this.#addressed;
+    message.kind = kind;
+    message.tag = reader;
+    message.instance = this.instance;
+    message.body = body;
+    const status = link.write(message);
+    message.body = NO_BYTES;
+    this.#written.add(link);
+    this.#flushing ??= setImmediate(this.#flushNow);
+    return status;
+  }
+
+  readonly #flushNow = (): void => {
+    this.#flushing = null;
+    this.flush();
+  };
 
   /** Sends off what was written, and what waits as far as there is room. */
   flush(): void {
@@ -151,32 +219,93 @@ export class Links implements Sleeper {
     if (hasDropped) this.#reportDrops();
   }
 
-  /** A shard's thread died: nobody writes to it until it subscribes anew. Called in the main thread. */
-  clearShard(shard: number): void {
-    this.#interest.clearThread(shard);
-    this.#counts.clearThread(shard);
-    this.resetShard(shard);
+  /** A thread is gone: nobody writes to it until another has its number, and all hear of it. */
+  clearThread(thread: number): void {
+    this.#interest.clearThread(thread);
+    this.#counts.clearThread(thread);
+    if (this.#participants.end(thread)) this.#ringAll();
+    this.#look();
   }
 
-  /** Forgets what waits for a shard that died. */
-  resetShard(shard: number): void {
-    this.#out[shard]?.reset();
-  }
+  // Reading.
 
-  // Subscribing.
-
-  /** Starts to take the publishes of other threads. */
-  listen(onPublish: (record: PublishRecord) => void): void {
-    const { shards, publishers, inboxes } = this.#memory;
-    this.#onPublish = onPublish;
-    this.#localInterest = new LocalInterest(this.#interest, this.#thread);
-    this.#localCounts = new LocalCounts(this.#counts, this.#thread);
-    for (let from = 0; from < publishers; from++) {
-      const isThere = from >= shards || inboxes[from] !== undefined;
-      if (isThere && from !== this.#thread) this.#in.push(this.#inLink(from, onPublish));
+  /** Starts to take what other threads send: this thread is up. */
+  listen(role: number, handler: LinkHandler): void {
+    const { threads, inboxes } = this.#memory;
+    this.#handler = handler;
+    this.#localInterest = new LocalInterest(this.#interest, this.thread);
+    this.#localCounts = new LocalCounts(this.#counts, this.thread);
+    for (let from = 0; from < threads; from++) {
+      if (from !== this.thread && inboxes[from] !== undefined) this.#read(from);
     }
-    this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.#thread, this);
+    this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.thread, this);
+    // Behind the rings: who sees this thread up writes to its readers, and to no predecessor's.
+    this.instance = this.#participants.begin(this.thread, role);
+    this.#ringAll();
     this.#drain();
+  }
+
+  /** Instance number of the thread that has a number now; 0: there is none. */
+  instanceAt(thread: number): number {
+    const life = this.#participants.life(thread);
+    return isUp(life) ? instanceOf(life) : 0;
+  }
+
+  onRecord(record: ReceivedRecord): boolean {
+    if (record.isAddressed) this.#meetSender(record.sender, this.senderInstance(record));
+    return this.#handler !== null && this.#handler.onRecord(record);
+  }
+
+  /** Instance number of the thread that sent a record, which may be gone. */
+  senderInstance(record: ReceivedRecord): number {
+    const last = instanceOf(this.#participants.life(record.sender));
+    return last - ((last - metaInstance(record.meta)) & INSTANCE_MASK);
+  }
+
+  /** Who sent a record is told of first, also when it is gone already. */
+  #meetSender(thread: number, instance: number): void {
+    const known = this.#known[thread]!;
+    if (isUp(known) && instanceOf(known) === instance) return;
+    this.#turn(thread, lifeOf(instance, roleOf(this.#participants.life(thread))));
+    // It may have to be told that it is gone.
+    this.#changes = -1;
+  }
+
+  /** All others look what has changed. */
+  #ringAll(): void {
+    for (let thread = 0; thread < this.#memory.threads; thread++) {
+      if (thread !== this.thread) new Doorbell(this.#memory.doorbells, thread).ring();
+    }
+  }
+
+  /** Looks which of the other threads are up, and tells of what has changed. */
+  #look(): void {
+    if (this.#handler === null) return;
+    // Before the rows: what changes meanwhile is seen now, or at the next look.
+    this.#changes = this.#participants.changes;
+    for (let thread = 0; thread < this.#memory.threads; thread++) {
+      if (thread === this.thread) continue;
+      const life = this.#participants.life(thread);
+      if (life === this.#known[thread]) continue;
+      // What those have written that had the number before comes first; they write no more.
+      if (!isUp(life) || instanceOf(life) > 1) this.#inFrom[thread]?.readAll();
+      // Unless a record among it was of an even later one.
+      if (instanceOf(this.#known[thread]!) <= instanceOf(life)) this.#turn(thread, life);
+    }
+  }
+
+  /** Tells of one thread what has changed. */
+  #turn(thread: number, life: number): void {
+    const known = this.#known[thread]!;
+    if (life === known) return;
+    // First, as a handler may have records read.
+    this.#known[thread] = life;
+    if (isUp(known)) this.#tell(thread, known, false);
+    if (isUp(life)) this.#tell(thread, life, true);
+  }
+
+  #tell(thread: number, life: number, up: boolean): void {
+    this.#handler?.onLife(thread, instanceOf(life), roleOf(life), up);
   }
 
   /** A local topic has `count` subscribers, after it had `before`. */
@@ -188,7 +317,7 @@ export class Links implements Sleeper {
   }
 
   hasWork(): boolean {
-    return this.#in.some((link) => link.hasRecords());
+    return this.#participants.changes !== this.#changes || this.#in.some((link) => link.hasRecords());
   }
 
   onWake(): void {
@@ -196,6 +325,7 @@ export class Links implements Sleeper {
   }
 
   readonly #drain = (): void => {
+    if (this.#participants.changes !== this.#changes) this.#look();
     const links = this.#in;
     const { length } = links;
     const since = performance.now();
@@ -212,25 +342,22 @@ export class Links implements Sleeper {
     if (this.#waiter?.wait() === false) setImmediate(this.#drain);
   };
 
-  #writeTo(
-    targets: number,
-    base: number,
-    topic: string,
-    hash: number,
-    opcode: number,
-    frame: Uint8Array,
-    isStable: boolean,
-    compressed: boolean,
-  ): void {
-    let rest = targets & ~bitOf(this.#thread, base);
+  #writeTo(targets: number, base: number, message: LinkMessage): void {
+    let rest = targets & ~bitOf(this.thread, base);
     while (rest !== 0) {
       const lowest = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
       const link = this.#linkTo(base + lowest);
       if (link === null) continue;
-      link.write(topic, hash, opcode, frame, isStable, compressed);
+      this.#note(link.write(message));
       this.#written.add(link);
     }
+  }
+
+  #note(status: SendStatus): void {
+    if (status === SendStatus.WRITTEN) this.result.written++;
+    else if (status === SendStatus.QUEUED) this.result.queued++;
+    else this.result.dropped++;
   }
 
   #linkTo(thread: number): OutLink | null {
@@ -241,12 +368,15 @@ export class Links implements Sleeper {
   }
 
   #outLink(to: number): OutLink {
-    return new OutLink(this.#memory, this.#thread, to, this.#pairs.counters(this.#thread, to));
+    const counters = this.#pairs.counters(this.thread, to);
+    return new OutLink(this.#memory, this.thread, to, counters, this.#participants);
   }
 
-  #inLink(from: number, onPublish: (record: PublishRecord) => void): InLink {
-    const counters = this.#pairs.counters(from, this.#thread);
-    return new InLink(this.#memory, from, this.#thread, counters, this.#topics, onPublish);
+  #read(from: number): void {
+    const counters = this.#pairs.counters(from, this.thread);
+    const link = new InLink(this.#memory, from, this.thread, counters, this.#topics, this);
+    this.#in.push(link);
+    this.#inFrom[from] = link;
   }
 
   #retryLater(): void {

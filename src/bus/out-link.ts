@@ -1,19 +1,11 @@
 import { PairCounter, type PairCounters } from '../metrics/pair-table.ts';
 import { Doorbell } from '../ring/doorbell.ts';
-import type { PublishMessage } from '../ring/record.ts';
+import { instanceOf, isUp, NO_LIFE, type ParticipantTable } from '../ring/participant-table.ts';
 import { RecordWriter, WriteStatus } from '../ring/record-writer.ts';
 import { RingProducer } from '../ring/ring-producer.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
-
-/** What waits because the ring has no room. */
-interface Waiting {
-  readonly topic: string;
-  readonly hash: number;
-  readonly opcode: number;
-  readonly frame: Uint8Array;
-  readonly compressed: boolean;
-  readonly sequence: number;
-}
+import type { LinkMessage } from './link-message.ts';
+import { SendStatus } from './send-status.ts';
 
 /** What a message that waits takes beside its bytes, so that `maxOverflow` bounds many small ones too. */
 const WAITING_OVERHEAD = 128;
@@ -22,50 +14,51 @@ const WAITING_OVERHEAD = 128;
 const LOOK_EVERY = 64;
 
 /** What a message counts while it waits. */
-function costOf(topic: string, frame: Uint8Array): number {
-  return WAITING_OVERHEAD + topic.length + frame.length;
+function costOf(message: LinkMessage): number {
+  return WAITING_OVERHEAD + message.name.length + message.body.length;
 }
 
 /** One direction of a pair of threads, the writing side: the ring, and what waits for room in it. */
 export class OutLink {
-  /** Messages dropped because the shard does not keep up, since somebody set this to 0. */
+  /** Messages dropped because the thread does not keep up, since somebody set this to 0. */
   unreported = 0;
+  readonly #to: number;
   readonly #counters: PairCounters;
   readonly #producer: RingProducer;
   readonly #writer: RecordWriter;
   readonly #doorbell: Doorbell;
-  readonly #message: PublishMessage;
+  readonly #participants: ParticipantTable;
   readonly #maxOverflow: number;
-  #waiting: Waiting[] = [];
+  #waiting: LinkMessage[] = [];
   /** The first of `#waiting` that is still to be written. */
   #next = 0;
   #waitingBytes = 0;
   /** What a message that is in the ring in part counts among the waiting bytes; 0: there is none. */
   #partialCost = 0;
   #sequence = 0;
-  /** The reader that is known, by its number; what waits is for it. */
-  #reader: number;
-  /** Changes of the reader that `reset` has yet to tell of; -1: it told of one that is not there yet. */
-  #untold = 0;
+  /** The reader, as the participants' table has it; what was written and what waits is for this one. */
+  #life: number;
+  /** What was written to its predecessors less what they have read. */
+  #unreadBefore = 0;
 
-  constructor(memory: LinkMemory, from: number, to: number, counters: PairCounters) {
+  constructor(
+    memory: LinkMemory,
+    from: number,
+    to: number,
+    counters: PairCounters,
+    participants: ParticipantTable,
+  ) {
+    this.#to = to;
     this.#counters = counters;
+    this.#participants = participants;
     this.#producer = new RingProducer(ringRegion(memory, from, to));
     this.#writer = new RecordWriter(this.#producer, MAX_CROSS_FRAME);
     this.#doorbell = new Doorbell(memory.doorbells, to);
     this.#maxOverflow = memory.maxOverflow;
-    this.#reader = this.#producer.consumerEpoch;
+    this.#life = participants.life(to);
+    this.#unreadBefore = this.#unread();
     // What waited in a predecessor that died is gone.
     counters.set(PairCounter.OVERFLOW_BYTES, 0);
-    this.#message = {
-      topic: '',
-      topicHash: 0,
-      opcode: 0,
-      compressed: false,
-      publisher: from,
-      sequence: 0,
-      frame: NO_BYTES,
-    };
   }
 
   /** Messages wait for room in the ring. */
@@ -73,36 +66,36 @@ export class OutLink {
     return this.#waitingBytes > 0;
   }
 
-  /**
-   * @param isStable the frame's bytes never change, so it need not be copied to wait
-   * @param compressed behind the frame there is the same in compressed form
-   */
-  write(
-    topic: string,
-    hash: number,
-    opcode: number,
-    frame: Uint8Array,
-    isStable: boolean,
-    compressed = false,
-  ): void {
-    const sequence = this.#sequence++;
-    const cost = costOf(topic, frame);
+  /** Instance number of the reader; 0: there is none now. */
+  get readerInstance(): number {
     this.#meetReader();
+    return isUp(this.#life) ? instanceOf(this.#life) : 0;
+  }
+
+  /** Writes a message, or keeps a copy of it until there is room. */
+  write(message: LinkMessage): SendStatus {
+    const sequence = this.#sequence++;
+    message.sequence = sequence;
+    const cost = costOf(message);
+    this.#meetReader();
+    if (this.#isReaderGone) {
+      this.#counters.add(PairCounter.DROPPED, 1);
+      return SendStatus.GONE;
+    }
     // The reader goes on while this turn lasts.
     if (this.isOverflowing && (sequence % LOOK_EVERY === 0 || this.#isOverLimit(cost))) this.flush();
-    if (!this.isOverflowing && this.#tryWrite(topic, hash, opcode, frame, compressed, sequence)) {
-      if (this.#partialCost > 0 && !isStable) this.#writer.detach();
-      return;
+    if (!this.isOverflowing) {
+      const status = this.#tryWrite(message, cost);
+      if (status !== WriteStatus.FULL) return this.#written(message, status);
     }
     if (this.#isOverLimit(cost)) {
       this.#drop();
-      return;
+      return SendStatus.DROPPED;
     }
     this.#commit();
     this.#counters.add(PairCounter.OVERFLOWED, 1);
-    // A copy: slice() would be none, as batches lie in Buffers.
-    const kept = isStable ? frame : new Uint8Array(frame);
-    this.#enqueue({ topic, hash, opcode, frame: kept, compressed, sequence });
+    this.#enqueue(message.copy(), cost);
+    return SendStatus.QUEUED;
   }
 
   /** Publishes what was written, and as much of what waits as there is room for. */
@@ -115,27 +108,44 @@ export class OutLink {
     this.#counters.set(PairCounter.OVERFLOW_BYTES, this.#waitingBytes);
   }
 
-  /** The reader's thread ended. */
-  reset(): void {
-    this.#meetReader();
-    const isNews = this.#untold <= 0;
-    this.#untold = Math.max(this.#untold - 1, -1);
-    // Otherwise what waits is for its successor, which was met before this was told.
-    if (isNews) this.#forget();
+  /** Forgets what waits, as nothing will be written any more. */
+  abandon(): void {
+    this.#forget();
   }
 
-  /** Looks whether the shard was started anew: it must not get what was published before its clients subscribed. */
+  /**
+   * Looks whether the reader is another one: it must not get what was written for its predecessor, neither what is
+   * addressed to that nor what was published before its own clients subscribed.
+   */
   #meetReader(): void {
-    const reader = this.#producer.consumerEpoch;
-    if (reader === this.#reader) return;
-    // The first one succeeds nobody.
-    this.#untold += reader - Math.max(this.#reader, 1);
-    this.#reader = reader;
-    if (this.#untold > 0) this.#forget();
+    const life = this.#participants.life(this.#to);
+    if (life !== this.#life) this.#meet(life);
+  }
+
+  #meet(life: number): void {
+    const isFirst = this.#life === NO_LIFE;
+    this.#life = life;
+    const unread = this.#unread();
+    // The first one succeeds nobody: it gets all.
+    if (!isFirst) {
+      this.#forget();
+      this.#counters.add(PairCounter.UNREAD, Math.max(unread - this.#unreadBefore, 0));
+    }
+    this.#unreadBefore = unread;
+  }
+
+  /** The last one that had the number. Of one that nobody has had yet nothing is known. */
+  get #isReaderGone(): boolean {
+    return this.#life !== NO_LIFE && !isUp(this.#life);
+  }
+
+  #unread(): number {
+    return this.#counters.get(PairCounter.WRITTEN) - this.#counters.get(PairCounter.RECEIVED);
   }
 
   #forget(): void {
-    const lost = this.#waiting.length - this.#next + (this.#partialCost > 0 ? 1 : 0);
+    const lost = this.#waiting.length - this.#next;
+    // One that is in the ring in part is among those that were not read.
     this.#writer.abandon();
     this.#partialCost = 0;
     this.#waiting = [];
@@ -145,32 +155,23 @@ export class OutLink {
     this.#counters.set(PairCounter.OVERFLOW_BYTES, 0);
   }
 
-  /** Returns whether the message needs no place in the queue. */
-  #tryWrite(
-    topic: string,
-    hash: number,
-    opcode: number,
-    frame: Uint8Array,
-    compressed: boolean,
-    sequence: number,
-  ): boolean {
-    const message = this.#message;
-    message.topic = topic;
-    message.topicHash = hash;
-    message.opcode = opcode;
-    message.compressed = compressed;
-    message.sequence = sequence;
-    message.frame = frame;
+  #tryWrite(message: LinkMessage, cost: number): WriteStatus {
     const status = this.#writer.write(message);
-    message.frame = NO_BYTES;
-    if (status === WriteStatus.FULL) return false;
+    if (status === WriteStatus.FULL) return status;
     if (status === WriteStatus.PARTIAL) {
-      this.#partialCost = costOf(topic, frame);
-      this.#waitingBytes += this.#partialCost;
+      this.#partialCost = cost;
+      this.#waitingBytes += cost;
     }
     if (status === WriteStatus.TOO_BIG) this.#drop();
     else this.#counters.add(PairCounter.WRITTEN, 1);
-    return true;
+    return status;
+  }
+
+  #written(message: LinkMessage, status: WriteStatus): SendStatus {
+    if (status === WriteStatus.DONE) return SendStatus.WRITTEN;
+    if (status === WriteStatus.TOO_BIG) return SendStatus.TOO_BIG;
+    if (!message.isStable) this.#writer.detach();
+    return SendStatus.QUEUED;
   }
 
   /** A message that would wait alone may be larger than the limit: what can be sent can also wait. */
@@ -183,9 +184,9 @@ export class OutLink {
     this.unreported++;
   }
 
-  #enqueue(waiting: Waiting): void {
+  #enqueue(waiting: LinkMessage, cost: number): void {
     this.#waiting.push(waiting);
-    this.#waitingBytes += costOf(waiting.topic, waiting.frame);
+    this.#waitingBytes += cost;
     this.#counters.set(PairCounter.OVERFLOW_BYTES, this.#waitingBytes);
   }
 
@@ -194,9 +195,10 @@ export class OutLink {
     this.#waitingBytes -= this.#partialCost;
     this.#partialCost = 0;
     while (this.#next < this.#waiting.length) {
-      const { topic, hash, opcode, frame, compressed, sequence } = this.#waiting[this.#next]!;
-      if (!this.#tryWrite(topic, hash, opcode, frame, compressed, sequence)) break;
-      this.#waitingBytes -= costOf(topic, frame);
+      const message = this.#waiting[this.#next]!;
+      const cost = costOf(message);
+      if (this.#tryWrite(message, cost) === WriteStatus.FULL) break;
+      this.#waitingBytes -= cost;
       this.#next++;
     }
     if (this.#next === this.#waiting.length) {
@@ -215,5 +217,3 @@ export class OutLink {
     this.#counters.add(PairCounter.WAKES, this.#doorbell.wakes - wakes);
   }
 }
-
-const NO_BYTES = new Uint8Array(0);

@@ -5,13 +5,16 @@ import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { DeflateForms } from './deflate-forms.ts';
+import { LinkMessage, NO_BYTES } from './link-message.ts';
 import type { Links } from './links.ts';
+import { publishFlags } from './publish-codec.ts';
 
 /** Publishes from a thread that has no sockets of its own. */
 export class Publisher {
   readonly #links: Links;
   readonly #counters: Float64Array;
   readonly #forms: DeflateForms;
+  readonly #message = new LinkMessage();
   #isScheduled = false;
 
   /** @param counters of its thread, indexed by Counter */
@@ -38,7 +41,14 @@ export class Publisher {
       compress && payload.length >= this.#forms.threshold
         ? this.#forms.join(frame, payload, opcode, true)
         : null;
-    this.#links.write(topic, hash, opcode, joined ?? frame, true, joined !== null);
+    const message = this.#message;
+    message.name = topic;
+    message.tag = hash;
+    message.flags = publishFlags(opcode, joined !== null);
+    message.body = joined ?? frame;
+    message.isStable = true;
+    this.#links.write(message);
+    message.body = NO_BYTES;
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(this.#flush);

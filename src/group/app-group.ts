@@ -257,9 +257,8 @@ export class AppGroup {
     if (index === -1) return;
     child.index = -1;
     this.#members[index] = null;
-    this.#links.clearShard(index);
+    this.#links.clearThread(index);
     this.#addresses?.clear(index);
-    this.#channel.post({ type: 'member-down', index });
   }
 
   #joined(child: Child, fd: number): void {

@@ -100,9 +100,6 @@ export class AppMember {
         if (this.#links !== null) this.#links.addThread(message.index, message.inbox);
         else if (this.#welcome !== null) this.#welcome.links.inboxes[message.index] = message.inbox;
         break;
-      case 'member-down':
-        this.#links?.resetShard(message.index);
-        break;
       case 'welcome':
         if (message.app === this.descriptor && this.#receiver === null) void this.#connect(message);
         break;

@@ -11,7 +11,7 @@ import type { AppDescriptor } from './app-descriptor.ts';
  *     member-up to all      ── welcome ────────▶ connects to the path
  *     accepts               ── greeting ───────▶ (first message of the channel) topics are shared from here on
  *     sockets               ─────────────────── ▶ serves them
- *     member-down to all    ◀─── channel ends ── closes, or dies
+ *     number is free        ◀─── channel ends ── closes, or dies
  */
 export interface Invite {
   readonly type: 'invite';
@@ -32,9 +32,7 @@ export type GroupMessage =
   // Of the acceptor.
   | Welcome
   /** A thread joins under this number. It comes before anything that the thread can want. */
-  | { readonly type: 'member-up'; readonly index: number; readonly inbox: SharedArrayBuffer }
-  /** The thread of this number is gone. */
-  | { readonly type: 'member-down'; readonly index: number };
+  | { readonly type: 'member-up'; readonly index: number; readonly inbox: SharedArrayBuffer };
 
 export interface Welcome {
   readonly type: 'welcome';

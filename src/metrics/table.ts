@@ -181,7 +181,10 @@ export const RING_METRICS = {
     'Messages given up because `maxOverflow` was reached, or because the receiver died.',
   ),
   wakes: counter('count', SENDER, 'Times the sleeping receiver was woken.'),
+  unread: counter('count', SENDER, 'Messages that the receiver had not read when its thread ended.'),
   received: counter('count', RECEIVER, 'Messages that the receiver read.'),
   lost: counter('count', RECEIVER, "Messages missing in the sender's numbering."),
   resets: counter('count', RECEIVER, 'Times the ring was found damaged.'),
+  unhandled: counter('count', RECEIVER, 'Records of a kind that the receiver does not take.'),
+  stale: counter('count', RECEIVER, "Records addressed to the thread that had the receiver's number before."),
 } as const;

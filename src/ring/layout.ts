@@ -12,7 +12,7 @@ export const CACHE_LINE = 64;
 export const LINE_PAIR = 2 * CACHE_LINE;
 
 /** Changes with every change of a layout below, so that two builds never share memory by mistake. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 /** Records, and therefore both cursors, are multiples of this many bytes. */
 export const RECORD_ALIGNMENT = 8;
@@ -125,24 +125,24 @@ export const COUNT_BUCKET = 8;
 /** 2 MiB for each thread at first; pages of it that nobody touches cost nothing. */
 export const DEFAULT_COUNTED_TOPICS = 131_072;
 
-/** A publish record inside a ring record: the header of a message's first piece, in 32-bit words. */
-export const PublishHeader = {
-  /** Bits 0–7 flags (PieceFlag), 8–15 opcode, 16–23 publisher, 24–26 alignment of the frame's first byte. */
+/** A message inside a ring record: the header of its first piece, in 32-bit words. */
+export const MessageHeader = {
+  /** Bits 0–2 PieceFlag, 3–7 flags of the kind, 8–15 kind, 16–21 sender, 22–24 alignment of the body, 25–31 instance. */
   META: 0,
-  /** Bytes of the whole frame, over all pieces. */
-  FRAME_LENGTH: 1,
+  /** Bytes of the whole body, over all pieces. */
+  BODY_LENGTH: 1,
   SEQUENCE_LOW: 2,
   SEQUENCE_HIGH: 3,
-  TOPIC_LENGTH: 4,
-  TOPIC_HASH: 5,
+  NAME_LENGTH: 4,
+  TAG: 5,
   BYTES: 24,
 } as const;
 
 /** The header of every further piece, in 32-bit words. META and the sequence are as in the first. */
 export const PieceHeader = {
   META: 0,
-  /** Where in the frame the bytes of this piece belong. */
-  FRAME_OFFSET: 1,
+  /** Where in the body the bytes of this piece belong. */
+  BODY_OFFSET: 1,
   SEQUENCE_LOW: 2,
   SEQUENCE_HIGH: 3,
   BYTES: 16,
@@ -151,7 +151,21 @@ export const PieceHeader = {
 export const PieceFlag = {
   FIRST: 1,
   LAST: 2,
-  COMPRESSED: 4,
+  ADDRESSED: 4,
+} as const;
+
+/** The participants: a header, then a row for each thread. */
+export const ParticipantHeader = {
+  /** Changes of any row so far. */
+  CHANGES: 0,
+  ROWS: LINE_PAIR,
+} as const;
+
+/** One participant's row. */
+export const ParticipantRow = {
+  /** Bit 0 is it up, 1–3 role, 4–31 instance number. */
+  LIFE: 0,
+  BYTES: LINE_PAIR,
 } as const;
 
 /** The next multiple of `alignment`, a power of two. */

@@ -1,21 +1,21 @@
 import { invalidArgument } from '../errors.ts';
-import { PieceFlag, PieceHeader, PublishHeader } from './layout.ts';
+import { MessageHeader, PieceFlag, PieceHeader } from './layout.ts';
 import {
   alignLike,
   firstPieceData,
   furtherPieceData,
   joinSequence,
   metaAlignment,
-  metaPublisher,
-  PublishRecord,
+  metaSender,
+  ReceivedRecord,
 } from './record.ts';
 import type { RingConsumer, RingHandler } from './ring-consumer.ts';
 import type { TopicReader } from './topic-bytes.ts';
 
 /** What a thread does with the messages of one ring. One object for the life of the ring. */
-export interface PublishHandler {
-  /** A whole message. The object is used again for the next one; see PublishRecord for how long it holds. */
-  onPublish(record: PublishRecord): void;
+export interface MessageHandler {
+  /** A whole message. The object is used again for the next one; see ReceivedRecord for how long it holds. */
+  onMessage(record: ReceivedRecord): void;
   /** The messages from here on are of a new producer; what its predecessor had not committed is lost. */
   onProducerRestart(epoch: number): void;
   /** The ring was found damaged and `lostBytes` of records were skipped (0 when the number cannot be known). */
@@ -23,39 +23,39 @@ export interface PublishHandler {
 }
 
 /**
- * Joins publish records into messages: hand it to `RingConsumer.read`. A message in one record is passed on
+ * Joins records into messages: hand it to `RingConsumer.read`. A message in one record is passed on
  * where it lies in the ring; one in pieces is gathered in memory of its own, of at most the two limits
  * together. Whatever does not fit together is dropped and counted, never passed on.
  */
 export class RecordAssembler implements RingHandler {
   /** Messages of which a piece is missing: their producer was replaced or gave them up, or the ring was reset. */
   broken = 0;
-  /** Records that are no publish records. */
+  /** Records that hold no message. */
   malformed = 0;
   /** Messages longer than the limits. */
   tooBig = 0;
 
   readonly #consumer: RingConsumer;
-  readonly #handler: PublishHandler;
-  readonly #maxFrameLength: number;
-  readonly #record: PublishRecord;
+  readonly #handler: MessageHandler;
+  readonly #maxBodyLength: number;
+  readonly #record: ReceivedRecord;
   /** The message being gathered; its bytes up to `#filled` are here. */
-  readonly #partial: PublishRecord;
+  readonly #partial: ReceivedRecord;
   #gathering = false;
   /** The message under way is refused and counted already: its further pieces are passed over. */
   #skipping = false;
   #filled = 0;
 
-  /** @param maxFrameLength the longest frame passed on, in bytes */
-  constructor(consumer: RingConsumer, handler: PublishHandler, topics: TopicReader, maxFrameLength: number) {
-    if (!Number.isInteger(maxFrameLength) || maxFrameLength < 0 || maxFrameLength >= 2 ** 31) {
-      throw invalidArgument(`A frame's limit cannot be ${maxFrameLength}`);
+  /** @param maxBodyLength the longest body passed on, in bytes */
+  constructor(consumer: RingConsumer, handler: MessageHandler, names: TopicReader, maxBodyLength: number) {
+    if (!Number.isInteger(maxBodyLength) || maxBodyLength < 0 || maxBodyLength >= 2 ** 31) {
+      throw invalidArgument(`A body's limit cannot be ${maxBodyLength}`);
     }
     this.#consumer = consumer;
     this.#handler = handler;
-    this.#maxFrameLength = maxFrameLength;
-    this.#record = new PublishRecord(consumer.bytes, topics);
-    this.#partial = new PublishRecord(consumer.bytes, topics);
+    this.#maxBodyLength = maxBodyLength;
+    this.#record = new ReceivedRecord(consumer.bytes, names);
+    this.#partial = new ReceivedRecord(consumer.bytes, names);
     this.#partial.owned = true;
   }
 
@@ -84,47 +84,47 @@ export class RecordAssembler implements RingHandler {
     const words = this.#consumer.words;
     const header = offset >> 2;
     const record = this.#record;
-    record.topicLength = length < PublishHeader.BYTES ? -1 : words[header + PublishHeader.TOPIC_LENGTH]!;
-    record.frameLength = words[header + PublishHeader.FRAME_LENGTH]!;
-    const dataStart = firstPieceData(record.topicLength, metaAlignment(meta));
+    record.nameLength = length < MessageHeader.BYTES ? -1 : words[header + MessageHeader.NAME_LENGTH]!;
+    record.bodyLength = words[header + MessageHeader.BODY_LENGTH]!;
+    const dataStart = firstPieceData(record.nameLength, metaAlignment(meta));
     const last = (meta & PieceFlag.LAST) !== 0;
-    if (record.topicLength < 0 || dataStart > length || record.frameLength < 0) {
+    if (record.nameLength < 0 || dataStart > length || record.bodyLength < 0) {
       this.malformed++;
-    } else if (last ? record.frameLength !== length - dataStart : record.frameLength <= length - dataStart) {
+    } else if (last ? record.bodyLength !== length - dataStart : record.bodyLength <= length - dataStart) {
       this.malformed++;
-    } else if (record.frameLength > this.#maxFrameLength) {
+    } else if (record.bodyLength > this.#maxBodyLength) {
       this.tooBig++;
       this.#skipping = !last;
     } else {
       record.meta = meta;
       record.sequence = joinSequence(
-        words[header + PublishHeader.SEQUENCE_LOW]!,
-        words[header + PublishHeader.SEQUENCE_HIGH]!,
+        words[header + MessageHeader.SEQUENCE_LOW]!,
+        words[header + MessageHeader.SEQUENCE_HIGH]!,
       );
-      record.topicHash = words[header + PublishHeader.TOPIC_HASH]!;
-      record.topicOffset = offset + PublishHeader.BYTES;
-      record.frameOffset = offset + dataStart;
-      if (last) this.#handler.onPublish(record);
+      record.tag = words[header + MessageHeader.TAG]!;
+      record.nameOffset = offset + MessageHeader.BYTES;
+      record.bodyOffset = offset + dataStart;
+      if (last) this.#handler.onMessage(record);
       else this.#gather(length - dataStart);
     }
   }
 
-  /** Begins a message in memory of its own with the first `inPiece` bytes of its frame. */
+  /** Begins a message in memory of its own with the first `inPiece` bytes of its body. */
   #gather(inPiece: number): void {
-    const { topicOffset, topicLength, frameOffset, frameLength, meta, sequence, topicHash } = this.#record;
-    const frameStart = alignLike(topicLength, frameOffset & 7);
-    const bytes = new Uint8Array(frameStart + frameLength);
-    bytes.set(this.#record.bytes.subarray(topicOffset, topicOffset + topicLength));
-    bytes.set(this.#record.bytes.subarray(frameOffset, frameOffset + inPiece), frameStart);
+    const { nameOffset, nameLength, bodyOffset, bodyLength, meta, sequence, tag } = this.#record;
+    const bodyStart = alignLike(nameLength, bodyOffset & 7);
+    const bytes = new Uint8Array(bodyStart + bodyLength);
+    bytes.set(this.#record.bytes.subarray(nameOffset, nameOffset + nameLength));
+    bytes.set(this.#record.bytes.subarray(bodyOffset, bodyOffset + inPiece), bodyStart);
     const partial = this.#partial;
     partial.bytes = bytes;
     partial.meta = meta;
     partial.sequence = sequence;
-    partial.topicHash = topicHash;
-    partial.topicOffset = 0;
-    partial.topicLength = topicLength;
-    partial.frameOffset = frameStart;
-    partial.frameLength = frameLength;
+    partial.tag = tag;
+    partial.nameOffset = 0;
+    partial.nameLength = nameLength;
+    partial.bodyOffset = bodyStart;
+    partial.bodyLength = bodyLength;
     this.#gathering = true;
     this.#filled = inPiece;
   }
@@ -139,7 +139,7 @@ export class RecordAssembler implements RingHandler {
     const partial = this.#partial;
     const dataStart = furtherPieceData(this.#filled, metaAlignment(partial.meta));
     const inPiece = length - dataStart;
-    const remaining = partial.frameLength - this.#filled;
+    const remaining = partial.bodyLength - this.#filled;
     const fits = last ? inPiece === remaining : inPiece > 0 && inPiece < remaining;
     if (!fits || !this.#continues(meta, offset)) {
       this.#drop();
@@ -147,7 +147,7 @@ export class RecordAssembler implements RingHandler {
       return;
     }
     const data = this.#consumer.bytes.subarray(offset + dataStart, offset + length);
-    partial.bytes.set(data, partial.frameOffset + this.#filled);
+    partial.bytes.set(data, partial.bodyOffset + this.#filled);
     this.#filled += inPiece;
     if (last) this.#finish();
   }
@@ -159,8 +159,8 @@ export class RecordAssembler implements RingHandler {
     const low = words[header + PieceHeader.SEQUENCE_LOW]!;
     const high = words[header + PieceHeader.SEQUENCE_HIGH]!;
     return (
-      words[header + PieceHeader.FRAME_OFFSET] === this.#filled &&
-      metaPublisher(meta) === metaPublisher(this.#partial.meta) &&
+      words[header + PieceHeader.BODY_OFFSET] === this.#filled &&
+      metaSender(meta) === metaSender(this.#partial.meta) &&
       joinSequence(low, high) === this.#partial.sequence
     );
   }
@@ -168,7 +168,7 @@ export class RecordAssembler implements RingHandler {
   #finish(): void {
     this.#gathering = false;
     try {
-      this.#handler.onPublish(this.#partial);
+      this.#handler.onMessage(this.#partial);
     } finally {
       // The bytes are the receiver's now.
       this.#partial.bytes = this.#consumer.bytes;

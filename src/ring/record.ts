@@ -1,50 +1,79 @@
 /**
- * Publish records: what one thread writes into another's ring for a message on a topic. A message that is
- * longer than a piece travels in several records, which follow each other directly and are joined on the
- * other side (record-assembler.ts); no other message comes between them.
+ * Records of messages: what one thread writes into another's ring. A message that is longer than a piece travels in
+ * several records, which follow each other directly and are joined on the other side (record-assembler.ts); no other
+ * message comes between them.
  *
- *     first piece   [META, FRAME_LENGTH, SEQUENCE ×2, TOPIC_LENGTH, TOPIC_HASH] topic, gap, frame bytes
- *     further       [META, FRAME_OFFSET, SEQUENCE ×2]                            gap, frame bytes
+ *     first piece   [META, BODY_LENGTH, SEQUENCE ×2, NAME_LENGTH, TAG] name, gap, bytes of the body
+ *     further       [META, BODY_OFFSET, SEQUENCE ×2]                   gap, bytes of the body
  *
- * A frame's first byte lies at the same address modulo 8 as in the publisher's memory, and so do the pieces
+ *     META          kind's flags and piece flags │ kind │ sender, its life, alignment
+ *
+ * What name, tag, flags and body mean is a matter of the record's kind; the ring only carries them.
+ *
+ * A body's first byte lies at the same address modulo 8 as in the sender's memory, and so do the pieces
  * of it, because copies between memories of like alignment run in words. The gap of 0 to 7 bytes makes it so.
  */
-import { PieceFlag, PieceHeader, PublishHeader } from './layout.ts';
+import { MessageHeader, PieceFlag, PieceHeader } from './layout.ts';
 import type { TopicReader } from './topic-bytes.ts';
 
-/** A message as the publisher hands it in. The object can be used again for the next one. */
-export interface PublishMessage {
-  topic: string;
-  /** The hash of the topic in the interest table; the receiver gets it back. */
-  topicHash: number;
-  /** 0 to 255: the opcode of the WebSocket message, or what the two ends agree on. */
-  opcode: number;
-  /** Is the frame's payload compressed? */
-  compressed: boolean;
-  /** 0 to 255: the thread that published. */
-  publisher: number;
-  /** The publisher's number for this message, 0 to 2^53 − 1. */
-  sequence: number;
-  /** The frame as it goes on the wire. */
-  frame: Uint8Array;
+/** Flags that a kind of records has for itself: 0 to 31. */
+export const MAX_KIND_FLAGS = 31;
+/** Of a sender's instance number this much is in each record. */
+export const INSTANCE_MASK = 0x7f;
+
+/** A message as the sender hands it in. The object can be used again for the next one. */
+export interface OutgoingRecord {
+  /** 0 to 255: what the record is, and who takes it. */
+  readonly kind: number;
+  /** 0 to 31: what the two ends of this kind agree on. */
+  readonly flags: number;
+  /** It is for one reader, of which `tag` is the instance number, and for no successor of it. */
+  readonly isAddressed: boolean;
+  /** The topic of a publish. */
+  readonly name: string;
+  /** Any 32 bits (signed): the hash of the topic, or the instance it is addressed to. */
+  readonly tag: number;
+  /** 0 to 63: the thread that sends it. */
+  readonly sender: number;
+  /** Instance number of that thread; its lowest bits travel. */
+  readonly instance: number;
+  /** The sender's number for this message, 0 to 2^53 − 1. */
+  readonly sequence: number;
+  readonly body: Uint8Array;
 }
 
-/** The META word of a piece. */
-export function packMeta(flags: number, opcode: number, publisher: number, alignment: number): number {
-  return flags | ((opcode & 0xff) << 8) | ((publisher & 0xff) << 16) | (alignment << 24);
+/** The META word of a piece, but for FIRST and LAST. */
+export function packMeta(message: OutgoingRecord, alignment: number): number {
+  return (
+    (message.isAddressed ? PieceFlag.ADDRESSED : 0) |
+    ((message.flags & MAX_KIND_FLAGS) << 3) |
+    ((message.kind & 0xff) << 8) |
+    ((message.sender & 0x3f) << 16) |
+    (alignment << 22) |
+    ((message.instance & INSTANCE_MASK) << 25)
+  );
 }
 
-export function metaOpcode(meta: number): number {
+export function metaFlags(meta: number): number {
+  return (meta >>> 3) & MAX_KIND_FLAGS;
+}
+
+export function metaKind(meta: number): number {
   return (meta >>> 8) & 0xff;
 }
 
-export function metaPublisher(meta: number): number {
-  return (meta >>> 16) & 0xff;
+export function metaSender(meta: number): number {
+  return (meta >>> 16) & 0x3f;
 }
 
-/** Where the frame's first byte lies, modulo 8. */
+/** Where the body's first byte lies, modulo 8. */
 export function metaAlignment(meta: number): number {
-  return (meta >>> 24) & 7;
+  return (meta >>> 22) & 7;
+}
+
+/** The sender's instance number, modulo 128. */
+export function metaInstance(meta: number): number {
+  return meta >>> 25;
 }
 
 /** The first offset from `offset` on that is `alignment` modulo 8. */
@@ -52,14 +81,14 @@ export function alignLike(offset: number, alignment: number): number {
   return offset + ((alignment - offset) & 7);
 }
 
-/** Where the frame bytes of a first piece begin, counted from the record's first byte. */
-export function firstPieceData(topicLength: number, alignment: number): number {
-  return alignLike(PublishHeader.BYTES + topicLength, alignment);
+/** Where the body's bytes of a first piece begin, counted from the record's first byte. */
+export function firstPieceData(nameLength: number, alignment: number): number {
+  return alignLike(MessageHeader.BYTES + nameLength, alignment);
 }
 
-/** The same for a further piece, whose bytes belong at `frameOffset`. */
-export function furtherPieceData(frameOffset: number, alignment: number): number {
-  return alignLike(PieceHeader.BYTES, (alignment + frameOffset) & 7);
+/** The same for a further piece, whose bytes belong at `bodyOffset`. */
+export function furtherPieceData(bodyOffset: number, alignment: number): number {
+  return alignLike(PieceHeader.BYTES, (alignment + bodyOffset) & 7);
 }
 
 /** A sequence number in two words: the low one is what a 32-bit store keeps of it. */
@@ -72,10 +101,10 @@ export function joinSequence(low: number, high: number): number {
 }
 
 /**
- * A message as it arrives. One object is used for all: what it says is true until `onPublish` returns.
- * The topic and the frame lie in `bytes`.
+ * A message as it arrives. One object is used for all: what it says is true until `onMessage` returns.
+ * The name and the body lie in `bytes`.
  */
-export class PublishRecord {
+export class ReceivedRecord {
   bytes: Uint8Array;
   /**
    * False: `bytes` is ring memory, to be copied or used up before the batch ends. True: the message came in
@@ -84,37 +113,44 @@ export class PublishRecord {
   owned = false;
   meta = 0;
   sequence = 0;
-  topicHash = 0;
-  topicOffset = 0;
-  topicLength = 0;
-  frameOffset = 0;
-  frameLength = 0;
-  readonly #topics: TopicReader;
+  tag = 0;
+  nameOffset = 0;
+  nameLength = 0;
+  bodyOffset = 0;
+  bodyLength = 0;
+  readonly #names: TopicReader;
 
-  constructor(bytes: Uint8Array, topics: TopicReader) {
+  constructor(bytes: Uint8Array, names: TopicReader) {
     this.bytes = bytes;
-    this.#topics = topics;
+    this.#names = names;
   }
 
-  get opcode(): number {
-    return metaOpcode(this.meta);
+  get kind(): number {
+    return metaKind(this.meta);
   }
 
-  get publisher(): number {
-    return metaPublisher(this.meta);
+  /** What the two ends of this kind agree on. */
+  get flags(): number {
+    return metaFlags(this.meta);
   }
 
-  get compressed(): boolean {
-    return (this.meta & PieceFlag.COMPRESSED) !== 0;
+  /** It is for one reader, whose instance number is `tag`. */
+  get isAddressed(): boolean {
+    return (this.meta & PieceFlag.ADDRESSED) !== 0;
   }
 
-  /** The topic's name; decoded on demand, so a record nobody wants costs no string. */
-  topic(): string {
-    return this.#topics.read(this.bytes, this.topicOffset, this.topicLength, this.topicHash);
+  /** The thread that sent it. */
+  get sender(): number {
+    return metaSender(this.meta);
   }
 
-  /** A view of the frame. Allocates; `bytes`, `frameOffset` and `frameLength` do not. */
-  frame(): Uint8Array {
-    return this.bytes.subarray(this.frameOffset, this.frameOffset + this.frameLength);
+  /** The name; decoded on demand, so a record nobody wants costs no string. */
+  name(): string {
+    return this.#names.read(this.bytes, this.nameOffset, this.nameLength, this.tag);
+  }
+
+  /** A view of the body. Allocates; `bytes`, `bodyOffset` and `bodyLength` do not. */
+  body(): Uint8Array {
+    return this.bytes.subarray(this.bodyOffset, this.bodyOffset + this.bodyLength);
   }
 }

@@ -132,8 +132,6 @@ export type ToShard =
   /** Take sockets from this channel, once all is taken from the one before. */
   | { readonly type: 'channel'; readonly fd: number }
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
-  /** Another shard died: forget what waits for it. */
-  | { readonly type: 'shard-down'; readonly index: number }
   /** Use these from now on. */
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   /** The thread that was this shard is gone. */

@@ -2,6 +2,7 @@ import { type AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
 import { Bus } from '../bus/bus.ts';
 import type { BusSubscriber } from '../bus/bus-subscriber.ts';
 import type { Links } from '../bus/links.ts';
+import { Participant } from '../bus/participant.ts';
 import { type ControlBlock, Gauge, ThreadMetrics } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
 import type { Histogram } from '../metrics/histogram.ts';
@@ -35,6 +36,8 @@ export class Shard {
   readonly index: number;
   readonly io: IoLoop;
   readonly bus: Bus<BusSubscriber>;
+  /** This thread among the others. */
+  readonly participant: Participant;
   readonly metrics: ThreadMetrics;
   readonly counters: Float64Array;
   /** Contexts of compression. */
@@ -66,6 +69,9 @@ export class Shard {
     this.io = new IoLoop(this.counters);
     this.deflate = new ZlibDeflatePort(this.counters);
     this.bus = new Bus(this.io, null, this.deflate);
+    this.participant = new Participant(control === null ? 'app' : 'shard', index, (record) => {
+      this.bus.onRemotePublish(record);
+    });
     if (links !== null) this.link(links);
   }
 
@@ -74,9 +80,7 @@ export class Shard {
     this.#links = links;
     this.bus.link(links);
     this.bus.maxTopicLength = Math.min(this.bus.maxTopicLength, links.maxTopicLength);
-    links.listen((record) => {
-      this.bus.onRemotePublish(record);
-    });
+    this.participant.link(links);
     for (const { name, hash, subscribers } of this.bus.topics.values()) {
       links.setCount(name, hash, subscribers.size, 0);
     }
@@ -84,7 +88,7 @@ export class Shard {
 
   /** Shares its topics no more. */
   unlink(): void {
-    this.#links?.close();
+    this.participant.unlink();
     this.#links = null;
     this.bus.link(null);
   }

@@ -88,11 +88,6 @@ export class ShardHost {
     });
   }
 
-  /** Tells the shard of another one whose thread is gone. */
-  shardDown(index: number): void {
-    this.#life?.post({ type: 'shard-down', index });
-  }
-
   /** Has the shard use these credentials; resolves with what was wrong with those of its server names. */
   reloadTls(credentials: TlsCredentials): Promise<readonly string[]> {
     this.#tls = { ...this.#tls!, credentials };

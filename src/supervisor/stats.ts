@@ -129,10 +129,10 @@ export function appStats(metrics: ThreadMetrics): AppStats {
 
 /** The pairs of threads that anything was published between. */
 export function ringStats(links: LinkMemory): RingStats[] {
-  const pairs = new PairTable(links.pairs, links.publishers, links.shards);
+  const pairs = new PairTable(links.pairs, links.threads, links.threads);
   const rings: RingStats[] = [];
-  for (let from = 0; from < links.publishers; from++) {
-    for (let to = 0; to < links.shards; to++) {
+  for (let from = 0; from < links.threads; from++) {
+    for (let to = 0; to < links.threads; to++) {
       if (links.inboxes[to] === undefined) continue;
       const stats = pairStats(pairs.counters(from, to), from, to, ringDepth(ringRegion(links, from, to)));
       if (stats.written + stats.overflowed + stats.dropped > 0) rings.push(stats);

@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { AddressTable } from '../admission/address-table.ts';
-import { createLinkMemory, type LinkMemory } from '../bus/link-memory.ts';
+import { createLinkMemory, type LinkMemory, mainThreadOf } from '../bus/link-memory.ts';
 import { Links } from '../bus/links.ts';
+import { Participant } from '../bus/participant.ts';
 import { Publisher } from '../bus/publisher.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import { ControlBlock, Gauge, type ShardState } from '../metrics/control-block.ts';
@@ -76,6 +77,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly linkMemory: LinkMemory;
   /** The main thread's side of the rings. */
   readonly links: Links;
+  /** The main thread among the others. */
+  readonly participant: Participant;
   readonly #publisher: Publisher;
   readonly #handoff: HandoffMode | 'auto';
   readonly #acceptor: AcceptorHost;
@@ -97,9 +100,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
     // Random: who names topics must not be able to choose where they land in the tables.
     this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), ringCapacity(options.limits), maxOverflow);
-    this.links = new Links(this.linkMemory, shards, (to, dropped) =>
-      this.emit('overflow', shards, to, dropped),
-    );
+    const id = mainThreadOf(shards);
+    this.links = new Links(this.linkMemory, id, (to, dropped) => this.emit('overflow', id, to, dropped));
+    this.participant = new Participant('main', id, () => {});
+    this.participant.link(this.links);
     this.#publisher = new Publisher(this.links, this.control.main.counters);
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
@@ -204,6 +208,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
     await within(Promise.allSettled(ends), terms.deadline + GRACE);
     await Promise.all([this.#acceptor, ...this.#shards].map((host) => host.terminate()));
+    this.participant.unlink();
     this.#loopWatch.stop();
   }
 
@@ -278,10 +283,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #shardGone(index: number): void {
     this.control.endShard(index);
     this.#addresses?.clear(index);
-    this.links.clearShard(index);
+    this.links.clearThread(index);
     if (this.#isClosing) return;
     this.#recyclers[index]!.ended();
-    for (const shard of this.#shards) shard.shardDown(index);
     this.#acceptor.tell({ type: 'shard-down', index });
   }
 }

@@ -10,7 +10,7 @@ import { Client } from '../../support/clients/clients.ts';
 import { HOST } from '../../support/servers/server.ts';
 import { SERVER_CERTIFICATE, tlsOptions } from '../../support/tls/tls-mode.ts';
 import { sleep, until, within } from '../../support/tools/deadline.ts';
-import { damagedRing, fullCounts } from './shared-memory.ts';
+import { damagedRing, endedReader, fullCounts } from './shared-memory.ts';
 
 /**
  * Each metric of the table is made to move by what really happens. A row that no action moves fails, and so does an action
@@ -407,6 +407,10 @@ const ELSEWHERE: Readonly<
   Record<string, { moves: readonly Name[]; readonly run: () => Promise<[Readings, Readings]> }>
 > = {
   'a ring is damaged': { moves: ['ringResets'], run: damagedRing },
+  'a thread of the rings ends and another has its number': {
+    moves: ['ringUnread', 'ringStale', 'ringUnhandled'],
+    run: endedReader,
+  },
   'there are more topics than memory to count them': { moves: ['uncountedTopics'], run: fullCounts },
 };
 

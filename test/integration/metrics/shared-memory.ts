@@ -1,4 +1,5 @@
 import { createLinkMemory, type LinkMemory, ringRegion } from '../../../src/bus/link-memory.ts';
+import { Links } from '../../../src/bus/links.ts';
 import { ControlBlock } from '../../../src/metrics/control-block.ts';
 import type { MetricReading } from '../../../src/metrics/readings.ts';
 import { RingHeader } from '../../../src/ring/layout.ts';
@@ -13,7 +14,7 @@ import { LinkThread, quiet } from '../../unit/bus/link-threads.ts';
 type Both = [before: readonly MetricReading[], after: readonly MetricReading[]];
 
 async function both(links: LinkMemory, change: () => Promise<void>): Promise<Both> {
-  const control = new ControlBlock(links.shards);
+  const control = new ControlBlock(links.threads - 2);
   const before = serverMetrics(control, links);
   await change();
   return [before, serverMetrics(control, links)];
@@ -46,5 +47,29 @@ export function fullCounts(): Promise<Both> {
     const local = new LocalCounts(new SubscriberCounts(counts), 0);
     for (let i = 0; i < 100; i++) local.set(`topic ${i}`, 1, 0);
     return Promise.resolve();
+  });
+}
+
+/** A thread ends with a record unread and another not sent off yet; nobody takes the one its successor gets. */
+export function endedReader(): Promise<Both> {
+  const links = createLinkMemory(2, 1, 65_536, 65_536);
+  return both(links, async () => {
+    const [zero, one] = [new LinkThread(links, 0).listen(), new LinkThread(links, 1).listen()];
+    await quiet(links);
+    one.die();
+    const note = (): number => zero.links.sendTo(1, 200, Buffer.from('a note'));
+    note();
+    zero.flush();
+    note();
+    zero.links.clearThread(1);
+    const next = new Links(links, 1, () => {});
+    next.listen(0, { onRecord: () => false, onLife: () => {} });
+    zero.flush();
+    await quiet(links);
+    note();
+    zero.flush();
+    await quiet(links);
+    zero.links.close();
+    next.close();
   });
 }

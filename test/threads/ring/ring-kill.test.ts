@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createRing } from '../../../dist/src/ring/byte-ring.js';
 import { createDoorbells } from '../../../dist/src/ring/doorbell.js';
-import type { PublishRecord } from '../../../dist/src/ring/record.js';
+import type { ReceivedRecord } from '../../../dist/src/ring/record.js';
 import { RecordAssembler } from '../../../dist/src/ring/record-assembler.js';
 import { RingConsumer } from '../../../dist/src/ring/ring-consumer.js';
 import { RingProducer } from '../../../dist/src/ring/ring-producer.js';
@@ -88,10 +88,10 @@ describe('a producer killed at any moment', () => {
     const consumer = new RingConsumer(region);
     const seen = { next: 0, wrong: 0, restarts: 0, resets: 0, pieces: 0 };
     const handler = {
-      onPublish(record: PublishRecord): void {
-        const number = verify(record.bytes, record.frameOffset, record.frameLength);
-        const same = number === record.sequence && number === seen.next && record.topicHash === number % 10;
-        if (!same || record.topic() !== `topic ${number % 10}`) seen.wrong++;
+      onMessage(record: ReceivedRecord): void {
+        const number = verify(record.bytes, record.bodyOffset, record.bodyLength);
+        const same = number === record.sequence && number === seen.next && record.tag === number % 10;
+        if (!same || record.name() !== `topic ${number % 10}`) seen.wrong++;
         if (record.owned) seen.pieces++;
         seen.next++;
       },

@@ -1,5 +1,7 @@
 import { type LinkMemory, ringRegion } from '../../../src/bus/link-memory.ts';
-import { Links } from '../../../src/bus/links.ts';
+import { LinkMessage } from '../../../src/bus/link-message.ts';
+import { type LinkResult, Links } from '../../../src/bus/links.ts';
+import { publishFlags, publishOpcode } from '../../../src/bus/publish-codec.ts';
 import { PairCounter, PairTable } from '../../../src/metrics/pair-table.ts';
 import { ringDepth } from '../../../src/ring/byte-ring.ts';
 
@@ -17,8 +19,12 @@ export class LinkThread {
   readonly got: Got[] = [];
   /** What `onOverflow` was told. */
   readonly reports: [to: number, dropped: number][] = [];
+  /** Threads that came and went. */
+  readonly lives: string[] = [];
   readonly links: Links;
   readonly #counts = new Map<string, number>();
+
+  readonly #message = new LinkMessage();
 
   constructor(memory: LinkMemory, thread: number) {
     this.links = new Links(memory, thread, (to, dropped) => {
@@ -27,15 +33,21 @@ export class LinkThread {
   }
 
   listen(): this {
-    this.links.listen((record) => {
-      const { opcode, publisher, sequence } = record;
-      this.got.push({
-        topic: record.topic(),
-        opcode,
-        publisher,
-        sequence,
-        frame: Buffer.from(Uint8Array.from(record.frame())),
-      });
+    this.links.listen(0, {
+      onRecord: (record) => {
+        const { flags, sender, sequence } = record;
+        this.got.push({
+          topic: record.name(),
+          opcode: publishOpcode(flags),
+          publisher: sender,
+          sequence,
+          frame: Buffer.from(Uint8Array.from(record.body())),
+        });
+        return true;
+      },
+      onLife: (id, instance, _role, isUp) => {
+        this.lives.push(`${id} ${isUp ? 'up' : 'gone'} ${instance}`);
+      },
     });
     return this;
   }
@@ -50,15 +62,26 @@ export class LinkThread {
   }
 
   /** Writes a message whose memory is used again right after. */
-  publish(topic: string, frame: string | Uint8Array, opcode = 1): void {
+  publish(topic: string, frame: string | Uint8Array, opcode = 1): LinkResult {
     const memory = Buffer.from(frame);
-    this.links.write(topic, this.links.hash(topic), opcode, memory, false);
+    const result = this.#write(topic, memory, opcode, false);
     memory.fill(0xdd);
+    return result;
   }
 
   /** Writes a message whose memory stays as it is. */
-  publishStable(topic: string, frame: Uint8Array): void {
-    this.links.write(topic, this.links.hash(topic), 2, frame, true);
+  publishStable(topic: string, frame: Uint8Array): LinkResult {
+    return this.#write(topic, frame, 2, true);
+  }
+
+  #write(topic: string, frame: Uint8Array, opcode: number, isStable: boolean): LinkResult {
+    const message = this.#message;
+    message.name = topic;
+    message.tag = this.links.hash(topic);
+    message.flags = publishFlags(opcode, false);
+    message.body = frame;
+    message.isStable = isStable;
+    return { ...this.links.write(message) };
   }
 
   flush(): void {
@@ -88,7 +111,7 @@ export function pairStats(
   from: number,
   to: number,
 ): Record<keyof typeof PairCounter, number> {
-  const counters = new PairTable(memory.pairs, memory.publishers, memory.shards).counters(from, to);
+  const counters = new PairTable(memory.pairs, memory.threads, memory.threads).counters(from, to);
   const entries = Object.entries(PairCounter).map(([name, counter]) => [name, counters.get(counter)]);
   return Object.fromEntries(entries) as Record<keyof typeof PairCounter, number>;
 }
@@ -105,8 +128,8 @@ export async function quiet(memory: LinkMemory): Promise<void> {
 }
 
 function isQuiet(memory: LinkMemory): boolean {
-  for (let from = 0; from < memory.publishers; from++) {
-    for (let to = 0; to < memory.shards; to++) {
+  for (let from = 0; from < memory.threads; from++) {
+    for (let to = 0; to < memory.threads; to++) {
       if (memory.inboxes[to] === undefined) continue;
       if (ringDepth(ringRegion(memory, from, to)) > 0) return false;
       if (pairStats(memory, from, to).OVERFLOW_BYTES > 0) return false;

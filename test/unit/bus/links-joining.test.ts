@@ -94,7 +94,7 @@ describe('threads that join one by one', () => {
     dead.die();
     first.publish('t', 'too late');
     first.flush();
-    first.links.clearShard(1);
+    first.links.clearThread(1);
     const next = group.join(1).subscribe('t');
     first.publish('t', 'in time');
     next.publish('t', 'back');

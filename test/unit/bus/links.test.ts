@@ -84,7 +84,7 @@ describe('links', () => {
   });
 
   test('say that somebody may have a topic when its subscribers could not all be counted', () => {
-    const memory: LinkMemory = { ...createLinkMemory(2, 5), counts: createSubscriberCounts(2, 8, 5, 0) };
+    const memory: LinkMemory = { ...createLinkMemory(2, 5), counts: createSubscriberCounts(4, 8, 5, 0) };
     const [a, b] = threads(memory);
     b.subscribe('first');
     expect([a.links.hasElsewhere('first'), a.links.hasElsewhere('none')]).toEqual([true, false]);
@@ -338,7 +338,7 @@ describe('overflow', () => {
     for (const thread of [reader, other]) expect(thread.texts().map((text) => text.trim())).toEqual(expected);
     expect(pairStats(memory, 3, 0)).toMatchObject({ DROPPED: 0, LOST: 0, RECEIVED: 1000 });
     expect(pairStats(memory, 3, 2).DROPPED).toBeGreaterThan(800);
-    main.links.clearShard(2);
+    main.links.clearThread(2);
   });
 
   test('lets the reader begin while the turn that overflows lasts', () => {
@@ -429,11 +429,11 @@ describe('a thread that is replaced', () => {
     a.flush();
     const waited = pairStats(memory, 0, 1).OVERFLOWED;
     // As the supervisor does it.
-    main.links.clearShard(1);
+    main.links.clearThread(1);
     expect(a.links.isWanted(a.links.hash('t'))).toBe(false);
     expect(main.links.countElsewhere('t')).toBe(0);
     const reborn = new LinkThread(memory, 1).listen();
-    a.links.resetShard(1);
+    a.flush();
     const { DROPPED, OVERFLOW_BYTES } = pairStats(memory, 0, 1);
     expect([DROPPED, OVERFLOW_BYTES]).toEqual([waited, 0]);
     reborn.subscribe('u');
@@ -457,13 +457,12 @@ describe('a thread that is replaced', () => {
     for (let life = 1; life <= 3; life++) {
       await quiet(memory);
       reader.die();
-      main.links.clearShard(1);
+      main.links.clearThread(1);
       reader = new LinkThread(memory, 1).listen().subscribe('t');
       const texts = Array.from({ length: 200 }, (_, i) => `for life ${life}: ${i}`);
       for (const text of texts) a.publish('t', text);
       a.publish('t', pattern(20_000));
       a.flush();
-      a.links.resetShard(1);
       await quiet(memory);
       expect(reader.got.splice(200).map(({ frame }) => frame.length)).toEqual([20_000]);
       expect(reader.texts()).toEqual(texts);
@@ -479,12 +478,11 @@ describe('a thread that is replaced', () => {
     b.die();
     for (let i = 0; i < 200; i++) a.publish('t', `before ${i}`);
     a.flush();
-    main.links.clearShard(1);
+    main.links.clearThread(1);
     const reborn = new LinkThread(memory, 1).listen().subscribe('t');
     a.flush();
     await quiet(memory);
     expect(reborn.texts()).toEqual([]);
-    a.links.resetShard(1);
     a.publish('t', 'after');
     a.flush();
     await quiet(memory);
@@ -499,12 +497,11 @@ describe('a thread that is replaced', () => {
     b.die();
     a.publish('t', pattern(50_000));
     a.flush();
-    main.links.clearShard(1);
+    main.links.clearThread(1);
     const reborn = new LinkThread(memory, 1).listen().subscribe('t');
     // The writer has not heard of it yet, and goes on where it was.
     a.flush();
     await new Promise((resolve) => setImmediate(resolve));
-    a.links.resetShard(1);
     a.publish('t', 'whole');
     a.publish('t', pattern(7000));
     a.flush();

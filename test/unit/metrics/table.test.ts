@@ -118,7 +118,7 @@ describe('stats() and metrics()', () => {
   test('have the rows of the rings, of pairs between which there was something', () => {
     const { control, links } = numbered();
     expect(serverStats(control, links).rings).toEqual([]);
-    const counters = new PairTable(links.pairs, links.publishers, links.shards).counters(1, 0);
+    const counters = new PairTable(links.pairs, links.threads, links.threads).counters(1, 0);
     for (const place of Object.values(PairCounter)) counters.set(place, 100 + place);
     const { rings } = serverStats(control, links);
     expect(rings).toHaveLength(1);

@@ -1,27 +1,43 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { PieceFlag } from '../../../src/ring/layout.ts';
 import {
   alignLike,
   firstPieceData,
   furtherPieceData,
+  INSTANCE_MASK,
   joinSequence,
+  MAX_KIND_FLAGS,
   metaAlignment,
-  metaOpcode,
-  metaPublisher,
+  metaFlags,
+  metaInstance,
+  metaKind,
+  metaSender,
   packMeta,
   sequenceHigh,
 } from '../../../src/ring/record.ts';
+import { message } from './record-channel.ts';
 
 test('the words of META come apart as they were put together', () => {
-  const byte = fc.integer({ min: 0, max: 255 });
   const property = fc.property(
+    fc.record({
+      kind: fc.integer({ min: 0, max: 255 }),
+      flags: fc.integer({ min: 0, max: MAX_KIND_FLAGS }),
+      isAddressed: fc.boolean(),
+      sender: fc.integer({ min: 0, max: 63 }),
+      instance: fc.nat(1000),
+    }),
     fc.integer({ min: 0, max: 7 }),
-    byte,
-    byte,
-    fc.integer({ min: 0, max: 7 }),
-    (f, o, p, a) => {
-      const meta = packMeta(f, o, p, a);
-      expect([meta & 0xff, metaOpcode(meta), metaPublisher(meta), metaAlignment(meta)]).toEqual([f, o, p, a]);
+    (fields, alignment) => {
+      const meta = packMeta({ ...message(), ...fields }, alignment);
+      expect({
+        kind: metaKind(meta),
+        flags: metaFlags(meta),
+        isAddressed: (meta & PieceFlag.ADDRESSED) !== 0,
+        sender: metaSender(meta),
+        instance: metaInstance(meta),
+      }).toEqual({ ...fields, instance: fields.instance & INSTANCE_MASK });
+      expect([metaAlignment(meta), meta & (PieceFlag.FIRST | PieceFlag.LAST)]).toEqual([alignment, 0]);
     },
   );
   fc.assert(property);
@@ -38,7 +54,7 @@ test('sequence numbers stay exact up to 2^53 - 1', () => {
   fc.assert(fc.property(fc.maxSafeNat(), checkSequence));
 });
 
-test('the bytes of a frame keep their alignment in every piece', () => {
+test('the bytes of a body keep their alignment in every piece', () => {
   for (let alignment = 0; alignment < 8; alignment++) {
     for (let offset = 0; offset < 64; offset++) {
       const aligned = alignLike(offset, alignment);

@@ -1,33 +1,35 @@
 import { createRing, type RingRegion } from '../../../src/ring/byte-ring.ts';
-import type { PublishMessage, PublishRecord } from '../../../src/ring/record.ts';
-import { type PublishHandler, RecordAssembler } from '../../../src/ring/record-assembler.ts';
+import { metaInstance, type OutgoingRecord, type ReceivedRecord } from '../../../src/ring/record.ts';
+import { type MessageHandler, RecordAssembler } from '../../../src/ring/record-assembler.ts';
 import { RecordWriter } from '../../../src/ring/record-writer.ts';
 import { RingConsumer } from '../../../src/ring/ring-consumer.ts';
 import { RingProducer } from '../../../src/ring/ring-producer.ts';
 import { TopicReader } from '../../../src/ring/topic-bytes.ts';
 
 /** A message as it arrived, taken out of the ring. */
-export interface Received extends Omit<PublishMessage, 'frame'> {
-  frame: Uint8Array;
+export interface Received extends Omit<OutgoingRecord, 'body'> {
+  body: Uint8Array;
   owned: boolean;
 }
 
-export function take(record: PublishRecord): Received {
-  const { topicHash, opcode, compressed, publisher, sequence, owned } = record;
+export function take(record: ReceivedRecord): Received {
+  const { tag, kind, flags, isAddressed, sender, sequence, owned } = record;
   return {
-    topic: record.topic(),
-    topicHash,
-    opcode,
-    compressed,
-    publisher,
+    name: record.name(),
+    tag,
+    kind,
+    flags,
+    isAddressed,
+    sender,
+    instance: metaInstance(record.meta),
     sequence,
     owned,
-    frame: Uint8Array.from(record.frame()),
+    body: Uint8Array.from(record.body()),
   };
 }
 
 /** A ring with both ends in one thread. */
-export class PublishChannel implements PublishHandler {
+export class RecordChannel implements MessageHandler {
   readonly region: RingRegion;
   producer: RingProducer;
   writer: RecordWriter;
@@ -46,7 +48,7 @@ export class PublishChannel implements PublishHandler {
     this.assembler = new RecordAssembler(this.consumer, this, new TopicReader(), limit);
   }
 
-  onPublish(record: PublishRecord): void {
+  onMessage(record: ReceivedRecord): void {
     this.received.push(take(record));
   }
 
@@ -71,7 +73,7 @@ export class PublishChannel implements PublishHandler {
   }
 
   /** Writes one message to its end, reading whenever the ring is full. */
-  send(message: PublishMessage): void {
+  send(message: OutgoingRecord): void {
     let status = this.writer.write(message);
     for (let turns = 0; status !== 0; turns++) {
       if (turns > 10_000 || status === 3) throw new Error(`cannot send: ${status}`);
@@ -81,15 +83,17 @@ export class PublishChannel implements PublishHandler {
   }
 }
 
-export function message(fields: Partial<PublishMessage> = {}): PublishMessage {
+export function message(fields: Partial<OutgoingRecord> = {}): OutgoingRecord {
   return {
-    topic: 'news',
-    topicHash: -123_456,
-    opcode: 1,
-    compressed: false,
-    publisher: 3,
+    name: 'news',
+    tag: -123_456,
+    kind: 1,
+    flags: 0,
+    isAddressed: false,
+    sender: 3,
+    instance: 1,
     sequence: 17,
-    frame: Uint8Array.of(1, 2, 3),
+    body: Uint8Array.of(1, 2, 3),
     ...fields,
   };
 }
