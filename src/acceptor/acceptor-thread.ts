@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
-import { boundPort, Listener, tryBind } from '../net/listener.ts';
+import { boundPort, Listener, type ListenerEvents, tryBind } from '../net/listener.ts';
 import { errorName, type TcpHandle } from '../net/node-internals.ts';
 import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
 import { PortSender } from '../net/socket-transfer.ts';
@@ -18,103 +18,110 @@ import { Acceptor } from './acceptor.ts';
 
 /** The acceptor thread: wires an acceptor to its listening socket and to the supervisor. */
 export function runAcceptor(data: AcceptorData, port: MessagePort): void {
-  const control = new ControlBlock(data.shards, data.control);
-  const metrics = control.acceptor;
-  const { counters } = metrics;
-  // It ends with the thread.
-  void new LoopWatch(metrics);
-  const tell = (message: FromAcceptor): void => {
+  const thread = new AcceptorThread(data, (message) => {
     port.postMessage(message);
-  };
-  const acceptor = new Acceptor(data, control, (index, isStalled) => {
-    tell({ type: 'shard-stalled', index, isStalled });
   });
-  const listener = new Listener(data.limits.backlog, {
-    onConnection: (client) => {
-      acceptor.accept(client);
-    },
-    onAcceptError: () => {
-      counters[Counter.ACCEPT_ERRORS]!++;
-      tell({ type: 'listener-lost' });
-    },
-    // Where the main thread has the listening socket, too, connections wait in the backlog.
-    ...(data.mode === HandoffMode.TRANSFER
-      ? {
-          onCut: (): void => {
-            counters[Counter.CUT_SHORT]!++;
-          },
-        }
-      : {}),
-  });
-  const listen = (handle: TcpHandle): void => {
-    const error = listener.start(handle);
-    if (error === 0) tell({ type: 'listening', port: boundPort(handle) });
-    else tell({ type: 'listen-failed', error: errorName(error) });
-  };
-  const sockets = data.mode === HandoffMode.CHANNEL ? receiveListeners(data.listenFd, listen, tell) : null;
-  const stop = async (terms: DrainTerms): Promise<void> => {
-    await listener.finish(terms.grace);
-    await acceptor.stop(terms);
-    tell({ type: 'stopped' });
-  };
   port.on('message', (message: ToAcceptor) => {
+    thread.onMessage(message);
+  });
+  port.postMessage({ type: 'started' } satisfies FromAcceptor);
+}
+
+/**
+ * What the two modes differ in is three ends: a shard's is a channel or a port, listening sockets come through a channel or
+ * are bound here, and with few descriptors connections wait in the backlog or, where no other thread keeps it, are cut off.
+ */
+class AcceptorThread {
+  readonly #tell: (message: FromAcceptor) => void;
+  readonly #acceptor: Acceptor;
+  readonly #listener: Listener;
+  /** Where listening sockets come from; null: this thread alone has one. */
+  readonly #listeners: HandoffReceiver | null;
+
+  constructor(data: AcceptorData, tell: (message: FromAcceptor) => void) {
+    const control = new ControlBlock(data.shards, data.control);
+    // It ends with the thread.
+    void new LoopWatch(control.acceptor);
+    this.#tell = tell;
+    this.#acceptor = new Acceptor(data, control, (index, isStalled) => {
+      tell({ type: 'shard-stalled', index, isStalled });
+    });
+    this.#listener = new Listener(
+      data.limits.backlog,
+      this.#listenerEvents(control.acceptor.counters, data.mode === HandoffMode.TRANSFER),
+    );
+    this.#listeners =
+      data.listenFd === -1
+        ? null
+        : new HandoffReceiver(data.listenFd, (handle) => {
+            if (handle === null) tell({ type: 'listener-lost' });
+            else this.#listen(handle);
+          });
+  }
+
+  onMessage(message: ToAcceptor): void {
     switch (message.type) {
       case 'shard-up': {
-        const { index, fd, routes } = message;
-        const onLost = (): void => {
-          tell({ type: 'shard-lost', index });
-        };
-        acceptor.shardUp(index, routes, (lost) => new HandoffSender(fd, lost), onLost);
-        tell({ type: 'shard-known', index });
+        const { index, routes, end } = message;
+        const connect = (onLost: () => void) =>
+          typeof end === 'number' ? new HandoffSender(end, onLost) : new PortSender(end);
+        this.#acceptor.shardUp(index, routes, connect, () => {
+          this.#tell({ type: 'shard-lost', index });
+        });
+        this.#tell({ type: 'shard-known', index });
         break;
       }
-      case 'shard-port':
-        acceptor.shardUp(message.index, message.routes, () => new PortSender(message.port), ignore);
-        tell({ type: 'shard-known', index: message.index });
-        break;
       case 'shard-down':
-        acceptor.shardGone(message.index);
+        this.#acceptor.shardGone(message.index);
         break;
       case 'shard-retires':
-        acceptor.shardRetires(message.index);
+        this.#acceptor.shardRetires(message.index);
         break;
-      case 'listen':
-        listenOn(message.host, message.port, listen, tell);
+      case 'listen': {
+        const handle = tryBind(message.host, message.port);
+        if (typeof handle === 'string') this.#tell({ type: 'listen-failed', error: handle });
+        else this.#listen(handle);
         break;
+      }
       case 'stop':
-        sockets?.close();
-        void stop(message.terms);
+        void this.#stop(message.terms);
         break;
       case 'profile':
         recordThread(message);
         break;
     }
-  });
-  tell({ type: 'started' });
-}
+  }
 
-/** The main thread keeps the listening socket; this thread gets a duplicate, and another when it loses it. */
-function receiveListeners(
-  fd: number,
-  listen: (handle: TcpHandle) => void,
-  tell: (message: FromAcceptor) => void,
-): HandoffReceiver {
-  return new HandoffReceiver(fd, (handle) => {
-    if (handle === null) tell({ type: 'listener-lost' });
-    else listen(handle);
-  });
-}
+  /** @param isAlone nobody else has the listening socket: were it closed, so would be all that wait in its backlog */
+  #listenerEvents(counters: Float64Array, isAlone: boolean): ListenerEvents {
+    const events: ListenerEvents = {
+      onConnection: (client) => {
+        this.#acceptor.accept(client);
+      },
+      onAcceptError: () => {
+        counters[Counter.ACCEPT_ERRORS]!++;
+        this.#tell({ type: 'listener-lost' });
+      },
+    };
+    if (isAlone) {
+      events.onCut = (): void => {
+        counters[Counter.CUT_SHORT]!++;
+      };
+    }
+    return events;
+  }
 
-/** Where no descriptor can be sent, this thread alone has the listening socket. */
-function listenOn(
-  host: string,
-  port: number,
-  listen: (handle: TcpHandle) => void,
-  tell: (message: FromAcceptor) => void,
-): void {
-  const handle = tryBind(host, port);
-  if (typeof handle === 'string') tell({ type: 'listen-failed', error: handle });
-  else listen(handle);
-}
+  /** Listens on this handle from now on. */
+  #listen(handle: TcpHandle): void {
+    const error = this.#listener.start(handle);
+    if (error === 0) this.#tell({ type: 'listening', port: boundPort(handle) });
+    else this.#tell({ type: 'listen-failed', error: errorName(error) });
+  }
 
-function ignore(): void {}
+  async #stop(terms: DrainTerms): Promise<void> {
+    this.#listeners?.close();
+    await this.#listener.finish(terms.grace);
+    await this.#acceptor.stop(terms);
+    this.#tell({ type: 'stopped' });
+  }
+}

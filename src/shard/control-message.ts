@@ -66,18 +66,12 @@ export interface AcceptorData {
 
 export type ToAcceptor =
   | ProfileMessage
-  /** The shard takes connections, through the channel or port given. */
+  /** The shard takes connections, through the channel whose sending end has this descriptor, or through the port. */
   | {
       readonly type: 'shard-up';
       readonly index: number;
       readonly routes: readonly RouteEntry[];
-      readonly fd: number;
-    }
-  | {
-      readonly type: 'shard-port';
-      readonly index: number;
-      readonly routes: readonly RouteEntry[];
-      readonly port: MessagePort;
+      readonly end: number | MessagePort;
     }
   | { readonly type: 'shard-down'; readonly index: number }
   /** The shard is to end: no more connections, and the end of the channel behind those it was sent. */

@@ -109,7 +109,7 @@ export class ShardJoin {
       this.#overtaken.push(before);
     }
     this.#offer = {
-      message: { type: 'shard-up', index: this.#index, routes, fd: channel.senderFd },
+      message: { type: 'shard-up', index: this.#index, routes, end: channel.senderFd },
       transfer: [],
       channel,
     };
@@ -161,7 +161,7 @@ export class ShardJoin {
   #offerPort(life: ShardLife, routes: readonly RouteEntry[]): void {
     const { port1, port2 } = new MessageChannel();
     this.#offer = {
-      message: { type: 'shard-port', index: this.#index, routes, port: port1 },
+      message: { type: 'shard-up', index: this.#index, routes, end: port1 },
       transfer: [port1],
       channel: null,
     };
