@@ -2,9 +2,10 @@ import type { MessagePort } from 'node:worker_threads';
 import { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
+import { HandoffReceiver } from '../net/handoff-receiver.ts';
+import { HandoffSender } from '../net/handoff-sender.ts';
 import { boundPort, Listener, type ListenerEvents, tryBind } from '../net/listener.ts';
 import { errorName, type TcpHandle } from '../net/node-internals.ts';
-import { HandoffReceiver, HandoffSender } from '../net/socket-handoff.ts';
 import { PortSender } from '../net/socket-transfer.ts';
 import {
   type AcceptorData,

@@ -10,11 +10,11 @@ import { Obstacle } from '../net/obstacle.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { AppDescriptor } from './app-descriptor.ts';
-import { type Offer, offerChannel } from './channel-offer.ts';
-import type { Accepted, ChildChannel } from './child-channel.ts';
 import { ChildDispatcher, type Dispatch, type ServeHere } from './child-dispatcher.ts';
-import { ControlChannel } from './control-channel.ts';
+import type { Accepted, ChildSender } from './child-sender.ts';
 import { type GroupMessage, type Invite, mailboxOf } from './group-message.ts';
+import { type ChildListener, listenForChild } from './listen-for-child.ts';
+import { NamedPort } from './named-port.ts';
 
 export interface GroupOptions {
   /** Bytes of the ring of each pair of threads, a power of two. */
@@ -41,13 +41,13 @@ export interface ChildStats {
 interface Child {
   readonly descriptor: AppDescriptor;
   index: number;
-  offer: Offer | null;
-  channel: ChildChannel | null;
+  listener: ChildListener | null;
+  sender: ChildSender | null;
   isRemoved: boolean;
   /** Until when connections wait for it, in ms of `performance.now()`. */
   awaitedUntil: number;
   /** Gives it up when it does not answer. */
-  patience: NodeJS.Timeout | null;
+  timeout: NodeJS.Timeout | null;
 }
 
 /** How long connections wait for a child to join, in ms. */
@@ -69,7 +69,7 @@ export class AppGroup {
   readonly #addresses: AddressTable | null;
   readonly #dispatcher: ChildDispatcher;
   readonly #name = `millrace group ${randomBytes(16).toString('hex')}`;
-  readonly #channel: ControlChannel<GroupMessage>;
+  readonly #port: NamedPort<GroupMessage>;
   readonly #links: Links;
   readonly #children = new Map<AppDescriptor, Child>();
   /** Children by number. */
@@ -86,7 +86,7 @@ export class AppGroup {
     this.memory = createGroupMemory(randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
     this.memory.inboxes[ACCEPTOR] = createInbox(this.memory);
     this.#links = new Links(this.#memoryCopy(), ACCEPTOR, () => {});
-    this.#channel = new ControlChannel<GroupMessage>(this.#name, (message) => {
+    this.#port = new NamedPort<GroupMessage>(this.#name, (message) => {
       this.#onMessage(message);
     }).unref();
     shard.link(this.#links);
@@ -96,7 +96,7 @@ export class AppGroup {
   add(descriptor: AppDescriptor): void {
     const known = this.#children.get(descriptor);
     if (known !== undefined) {
-      if (known.isRemoved && known.channel !== null) this.#dispatcher.resume(known.channel);
+      if (known.isRemoved && known.sender !== null) this.#dispatcher.resume(known.sender);
       known.isRemoved = false;
       return;
     }
@@ -109,11 +109,11 @@ export class AppGroup {
     const child: Child = {
       descriptor,
       index: -1,
-      offer: null,
-      channel: null,
+      listener: null,
+      sender: null,
       isRemoved: false,
       awaitedUntil: performance.now() + HOLD_TIME,
-      patience: null,
+      timeout: null,
     };
     this.#children.set(descriptor, child);
     this.#invite(child);
@@ -124,8 +124,8 @@ export class AppGroup {
     const child = this.#children.get(descriptor);
     if (child === undefined) return;
     child.isRemoved = true;
-    if (child.channel === null) this.#forget(child);
-    else this.#dispatcher.suspend(child.channel);
+    if (child.sender === null) this.#forget(child);
+    else this.#dispatcher.suspend(child.sender);
     this.#dispatcher.releaseHeld();
   }
 
@@ -137,21 +137,21 @@ export class AppGroup {
   /** No more connections come. The topics of the children are looked after as long as there are any. */
   close(): void {
     this.#isClosing = true;
-    for (const child of this.#children.values()) if (child.channel === null) this.#forget(child);
+    for (const child of this.#children.values()) if (child.sender === null) this.#forget(child);
     this.#dispatcher.close();
     this.#endWhenAlone();
   }
 
   stats(): ChildStats[] {
-    return Array.from(this.#children.values(), ({ descriptor, index, channel, isRemoved }) => {
-      const joined = channel?.isGreeted === true ? 'joined' : 'joining';
-      const state = channel?.isStalled === true ? 'stalled' : joined;
+    return Array.from(this.#children.values(), ({ descriptor, index, sender, isRemoved }) => {
+      const joined = sender?.isGreeted === true ? 'joined' : 'joining';
+      const state = sender?.isStalled === true ? 'stalled' : joined;
       return {
         descriptor,
         index,
         state: isRemoved ? 'removed' : state,
-        sent: channel?.sent ?? 0,
-        waiting: channel?.waiting ?? 0,
+        sent: sender?.sent ?? 0,
+        waiting: sender?.waiting ?? 0,
       };
     });
   }
@@ -161,7 +161,7 @@ export class AppGroup {
   #onMessage(message: GroupMessage): void {
     if (message.type !== 'hello' && message.type !== 'refusal') return;
     const child = this.#children.get(message.app);
-    if (child === undefined || child.channel !== null) return;
+    if (child === undefined || child.sender !== null) return;
     if (message.type === 'hello') {
       void this.#welcome(child);
     } else {
@@ -174,10 +174,10 @@ export class AppGroup {
   }
 
   #invite(child: Child): void {
-    ControlChannel.post<Invite>(mailboxOf(child.descriptor), { type: 'invite', group: this.#name });
-    const isNew = child.patience === null;
-    if (child.patience !== null) clearTimeout(child.patience);
-    child.patience = setTimeout(() => {
+    NamedPort.post<Invite>(mailboxOf(child.descriptor), { type: 'invite', group: this.#name });
+    const isNew = child.timeout === null;
+    if (child.timeout !== null) clearTimeout(child.timeout);
+    child.timeout = setTimeout(() => {
       this.#forget(child);
       // One that was joined before has ended, which is no news.
       if (!isNew) return;
@@ -186,16 +186,16 @@ export class AppGroup {
           'up. Has its thread ended, or is it blocked? Add the descriptor again when it answers.',
       );
     }, ANSWER_TIME);
-    child.patience.unref();
+    child.timeout.unref();
   }
 
   /** The child is there: it gets a number and a place to connect to. */
   async #welcome(child: Child): Promise<void> {
-    child.offer?.withdraw();
-    child.offer = null;
-    let offer: Offer;
+    child.listener?.close();
+    child.listener = null;
+    let listener: ChildListener;
     try {
-      offer = await offerChannel();
+      listener = await listenForChild();
     } catch (error) {
       // No descriptors, mostly.
       setTimeout(() => {
@@ -204,32 +204,32 @@ export class AppGroup {
       this.#obstacle.tell(error);
       return;
     }
-    if (!this.#isAwaited(child) || child.offer !== null) {
-      offer.withdraw();
+    if (!this.#isAwaited(child) || child.listener !== null) {
+      listener.close();
       return;
     }
     this.#obstacle.clear();
-    child.offer = offer;
+    child.listener = listener;
     if (child.index === -1) this.#number(child);
     const { memory } = this;
-    this.#channel.post({
+    this.#port.post({
       type: 'welcome',
       app: child.descriptor,
       index: child.index,
-      path: offer.path,
+      path: listener.path,
       links: memory,
       acks: this.#dispatcher.ackMemory,
       ackDoorbell: this.#dispatcher.ackDoorbell,
       addresses: this.#addresses?.memory ?? null,
     });
-    offer.accepted.then(
+    listener.accepted.then(
       (fd) => {
-        if (child.offer === offer) this.#joined(child, fd);
+        if (child.listener === listener) this.#joined(child, fd);
         else closeEnd(fd);
       },
       () => {
-        if (child.offer !== offer) return;
-        child.offer = null;
+        if (child.listener !== listener) return;
+        child.listener = null;
         this.#unnumber(child);
         if (this.#isAwaited(child)) this.#invite(child);
       },
@@ -238,7 +238,7 @@ export class AppGroup {
 
   /** Whether it is to join still. */
   #isAwaited(child: Child): boolean {
-    return this.#children.get(child.descriptor) === child && child.channel === null && !this.#isClosing;
+    return this.#children.get(child.descriptor) === child && child.sender === null && !this.#isClosing;
   }
 
   #number(child: Child): void {
@@ -249,7 +249,7 @@ export class AppGroup {
     this.#members[index] = child;
     child.index = index;
     this.#links.addThread(index, inbox);
-    this.#channel.post({ type: 'member-up', index, inbox });
+    this.#port.post({ type: 'member-up', index, inbox });
   }
 
   #unnumber(child: Child): void {
@@ -262,21 +262,21 @@ export class AppGroup {
   }
 
   #joined(child: Child, fd: number): void {
-    child.offer = null;
-    if (child.patience !== null) clearTimeout(child.patience);
+    child.listener = null;
+    if (child.timeout !== null) clearTimeout(child.timeout);
     // Whoever had the number before may have counted down until it knew that it is its no more.
     this.#addresses?.clear(child.index);
-    const channel = this.#dispatcher.open(fd, child.index, (left) => {
+    const sender = this.#dispatcher.open(fd, child.index, (left) => {
       this.#lost(child, left);
     });
-    child.channel = channel;
-    if (!child.isRemoved) this.#dispatcher.resume(channel);
+    child.sender = sender;
+    if (!child.isRemoved) this.#dispatcher.resume(sender);
     this.#dispatcher.releaseHeld();
   }
 
   /** The child closed, or its thread ended, or the channel to it broke. */
   #lost(child: Child, left: readonly Accepted[]): void {
-    child.channel = null;
+    child.sender = null;
     child.awaitedUntil = 0;
     this.#unnumber(child);
     this.#dispatcher.serveLeft(left);
@@ -289,10 +289,10 @@ export class AppGroup {
   /** A child that is not joined. */
   #forget(child: Child): void {
     this.#children.delete(child.descriptor);
-    if (child.patience !== null) clearTimeout(child.patience);
-    const { offer } = child;
-    child.offer = null;
-    offer?.withdraw();
+    if (child.timeout !== null) clearTimeout(child.timeout);
+    const { listener } = child;
+    child.listener = null;
+    listener?.close();
     this.#unnumber(child);
   }
 
@@ -300,14 +300,14 @@ export class AppGroup {
     if (!this.#isClosing || this.#children.size > 0) return;
     this.#shard.unlink();
     this.#dispatcher.end();
-    this.#channel.close();
+    this.#port.close();
   }
 
   /** Until when connections wait for a child that has not joined yet. */
   #awaitedUntil(): number {
     let until = 0;
-    for (const { channel, awaitedUntil } of this.#children.values()) {
-      if (channel === null) until = Math.max(until, awaitedUntil);
+    for (const { sender, awaitedUntil } of this.#children.values()) {
+      if (sender === null) until = Math.max(until, awaitedUntil);
     }
     return until;
   }

@@ -4,15 +4,15 @@ import type { LinkMemory } from '../bus/link-memory.ts';
 import { Links } from '../bus/links.ts';
 import { Counter } from '../metrics/counter.ts';
 import { connectChannel } from '../net/handoff-channel.ts';
+import { HandoffReceiver } from '../net/handoff-receiver.ts';
 import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import type { PipeHandle, TcpHandle } from '../net/node-internals.ts';
-import { HandoffReceiver } from '../net/socket-handoff.ts';
 import { AckTable } from '../ring/ack-table.ts';
 import { Doorbell } from '../ring/doorbell.ts';
 import { GROUP_ROW, type Shard } from '../shard/shard.ts';
 import { type AppDescriptor, createDescriptor } from './app-descriptor.ts';
-import { ControlChannel } from './control-channel.ts';
 import { GREETING, type GroupMessage, type Invite, mailboxOf, type Welcome } from './group-message.ts';
+import { NamedPort } from './named-port.ts';
 
 /**
  * AppMember: an App that gave a descriptor, and may be joined to the acceptor App of another thread. It keeps its
@@ -24,9 +24,9 @@ export class AppMember {
   readonly #serve: (socket: TcpHandle, row: number) => void;
   /** Why this App cannot be a child now; '' when it can. */
   readonly #obstacle: () => string;
-  readonly #mailbox: ControlChannel<Invite>;
+  readonly #mailbox: NamedPort<Invite>;
   /** The group it is in, or was invited to. */
-  #group: { readonly name: string; readonly channel: ControlChannel<GroupMessage> } | null = null;
+  #group: { readonly name: string; readonly port: NamedPort<GroupMessage> } | null = null;
   #welcome: Welcome | null = null;
   #receiver: HandoffReceiver | null = null;
   #links: Links | null = null;
@@ -38,7 +38,7 @@ export class AppMember {
     this.#shard = shard;
     this.#serve = serve;
     this.#obstacle = obstacle;
-    this.#mailbox = new ControlChannel<Invite>(mailboxOf(this.descriptor), (invite) => {
+    this.#mailbox = new NamedPort<Invite>(mailboxOf(this.descriptor), (invite) => {
       this.#onInvite(invite);
     });
   }
@@ -58,7 +58,7 @@ export class AppMember {
     this.#isClosed = true;
     this.#mailbox.close();
     this.#leave();
-    this.#group?.channel.close();
+    this.#group?.port.close();
     this.#group = null;
   }
 
@@ -71,7 +71,7 @@ export class AppMember {
     }
     const obstacle = this.#receiver === null ? this.#obstacle() : 'it is the child of another App';
     if (obstacle !== '') {
-      ControlChannel.post<GroupMessage>(group, {
+      NamedPort.post<GroupMessage>(group, {
         type: 'refusal',
         app: this.descriptor,
         thread: threadId,
@@ -80,18 +80,18 @@ export class AppMember {
       return;
     }
     if (!isMine) {
-      this.#group?.channel.close();
+      this.#group?.port.close();
       this.#welcome = null;
-      const channel = new ControlChannel<GroupMessage>(group, (message) => {
+      const port = new NamedPort<GroupMessage>(group, (message) => {
         this.#onMessage(message);
       });
-      this.#group = { name: group, channel: channel.unref() };
+      this.#group = { name: group, port: port.unref() };
     }
     this.#sayHello();
   }
 
   #sayHello(): void {
-    this.#group?.channel.post({ type: 'hello', app: this.descriptor });
+    this.#group?.port.post({ type: 'hello', app: this.descriptor });
   }
 
   #onMessage(message: GroupMessage): void {
@@ -115,7 +115,7 @@ export class AppMember {
     try {
       pipe = await connectChannel(welcome.path);
     } catch {
-      // The offer has lapsed, or there are no descriptors: asks for another.
+      // The listener is closed, or there are no descriptors: asks for another.
       setTimeout(() => {
         if (this.#welcome === welcome && this.#receiver === null && !this.#isClosed) this.#sayHello();
       }, ACCEPT_BACKOFF);
@@ -159,7 +159,7 @@ export class AppMember {
     const links = new Links(memory, index, () => {});
     // In the middle of a publish; all that can come now is who joined and who left.
     links.onUnknownThread = (): void => {
-      this.#group?.channel.receiveNow();
+      this.#group?.port.receiveNow();
     };
     this.#links = links;
     this.#shard.link(links);

@@ -4,7 +4,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import { AckTable } from '../ring/ack-table.ts';
 import { createDoorbells, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
-import { type Accepted, ChildChannel } from './child-channel.ts';
+import { type Accepted, ChildSender } from './child-sender.ts';
 
 /** What happened to a connection that was to go to a child. */
 export const Dispatch = {
@@ -41,12 +41,12 @@ export class ChildDispatcher implements Sleeper {
   readonly #acks = new AckTable(this.ackMemory);
   readonly #waiter = new DoorbellWaiter(this.ackDoorbell, 0, this);
   /** The ways to all children that joined. */
-  readonly #channels = new Set<ChildChannel>();
+  readonly #senders = new Set<ChildSender>();
   /** Those that connections go to. */
-  readonly #takers: ChildChannel[] = [];
+  readonly #takers: ChildSender[] = [];
   readonly #looks = new LookTimer(() => {
     let isAnyWaiting = false;
-    for (const channel of this.#channels) if (channel.look()) isAnyWaiting = true;
+    for (const sender of this.#senders) if (sender.look()) isAnyWaiting = true;
     return isAnyWaiting;
   });
   #turn = 0;
@@ -67,8 +67,8 @@ export class ChildDispatcher implements Sleeper {
    * @param fd the accepted end of the channel
    * @param onLost it is gone; the connections it had not taken are to be served, by `serve`
    */
-  open(fd: number, index: number, onLost: (left: readonly Accepted[]) => void): ChildChannel {
-    const channel = new ChildChannel(
+  open(fd: number, index: number, onLost: (left: readonly Accepted[]) => void): ChildSender {
+    const sender = new ChildSender(
       fd,
       index,
       this.#acks,
@@ -76,23 +76,23 @@ export class ChildDispatcher implements Sleeper {
         this.#awaitAcks();
       },
       (left) => {
-        this.#channels.delete(channel);
-        this.suspend(channel);
+        this.#senders.delete(sender);
+        this.suspend(sender);
         onLost(left);
       },
     );
-    this.#channels.add(channel);
-    return channel;
+    this.#senders.add(sender);
+    return sender;
   }
 
   /** The child gets connections from here on. */
-  resume(channel: ChildChannel): void {
-    this.#takers.push(channel);
+  resume(sender: ChildSender): void {
+    this.#takers.push(sender);
   }
 
   /** The child gets no more. */
-  suspend(channel: ChildChannel): void {
-    const at = this.#takers.indexOf(channel);
+  suspend(sender: ChildSender): void {
+    const at = this.#takers.indexOf(sender);
     if (at >= 0) this.#takers.splice(at, 1);
   }
 
@@ -154,7 +154,7 @@ export class ChildDispatcher implements Sleeper {
   }
 
   /** Moves a connection from this thread's column to that of the child; -1: and back. */
-  #count({ row }: Accepted, { index }: ChildChannel, change: 1 | -1): void {
+  #count({ row }: Accepted, { index }: ChildSender, change: 1 | -1): void {
     if (change > 0) this.#addresses?.move(row, HERE, index);
     else this.#addresses?.move(row, index, HERE);
   }
@@ -168,7 +168,7 @@ export class ChildDispatcher implements Sleeper {
   // Sleeper: acknowledgements.
 
   hasWork(): boolean {
-    for (const channel of this.#channels) if (channel.hasTaken) return true;
+    for (const sender of this.#senders) if (sender.hasReleasable) return true;
     return false;
   }
 
@@ -179,9 +179,9 @@ export class ChildDispatcher implements Sleeper {
   #awaitAcks(): void {
     do {
       let isWaiting = false;
-      for (const channel of this.#channels) {
-        channel.settle();
-        if (channel.waiting > 0) isWaiting = true;
+      for (const sender of this.#senders) {
+        sender.release();
+        if (sender.waiting > 0) isWaiting = true;
       }
       if (!isWaiting) return;
     } while (!this.#waiter.wait());

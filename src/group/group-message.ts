@@ -2,7 +2,7 @@ import type { LinkMemory } from '../bus/link-memory.ts';
 import type { AppDescriptor } from './app-descriptor.ts';
 
 /**
- * What joined Apps tell each other, over BroadcastChannels: each App that gave a descriptor has one to itself, and the
+ * What joined Apps tell each other, over named ports: each App that gave a descriptor has one to itself, and the
  * acceptor App and its children have one together. Sockets travel beside, through handoff channels.
  *
  *     acceptor                                   child
@@ -10,12 +10,12 @@ import type { AppDescriptor } from './app-descriptor.ts';
  *                           ◀────────── hello ──
  *     member-up to all      ── welcome ────────▶ connects to the path
  *     accepts               ── greeting ───────▶ (first message of the channel) topics are shared from here on
- *     sockets               ─────────────────── ▶ serves them
+ *     sockets               ───────────────────▶ serves them
  *     number is free        ◀─── channel ends ── closes, or dies
  */
 export interface Invite {
   readonly type: 'invite';
-  /** Name of the channel of acceptor and children. */
+  /** Name of the port of acceptor and children. */
   readonly group: string;
 }
 
@@ -39,7 +39,7 @@ export interface Welcome {
   /** The child it is for. */
   readonly app: AppDescriptor;
   readonly index: number;
-  /** Where the handoff channel is offered. */
+  /** Where the child connects to, which makes the handoff channel to it. */
   readonly path: string;
   readonly links: LinkMemory;
   /** An AckTable, and the doorbell to ring behind each acknowledgement. */
@@ -49,7 +49,7 @@ export interface Welcome {
   readonly addresses: SharedArrayBuffer | null;
 }
 
-/** The channel of one App. */
+/** The name of the port of one App. */
 export function mailboxOf(app: AppDescriptor): string {
   return `millrace app ${app}`;
 }

@@ -19,7 +19,7 @@ import { makeSocketFolder, SOCKET_NAME } from './socket-folder.ts';
  * so its descriptor *number* is opened once more, as an IPC pipe, by the thread that is to have it. The wrapper that
  * accepted it stays idle and is never closed: when the other one is closed the number is reused, and closing the
  * wrapper would close a stranger's socket. For the same reason it must not be in a thread that may die before the
- * process, which would close it: channels are offered and made in the main thread only. It costs a small object.
+ * process, which would close it: only the main thread listens for channels and makes them. It costs a small object.
  */
 export interface Channel {
   /** Main thread's wrapper of the sending end; may be used there, or given away by `fd`. */
@@ -38,24 +38,24 @@ export const CHANNEL_TIMEOUT = 2000;
 
 /** Makes a channel with both ends in this thread, to be given away. Main thread only. */
 export async function createChannel(): Promise<Channel> {
-  const offer = new ChannelOffer(CHANNEL_TIMEOUT);
+  const listener = new ChannelListener(CHANNEL_TIMEOUT);
   const sender = new Pipe(PIPE_IPC);
   try {
-    const [receiver] = await Promise.all([offer.accepted, connect(sender, offer.path)]);
+    const [receiver] = await Promise.all([listener.accepted, connect(sender, listener.path)]);
     abandoned.add(sender);
     return { sender, senderFd: sender.fd, receiver, receiverFd: receiver.fd };
   } catch (error) {
     sender.close();
     throw error;
   } finally {
-    offer.withdraw();
+    listener.close();
   }
 }
 
-/** A place for one thread to connect to. Main thread only. */
-export class ChannelOffer {
+/** ChannelListener: where one thread connects to. Main thread only. */
+export class ChannelListener {
   readonly path: string;
-  /** The accepted end, to be opened by its `fd`. Rejects when nobody came in time or the offer was withdrawn. */
+  /** The accepted end, to be opened by its `fd`. Rejects when nobody came in time or the listener was closed. */
   readonly accepted: Promise<PipeHandle>;
   readonly #directory: string;
   readonly #server: PipeHandle;
@@ -64,11 +64,11 @@ export class ChannelOffer {
   #isOpen = true;
 
   /**
-   * @param patience ms until the offer lapses
+   * @param timeout ms until the listener closes
    * @throws MillraceError MILLRACE_UNSUPPORTED_RUNTIME when the system refuses: for want of descriptors mostly, or of a
    *   temporary folder (then with a `cause`)
    */
-  constructor(patience: number) {
+  constructor(timeout: number) {
     this.#directory = makeSocketFolder();
     this.path = join(this.#directory, SOCKET_NAME);
     this.#server = new Pipe(PIPE_SERVER);
@@ -81,25 +81,25 @@ export class ChannelOffer {
           abandoned.add(client);
           resolve(client);
         }
-        this.withdraw();
+        this.close();
       };
     });
-    // Whoever waits for it is told; nobody need wait.
+    // A caller that awaits it is told; none need do so.
     this.accepted.catch(ignore);
     // Also: libuv accepts and closes in silence when there are no descriptors left.
     this.#timer = setTimeout(() => {
-      this.withdraw();
-    }, patience);
+      this.close();
+    }, timeout);
     try {
       check(this.#server.bind(this.path), 'bind a Unix socket');
       check(this.#server.listen(1), 'listen on a Unix socket');
     } catch (error) {
-      this.withdraw();
+      this.close();
       throw error;
     }
   }
 
-  withdraw(): void {
+  close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     clearTimeout(this.#timer);
@@ -109,7 +109,7 @@ export class ChannelOffer {
   }
 }
 
-/** Connects to what another thread offers. The end belongs to this thread. */
+/** Connects to a listener of another thread. The end belongs to this thread. */
 export async function connectChannel(path: string): Promise<PipeHandle> {
   const pipe = new Pipe(PIPE_IPC);
   try {

@@ -7,10 +7,10 @@ import type { HostRules } from '../http/allowed-hosts.ts';
 import { newHashKey } from '../keyed-hash.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
+import { HandoffSender } from '../net/handoff-sender.ts';
 import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { Obstacle } from '../net/obstacle.ts';
-import { HandoffSender } from '../net/socket-handoff.ts';
 import type { ServeLimits } from '../options/server-limits.ts';
 import {
   type AcceptorData,

@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.ts';
-import { testHandoff } from '../net/socket-handoff.ts';
+import { probeHandoff } from '../net/handoff-probe.ts';
 import { canTransferSockets } from '../net/socket-transfer.ts';
 import { HandoffMode } from '../shard/control-message.ts';
 
@@ -17,7 +17,7 @@ export async function chooseHandoffMode(wanted: HandoffMode | 'auto'): Promise<H
     );
   }
   try {
-    await testHandoff();
+    await probeHandoff();
     return HandoffMode.CHANNEL;
   } catch (error) {
     if (wanted === 'auto' && canTransferSockets()) return HandoffMode.TRANSFER;

@@ -4,9 +4,15 @@ import { basename, dirname, join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { serve } from 'millrace';
 import { expect, it, vi } from 'vitest';
-import { ChannelOffer, connectChannel, createChannel, discardEnd } from '../../../src/net/handoff-channel.ts';
+import {
+  ChannelListener,
+  connectChannel,
+  createChannel,
+  discardEnd,
+} from '../../../src/net/handoff-channel.ts';
+import { HandoffReceiver } from '../../../src/net/handoff-receiver.ts';
+import { HandoffSender } from '../../../src/net/handoff-sender.ts';
 import { bindAddress, boundPort } from '../../../src/net/listener.ts';
-import { HandoffReceiver, HandoffSender } from '../../../src/net/socket-handoff.ts';
 import { openDescriptors } from '../../support/clients/alive.ts';
 import { Client } from '../../support/clients/clients.ts';
 import { HOST } from '../../support/servers/server.ts';
@@ -83,31 +89,31 @@ it('a duplicate is kept by its sender, which is told when the kernel has it', as
 });
 
 it('a sender that watches notices the end of the receiver, and says when its sockets may be closed', async () => {
-  const offer = new ChannelOffer(10_000);
-  const pipe = await connectChannel(offer.path);
+  const listener = new ChannelListener(10_000);
+  const pipe = await connectChannel(listener.path);
   const events: string[] = [];
-  const sender = new HandoffSender((await offer.accepted).fd, () => {
+  const sender = new HandoffSender((await listener.accepted).fd, () => {
     events.push('lost');
-    sender.close(() => events.push('settled'));
+    sender.close(() => events.push('idle'));
   });
   sender.watch();
   const { receiver } = receive(pipe);
   sender.tell('hello');
   receiver.close();
   await until(() => events.length === 2, 'both are told');
-  expect(events).toEqual(['lost', 'settled']);
+  expect(events).toEqual(['lost', 'idle']);
   expect(sender.tell('too late')).toBe(false);
 });
 
-it('an offer that nobody takes up lapses, or is withdrawn, and leaves nothing behind', async () => {
+it('a listener that nobody connects to closes in time, or when it is closed, and leaves nothing behind', async () => {
   const descriptors = openDescriptors();
-  const lapsing = new ChannelOffer(50);
+  const lapsing = new ChannelListener(50);
   await expect(lapsing.accepted).rejects.toThrow(/could not accept on a Unix socket \(nothing arrived\)/);
-  const withdrawn = new ChannelOffer(10_000);
-  withdrawn.withdraw();
-  withdrawn.withdraw();
-  await expect(withdrawn.accepted).rejects.toThrow('nothing arrived');
-  for (const { path } of [lapsing, withdrawn]) {
+  const closed = new ChannelListener(10_000);
+  closed.close();
+  closed.close();
+  await expect(closed.accepted).rejects.toThrow('nothing arrived');
+  for (const { path } of [lapsing, closed]) {
     await expect(connectChannel(path)).rejects.toThrow(/could not connect to a Unix socket \(ENOENT\)/);
   }
   await until(() => openDescriptors() === descriptors, 'no descriptor is left');
@@ -177,12 +183,12 @@ it('a socket lies in the folder that was made for it, however long its path may 
   const folder = join(root, 'x'.repeat(83 - 1 - root.length));
   mkdirSync(folder);
   await withTemporary(folder, async () => {
-    const offer = new ChannelOffer(10_000);
+    const listener = new ChannelListener(10_000);
     expect(readdirSync(root)).toEqual([basename(folder)]);
-    expect(readdirSync(dirname(offer.path))).toEqual(['handoff']);
-    const pipe = await connectChannel(offer.path);
+    expect(readdirSync(dirname(listener.path))).toEqual(['handoff']);
+    const pipe = await connectChannel(listener.path);
     pipe.close();
-    discardEnd(await offer.accepted);
+    discardEnd(await listener.accepted);
   });
   rmSync(root, { recursive: true });
 });

@@ -4,7 +4,7 @@ import { runShard } from '../../../src/app/shard-thread.ts';
 import { createLinkMemory } from '../../../src/bus/link-memory.ts';
 import { ControlBlock } from '../../../src/metrics/control-block.ts';
 import { type Channel, createChannel } from '../../../src/net/handoff-channel.ts';
-import { HandoffSender } from '../../../src/net/socket-handoff.ts';
+import { HandoffSender } from '../../../src/net/handoff-sender.ts';
 import { checkServeLimits } from '../../../src/options/server-limits.ts';
 import type { FromShard, ToShard } from '../../../src/shard/control-message.ts';
 import { openDescriptors } from '../../support/clients/alive.ts';

@@ -1,6 +1,6 @@
 import { Intake } from '../acceptor/intake.ts';
+import { HandoffSender } from '../net/handoff-sender.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
-import { HandoffSender } from '../net/socket-handoff.ts';
 import type { AckTable } from '../ring/ack-table.ts';
 import { GREETING, rowText } from './group-message.ts';
 
@@ -14,17 +14,17 @@ export interface Accepted {
 }
 
 /**
- * ChildChannel: the way of sockets to one child. Each is kept here until the child says that it has taken it, so that
- * it can go elsewhere when the child dies first.
+ * ChildSender: sends sockets to one child, through its handoff channel. Each socket is kept until the child says that it has
+ * taken it, so that the socket can go elsewhere when the child dies first.
  */
-export class ChildChannel {
+export class ChildSender {
   /** Sockets sent so far. */
   sent = 0;
   readonly #sender: HandoffSender;
   /** The child's number. */
   readonly index: number;
   readonly #acks: AckTable;
-  /** Sent and not taken, oldest first, from `#first` on. */
+  /** Sent and not acknowledged, oldest first, from `#first` on. */
   #waiting: Accepted[] = [];
   #first = 0;
   /** Taken, as far as was looked. */
@@ -34,8 +34,8 @@ export class ChildChannel {
 
   /**
    * @param fd the accepted end of the channel
-   * @param onSent the kernel has a socket: `settle` may let go of more
-   * @param onLost the child is gone; it is given the sockets that the child has not taken
+   * @param onSent the kernel has a socket: `release` may close more
+   * @param onLost called when the child is gone, with the sockets that the child has not taken
    */
   constructor(
     fd: number,
@@ -80,12 +80,12 @@ export class ChildChannel {
     return this.#acks.get(this.index) !== 0;
   }
 
-  /** Whether `settle` would let go of some. */
-  get hasTaken(): boolean {
+  /** Whether `release` would close any. */
+  get hasReleasable(): boolean {
     return this.#releasable > 0;
   }
 
-  /** Returns false when the child takes no more for now. The socket is the channel's from here on, if it does. */
+  /** Returns false when the child takes no more for now. If true, the socket is owned here from then on. */
   send(accepted: Accepted): boolean {
     if (this.#isLost || this.waiting >= MAX_WAITING) return false;
     // A failure loses the channel, and this socket must not be among those that are left.
@@ -95,8 +95,8 @@ export class ChildChannel {
     return true;
   }
 
-  /** Lets go of the sockets that the child has taken. */
-  settle(): void {
+  /** Closes the sockets that the child has taken. */
+  release(): void {
     this.#close(this.#releasable);
   }
 
@@ -110,7 +110,7 @@ export class ChildChannel {
     return this.isGreeted ? (this.#acks.get(this.index) - 1 - this.#taken) | 0 : 0;
   }
 
-  /** The child is gone and no write is under way: what it said is the truth. */
+  /** The child is gone and no write is under way: what the child acknowledged is final. */
   #takeLeft(): readonly Accepted[] {
     this.#close(this.#acknowledged);
     const left = this.#waiting.slice(this.#first);

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, expect, it } from 'vitest';
 import { connectChannel } from '../../../src/net/handoff-channel.ts';
-import { HandoffReceiver } from '../../../src/net/socket-handoff.ts';
+import { HandoffReceiver } from '../../../src/net/handoff-receiver.ts';
 import { openDescriptors } from '../../support/clients/alive.ts';
 import { until } from '../../support/tools/deadline.ts';
 
-const OFFERS = new URL('../fixtures/offers-channel.js', import.meta.url);
+const LISTENS = new URL('../fixtures/listens-for-child.js', import.meta.url);
 
-/** An offer of a worker that was taken up, of which the worker has not heard: it is blocked. */
+/** An end that was accepted for a worker that has not heard of it: the worker is blocked. */
 interface Accepted {
   readonly worker: Worker;
   /** Has the worker go on. */
@@ -20,9 +20,9 @@ interface Accepted {
   readonly close: () => void;
 }
 
-async function acceptedOffer(): Promise<Accepted> {
+async function acceptedEnd(): Promise<Accepted> {
   const memory = new SharedArrayBuffer(4);
-  const worker = new Worker(OFFERS, { workerData: memory });
+  const worker = new Worker(LISTENS, { workerData: memory });
   const [path] = (await once(worker, 'message')) as [string];
   const pipe = await connectChannel(path);
   let isOver = false;
@@ -48,23 +48,23 @@ async function acceptedOffer(): Promise<Accepted> {
 }
 
 beforeAll(async () => {
-  // In the main thread, it makes offers for all threads.
+  // In the main thread, the package listens for all threads.
   await import('millrace');
   // What is made at first use is there from then on.
-  const { worker, wake, isOver } = await acceptedOffer();
+  const { worker, wake, isOver } = await acceptedEnd();
   wake(1);
   await once(worker, 'exit');
   await until(isOver, 'the end is closed');
 });
 
-it('an offer that is withdrawn when it is accepted already leaves no descriptor', async () => {
+it('a listener that is closed when a child was accepted already leaves no descriptor', async () => {
   const before = openDescriptors();
   for (let round = 0; round < 5; round++) {
-    const { worker, wake, isOver } = await acceptedOffer();
+    const { worker, wake, isOver } = await acceptedEnd();
     const said = once(worker, 'message');
     const exit = once(worker, 'exit');
     wake(1);
-    expect(await said).toEqual(['the offer was withdrawn']);
+    expect(await said).toEqual(['the listener was closed']);
     await exit;
     await until(isOver, 'the accepted end is closed');
   }
@@ -73,8 +73,8 @@ it('an offer that is withdrawn when it is accepted already leaves no descriptor'
 
 it('what was accepted for a thread that has ended, or is busy for long, is closed; and never by both', async () => {
   const before = openDescriptors();
-  const dead = await acceptedOffer();
-  const busy = await acceptedOffer();
+  const dead = await acceptedEnd();
+  const busy = await acceptedEnd();
   await dead.worker.terminate();
   expect([dead.isOver(), busy.isOver()]).toEqual([false, false]);
   await until(() => dead.isOver() && busy.isOver(), 'both ends are closed');
@@ -87,7 +87,7 @@ it('what was accepted for a thread that has ended, or is busy for long, is close
 });
 
 it('a thread that takes what was accepted for it is the only one to close it', async () => {
-  const { worker, wake, isOver, close } = await acceptedOffer();
+  const { worker, wake, isOver, close } = await acceptedEnd();
   const said = once(worker, 'message');
   wake(2);
   expect(await said).toEqual(['number']);
