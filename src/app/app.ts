@@ -100,7 +100,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     ownShard.bus.maxTopicLength = Math.min(ownShard.bus.maxTopicLength, limits.maxTopicLength);
     const http = new HttpServer(ownShard, limits);
     super(ownShard, http);
-    http.isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol);
+    const isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol);
     http.useHosts(checkHosts('App', options));
     this.#limits = limits;
     this.#shard = ownShard;
@@ -109,7 +109,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#entrance = new Entrance(ownShard, http, this.#tls, limits.maxConnections);
     this.#loopWatch = shard === undefined ? new LoopWatch(ownShard.metrics) : null;
     this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
-    this.#door = shard === undefined ? this.#makeDoor() : null;
+    this.#door = shard === undefined ? this.#makeDoor(isProxied) : null;
   }
 
   /**
@@ -349,12 +349,11 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     if (this.#tls !== null && !this.#tls.names.isServable && this.#group === null) throw noCertificate();
   }
 
-  #makeDoor(): Door {
+  #makeDoor(isProxied: boolean): Door {
     const { counters } = this.#shard;
-    const http = this.#http;
     // Of a proxy's connections it is not known whose they are before they have said so.
-    const gate = new Gate(this.#entrance, this.#addresses, counters, !http.isProxied);
-    http.gate = gate;
+    const gate = new Gate(this.#entrance, this.#addresses, counters, !isProxied);
+    this.#http.useGate(gate, isProxied);
     const listeners = new Listeners(this.#limits.backlog, this.#shard, (client) => {
       this.#accept(gate, client);
     });

@@ -1,15 +1,10 @@
-import { OVER_LIMIT } from '../admission/address-limit.ts';
 import type { Gate } from '../admission/gate.ts';
 import { HeadReader } from '../admission/head-reader.ts';
-import { keyOfBytes } from '../admission/peer-address.ts';
-import { hostRefusal, refusalText } from '../admission/refusal-text.ts';
+import { refusalText } from '../admission/refusal-text.ts';
 import type { Refusal } from '../admission/refusing.ts';
-import { WaitingRoom } from '../admission/waiting-room.ts';
-import { AllowedHosts, type HostRules } from '../http/allowed-hosts.ts';
-import { ProxyHeaderParser, ProxyStatus } from '../http/proxy-protocol.ts';
-import type { RequestHead } from '../http/request-head.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
+import { ProxyHeaderParser } from '../http/proxy-protocol.ts';
 import { ParseStatus } from '../http/request-parser.ts';
-import { errorResponse } from '../http/response-writer.ts';
 import { Counter } from '../metrics/counter.ts';
 import { NO_STAMP } from '../metrics/monotonic-time.ts';
 import { runTicks } from '../net/node-internals.ts';
@@ -17,14 +12,16 @@ import type { Transport, TransportContext } from '../net/transport.ts';
 import type { ServerLimits } from '../options/server-limits.ts';
 import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
-import { callUser, type OnFailure, type UserCode } from '../user-code.ts';
+import type { OnFailure, UserCode } from '../user-code.ts';
+import { FirstRequests } from './first-requests.ts';
 import { HandlerErrors } from './handler-errors.ts';
 import { type ConnectionServer, HttpConnection } from './http-connection.ts';
-import { isBodyLate, isStalled, wantsBody } from './http-deadlines.ts';
+import { HttpDeadlines } from './http-deadlines.ts';
 import { Dispatcher } from './http-dispatcher.ts';
 import type { OutgoingResponse, UpgradeFields } from './outgoing-response.ts';
-import { ownCopy } from './recognized-string.ts';
+import { ProxiedClients } from './proxied-clients.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
+import { type ParsingErrorHandler, RequestReader } from './request-reader.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 import { Upgrader } from './upgrader.ts';
 
@@ -34,47 +31,29 @@ export interface ConnectionWatcher {
   disconnected(transport: Transport): void;
 }
 
-/** Told of a request that cannot be read, and of the answer to it. */
-export type ParsingErrorHandler = (req: undefined, status: number, body: ArrayBuffer) => void;
-
-/** Seconds between two looks at a connection whose request is under way. */
-const WATCH = 5;
-
 /**
- * Requests that came behind one another and are answered one by one outside of a read, by handlers that are async, in one
- * turn of a connection.
- */
-const MAX_GONE_ON = 16;
-
-/**
- * HttpServer: the HTTP phase of all connections of an App: which bytes are requests and which of their bodies, and the
- * deadlines of both. One request at a time is under way on a connection; what comes behind it waits.
- *
- *     head ─▶ handler ─▶ body to its reader ─▶ response sent, rest of the body forgotten ─▶ next head
+ * HttpServer: the HTTP phase of all connections of an App, as their context: it takes sockets over, and is told what happens
+ * to them and to their responses. `RequestReader` reads what comes, `HttpDeadlines` ends what is late.
  */
 export class HttpServer implements TransportContext<HttpConnection>, Drainable, ConnectionServer, BodyOwner {
   readonly dispatcher: Dispatcher;
-  onParsingError: UserCode<ParsingErrorHandler> | null = null;
-  /** Every connection starts with a header of the PROXY protocol, version 2. */
-  isProxied = false;
-  /** What its connections have passed; null: they come from the acceptor. */
-  gate: Gate | null = null;
   readonly #shard: Shard;
-  readonly #limits: ServerLimits;
   readonly #heads: HeadReader<HttpConnection>;
   readonly #errors: HandlerErrors;
   readonly #bodies: RequestBodies;
   readonly #upgrader: Upgrader;
+  readonly #first: FirstRequests;
+  readonly #deadlines: HttpDeadlines;
+  readonly #reader: RequestReader;
+  /** What its connections have passed; null: they come from the acceptor. */
+  #gate: Gate | null = null;
+  /** Null: connections are their clients' own. */
+  #proxied: ProxiedClients | null = null;
   /** Null: nobody asked. */
   #watcher: ConnectionWatcher | null = null;
-  /** Null: requests may have any. */
-  #hosts: AllowedHosts | null = null;
-  /** Connections whose first request is not whole. */
-  readonly #new: WaitingRoom;
 
   constructor(shard: Shard, limits: ServerLimits) {
     this.#shard = shard;
-    this.#limits = limits;
     this.#errors = new HandlerErrors(shard, this);
     this.#bodies = new RequestBodies(shard, limits, this.#errors, this);
     this.#upgrader = new Upgrader(shard);
@@ -85,19 +64,41 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
       limits.handshakeTimeout,
       () => heads.newParser(),
       (connection) => {
-        if (connection.isNew) this.#notNew(connection);
+        if (connection.isNew) this.#first.done(connection);
         connection.dropRest();
         this.#bodies.drop(connection);
       },
     );
-    this.#new = new WaitingRoom((change) => {
-      shard.addWaiting(change);
+    this.#first = new FirstRequests(shard);
+    this.#deadlines = new HttpDeadlines(shard.io, limits, this.#heads, this.#bodies);
+    this.#reader = new RequestReader({
+      shard,
+      heads: this.#heads,
+      first: this.#first,
+      deadlines: this.#deadlines,
+      bodies: this.#bodies,
+      dispatcher: this.dispatcher,
+      errors: this.#errors,
     });
+  }
+
+  /**
+   * Connections pass this gate before they come here.
+   *
+   * @param isProxied each starts with a header of the PROXY protocol, version 2
+   */
+  useGate(gate: Gate, isProxied: boolean): void {
+    this.#gate = gate;
+    this.#proxied = isProxied ? new ProxiedClients(this.#shard, gate, this.#heads, this.#first) : null;
   }
 
   /** Closes the oldest connection whose first request is not whole, for another one. Returns false when there is none. */
   evictOldest(): boolean {
-    return this.#new.evict();
+    return this.#first.evict();
+  }
+
+  set onParsingError(handler: UserCode<ParsingErrorHandler> | null) {
+    this.#reader.onParsingError = handler;
   }
 
   /** For failures of callbacks that no connection has to answer for. */
@@ -106,9 +107,9 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   /** Which names requests may call this server by, and whether clients come by https. */
-  useHosts({ allowedHosts, behindTls }: HostRules): void {
-    this.#hosts = allowedHosts === null ? null : new AllowedHosts(allowedHosts);
-    this.dispatcher.isBehindTls = behindTls;
+  useHosts(rules: HostRules): void {
+    this.#reader.useHosts(rules);
+    this.dispatcher.isBehindTls = rules.behindTls;
   }
 
   /** Has every connection told of from here on, when it is made and when it is over: as HTTP, or as what it became. */
@@ -127,13 +128,10 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   start(transport: Transport<HttpConnection>, refusal: Refusal | null = null): void {
     const connection = new HttpConnection(this, transport, refusal, this.#heads.deadline);
     // To end one that is too many would make no room for another.
-    if (refusal === null) {
-      connection.isNew = true;
-      this.#new.add(transport);
-    }
-    if (this.isProxied) connection.proxyHeader = new ProxyHeaderParser();
+    if (refusal === null) this.#first.add(connection);
+    if (this.#proxied !== null) connection.proxyHeader = new ProxyHeaderParser();
     transport.owner = connection;
-    this.#shard.io.timer.schedule(transport, this.#visitAt(connection.deadline));
+    this.#deadlines.schedule(connection);
     this.#watcher?.connected(connection);
     transport.startReading();
   }
@@ -182,10 +180,9 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     const connection = transport.owner;
     if (connection.isLingering) return;
     connection.goneOn = 0;
-    const from =
-      connection.proxyHeader === null ? start : this.#readProxyHeader(connection, bytes, start, end);
-    if (connection.hasRest) this.#keepRest(connection, bytes, from, end);
-    else if (from < end) this.#feed(connection, bytes, from, end, false);
+    const from = connection.proxyHeader === null ? start : this.#proxied!.read(connection, bytes, start, end);
+    if (connection.hasRest) this.#reader.keepRest(connection, bytes, from, end);
+    else if (from < end) this.#reader.feed(connection, bytes, from, end, false);
   }
 
   onWritable(transport: Transport<HttpConnection>): void {
@@ -198,9 +195,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
         this.#heads.lingerOn(connection);
         return;
       }
-      const { now } = this.#shard.io.timer;
-      connection.deadline = Math.max(connection.deadline, now + this.#limits.keepAliveTimeout + 1);
-      this.#goOn(connection);
+      connection.deadline = Math.max(connection.deadline, this.#deadlines.nextRequest);
+      this.#reader.goOn(connection);
       return;
     }
     transport.beginCork();
@@ -231,8 +227,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     if (!connection.isParsing) this.#heads.release(connection);
     this.#bodies.drop(connection);
     connection.dropRest();
-    if (connection.isNew) this.#notNew(connection);
-    if (connection.refusal !== null) this.gate?.giveBack(connection.refusal);
+    if (connection.isNew) this.#first.done(connection);
+    if (connection.refusal !== null) this.#gate?.giveBack(connection.refusal);
     const { response } = connection;
     connection.response = null;
     if (response !== null) {
@@ -244,19 +240,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
   }
 
   onTimer(transport: Transport<HttpConnection>, now: number): number {
-    const connection = transport.owner;
-    if (isStalled(connection, now, this.#limits.writeTimeout)) {
-      this.#shard.count(Counter.TIMEOUTS);
-      transport.destroy();
-      return 0;
-    }
-    if (isBodyLate(connection, now, this.#limits.bodyTimeout)) this.#bodies.fail(connection, 408);
-    if (transport.isClosed) return 0;
-    const isWaiting = connection.response !== null || connection.decoder !== null || transport.blocked;
-    // The time a handler takes to answer is its own.
-    if (isWaiting && !(connection.isLingering && !transport.blocked)) return this.#visitAt(now + WATCH);
-    if (now < connection.deadline) return this.#visitAt(connection.deadline);
-    return this.#heads.expire(connection);
+    return this.#deadlines.visit(transport.owner, now);
   }
 
   drain(transport: Transport<HttpConnection>, _code: number): void {
@@ -291,12 +275,12 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
       return;
     }
     connection.isIdle = true;
-    connection.deadline = this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1;
+    connection.deadline = this.#deadlines.nextRequest;
     if (connection.decoder !== null) {
       connection.bodySince = this.#shard.io.timer.now;
       connection.forgottenFrom = connection.decoder.received;
     }
-    if (!connection.isParsing) this.#goOn(connection);
+    if (!connection.isParsing) this.#reader.goOn(connection);
   }
 
   responseUpgraded(connection: HttpConnection, response: OutgoingResponse, upgrade: UpgradeFields): void {
@@ -310,7 +294,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
       if (connection.response !== response || !connection.isHttp) return;
       connection.bodySince = this.#shard.io.timer.now;
       this.#bodies.giveEmpty(connection);
-      this.#goOn(connection);
+      this.#reader.goOn(connection);
     });
   }
 
@@ -327,7 +311,7 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     }
     connection.bodySince = this.#shard.io.timer.now;
     if (connection.isParsing) transport.resume();
-    else queueMicrotask(() => this.#goOn(connection));
+    else queueMicrotask(() => this.#reader.goOn(connection));
   }
 
   refuse(connection: HttpConnection, response: string): void {
@@ -336,213 +320,5 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
 
   linger(connection: HttpConnection): void {
     this.#heads.linger(connection);
-  }
-
-  // Requests.
-
-  /** Takes in `bytes[start, end)`, and keeps what must wait. `isRest`: they are the connection's own. */
-  #feed(connection: HttpConnection, bytes: Uint8Array, start: number, end: number, isRest: boolean): void {
-    const { io } = this.#shard;
-    connection.isParsing = true;
-    let position = start;
-    let left = io.pace.stride;
-    while (position < end && connection.isHttp && !connection.isLingering) {
-      if (connection.decoder !== null) {
-        if (!wantsBody(connection)) break;
-        position = this.#bodies.take(connection, connection.decoder, bytes, position, end);
-        // As between two callbacks: a stream takes up what it was given.
-        if (position < end && !isRest && connection.response !== null) runTicks();
-      } else if (connection.response !== null || connection.transport.blocked) {
-        break;
-      } else {
-        position = this.#request(connection, bytes, position, end, isRest);
-      }
-      if (--left > 0) continue;
-      left = io.pace.lookAtRequests();
-      if (left === 0) break;
-    }
-    connection.isParsing = false;
-    if (position === end || !connection.isHttp || connection.isLingering) return;
-    if (left === 0) this.#yield(connection);
-    if (isRest) {
-      connection.rest = bytes;
-      connection.restAt = position;
-      connection.restEnd = end;
-      if (connection.isRestFull) connection.transport.pause();
-    } else {
-      this.#keepRest(connection, bytes, position, end);
-    }
-  }
-
-  /** Returns the position behind it; `end` when it is not complete, or refused. */
-  #readProxyHeader(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): number {
-    const header = connection.proxyHeader!;
-    const status = header.feed(bytes, start, end);
-    if (status === ProxyStatus.INCOMPLETE) return end;
-    connection.proxyHeader = null;
-    if (status === ProxyStatus.COMPLETE) {
-      connection.proxied = { address: header.sourceAddress, port: header.sourcePort };
-      return this.#enterProxied(connection) ? header.consumed : end;
-    }
-    this.#shard.count(Counter.REFUSED);
-    this.refuse(connection, errorResponse(400));
-    return end;
-  }
-
-  /** Counts the client that the proxy speaks for. Returns false when it is cut off: too many of its address are told so. */
-  #enterProxied(connection: HttpConnection): boolean {
-    const { transport, proxied, refusal } = connection;
-    const key = keyOfBytes(proxied!.address);
-    if (this.gate === null || key === undefined || refusal !== null) return true;
-    const row = this.gate.enterKey(key);
-    if (row !== OVER_LIMIT) {
-      transport.tag = row;
-      return true;
-    }
-    connection.refusal = this.gate.refuseKey(key);
-    if (connection.refusal === null) {
-      transport.destroy();
-      return false;
-    }
-    if (connection.isNew) this.#notNew(connection);
-    return true;
-  }
-
-  #notNew(connection: HttpConnection): void {
-    connection.isNew = false;
-    this.#new.delete(connection.transport);
-  }
-
-  /** Returns the position to go on from: `end` when the rest was handed to a WebSocket. */
-  #request(
-    connection: HttpConnection,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    isRest: boolean,
-  ): number {
-    const parser = this.#heads.parserOf(connection);
-    const status = parser.feed(bytes, start, end);
-    const position = parser.consumed;
-    if (status === ParseStatus.INCOMPLETE) {
-      if (connection.isIdle) this.#awaitHead(connection);
-      return end;
-    }
-    if (status === ParseStatus.COMPLETE) {
-      this.#dispatch(connection, parser.head, position < end, isRest);
-    } else {
-      this.#shard.count(Counter.REFUSED);
-      this.#tellParsingError(status);
-      this.refuse(connection, errorResponse(status));
-    }
-    this.#heads.release(connection);
-    const { transport } = connection;
-    if (transport.owner === connection || transport.isClosed) return position;
-    // The first frames may have come with the handshake.
-    if (position < end) transport.context.onChunk(transport, bytes, position, end);
-    return end;
-  }
-
-  #tellParsingError(status: number): void {
-    const { onParsingError } = this;
-    if (onParsingError === null) return;
-    const text = errorResponse(status);
-    const body = ownCopy(Buffer.from(text.slice(text.indexOf('\r\n\r\n') + 4), 'latin1'));
-    this.#errors.guard((failed) => {
-      callUser(onParsingError, failed, undefined, status, body);
-    });
-  }
-
-  /** @param isFollowed more has come behind the head */
-  #dispatch(connection: HttpConnection, head: RequestHead, isFollowed: boolean, isRest: boolean): void {
-    this.#shard.count(Counter.REQUESTS);
-    if (connection.isNew) this.#notNew(connection);
-    if (connection.refusal !== null) {
-      this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalText(connection.refusal.status, head.method === 'HEAD'));
-      return;
-    }
-    if (this.#hosts !== null && !this.#hosts.has(head.host)) {
-      this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, hostRefusal(head.method === 'HEAD'));
-      return;
-    }
-    // The last of the requests that came together says that it is the last; with a body it is.
-    connection.isPersistent =
-      head.keepAlive && (!this.#shard.isDraining || (isFollowed && !head.hasBody) || connection.hasRest);
-    connection.isHttp10 = head.minorVersion === 0;
-    if (head.hasBody && !this.#bodies.start(connection, head)) return;
-    this.dispatcher.dispatch(connection, head);
-    const { response } = connection;
-    if (response === null || (!head.hasBody && response.reader === null)) return;
-    if (isRest) {
-      this.#giveBodyLater(connection);
-    } else {
-      runTicks();
-      this.#bodies.giveEmpty(connection);
-    }
-  }
-
-  /**
-   * A handler is done, and gets the body, when its microtasks are. It was called out of the middle of something of the
-   * user's, a `res.end` mostly, which is to go on first.
-   */
-  #giveBodyLater(connection: HttpConnection): void {
-    connection.awaitsMicrotasks = true;
-    setImmediate(() => {
-      connection.awaitsMicrotasks = false;
-      if (!connection.isHttp) return;
-      connection.bodySince = this.#shard.io.timer.now;
-      this.#bodies.giveEmpty(connection);
-      this.#goOn(connection);
-    });
-  }
-
-  #keepRest(connection: HttpConnection, bytes: Uint8Array, start: number, end: number): void {
-    connection.keepRest(bytes, start, end);
-    // Reading on is how the peer's end is noticed. Beyond, the kernel makes it wait.
-    if (connection.isRestFull) connection.transport.pause();
-  }
-
-  /** What had to wait need not any more: takes up the bytes that came behind. */
-  #goOn(connection: HttpConnection): void {
-    if (connection.isParsing || connection.isYielding || !connection.isHttp) return;
-    const { transport, rest, restAt, restEnd } = connection;
-    if (connection.hasRest) {
-      if (++connection.goneOn > MAX_GONE_ON) {
-        this.#yield(connection);
-        return;
-      }
-      connection.dropRest();
-      transport.io.pace.begin(restEnd - restAt);
-      const previous = transport.io.corked;
-      transport.beginCork();
-      this.#feed(connection, rest, restAt, restEnd, true);
-      transport.endCork(previous);
-    }
-    if (connection.isHttp && !connection.isPaused && !connection.isRestFull) transport.resume();
-  }
-
-  /** What it has left is looked at in the next turn, and nothing is read before. */
-  #yield(connection: HttpConnection): void {
-    connection.isYielding = true;
-    connection.transport.pause();
-    this.#shard.io.runNextTurn(() => {
-      connection.isYielding = false;
-      connection.goneOn = 0;
-      this.#goOn(connection);
-    });
-  }
-
-  /** The first bytes of a request came behind a response. */
-  #awaitHead(connection: HttpConnection): void {
-    connection.isIdle = false;
-    connection.deadline = this.#heads.deadline;
-    this.#shard.io.timer.schedule(connection.transport, this.#visitAt(connection.deadline));
-  }
-
-  /** Deadlines are set without a word to the timer, which so must look in time for the earliest that can be set. */
-  #visitAt(second: number): number {
-    return Math.min(second, this.#shard.io.timer.now + this.#limits.keepAliveTimeout + 1);
   }
 }
