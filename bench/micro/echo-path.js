@@ -4,15 +4,13 @@
  * kernel: chunks are put where it would have read them to, and a handle that takes everything stands for the socket.
  */
 
-import { once } from 'node:events';
-import { connect } from 'node:net';
+import { openSilentSocket } from '../lib/servers/silent-socket.js';
 
 const FRAMES = 16;
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
 
-/** @typedef {import('../../src/net/transport.ts').Transport} Transport */
 /** @typedef {import('../../src/index.ts').WebSocketBehavior} Behavior */
 
 /**
@@ -30,42 +28,6 @@ function chunkOf(size, firstByte) {
 }
 
 /**
- * The transport of a WebSocket that was opened by a real client.
- *
- * @param {import('../lib/runs/micro-run.js').Load} load
- * @param {Behavior} behavior
- * @returns {Promise<Transport>}
- */
-async function openTransport(load, behavior) {
-  /** @type {typeof import('../../src/index.ts')} */
-  const { App } = await load('index.js');
-  /** @type {{ Transport: { prototype: Transport } }} */
-  const { Transport } = await load('net/transport.js');
-  const { prototype } = Transport;
-  // oxlint-disable-next-line unbound-method -- called with its transport
-  const { startReading } = prototype;
-  /** @type {Transport | undefined} */
-  let opened;
-  prototype.startReading = function () {
-    opened = this;
-    startReading.call(this);
-  };
-  const port = await new Promise((resolve, reject) => {
-    App()
-      .ws('/*', behavior)
-      .listen('127.0.0.1', 0, (socket) => {
-        if (socket) resolve(socket.port);
-        else reject(new Error('cannot listen'));
-      });
-  });
-  const client = connect(port, '127.0.0.1');
-  client.write(HANDSHAKE);
-  await once(client, 'data');
-  if (opened === undefined) throw new Error('no socket was opened');
-  return opened;
-}
-
-/**
  * @param {string} name
  * @param {number} size of the payload, at most 125
  * @param {number} firstByte
@@ -77,27 +39,10 @@ function echoing(name, size, firstByte, behavior) {
     name,
     unit: 'messages',
     prepare: async (load) => {
-      const transport = await openTransport(load, behavior);
-      const { streamBaseState, kLastWriteWasAsync } = await load('net/node-internals.js');
-      let written = 0;
-      const handle = {
-        /** @param {unknown} _request @param {Uint8Array} view */
-        writeBuffer: (_request, view) => {
-          written += view.length;
-          streamBaseState[kLastWriteWasAsync] = 0;
-          return 0;
-        },
-      };
-      Object.defineProperty(transport, 'handle', { value: handle });
+      const socket = await openSilentSocket(load, (app) => app.ws('/*', behavior), HANDSHAKE);
       const chunk = chunkOf(size, firstByte);
-      const { receiveBuffer, readTarget } = transport.io;
-      const start = receiveBuffer.length - readTarget.length;
       return () => {
-        written = 0;
-        receiveBuffer.set(chunk, start);
-        transport.readCompleted(chunk.length);
-        // In a rush what is written waits for other sockets.
-        transport.io.batch.flush();
+        const written = socket.read(chunk);
         if (written !== FRAMES * (size + 2)) throw new Error(`${written} bytes were sent`);
         return FRAMES;
       };
