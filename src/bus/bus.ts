@@ -33,7 +33,7 @@ const RIGHT_BEHIND = 1;
  * records in one commit.
  *
  * A socket's direct sends and subscriptions keep their place among its publishes: before one of them, what was
- * published to the socket earlier in the turn is written (`settle`).
+ * published to the socket earlier in the turn is written (`flushTo`).
  */
 export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly topics: TopicTree<S>;
@@ -55,8 +55,8 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   #dirty: Topic<S>[] = [];
   #flushingDirty: Topic<S>[] = [];
   #isFlushing = false;
-  /** Calls of `settle` that are reading the batch which takes what is published. */
-  #settling = 0;
+  /** Calls of `flushTo` that are reading the batch which takes what is published. */
+  #flushesTo = 0;
   /** Numbers batches and flushes. */
   #epoch = 1;
   /** When the last flush ended, if it was a large one. */
@@ -159,7 +159,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
    * Writes what was published to a socket so far in this turn. To be called before anything that must not
    * overtake it, or be overtaken: a direct send, a change of its subscriptions.
    */
-  settle(subscriber: S): void {
+  flushTo(subscriber: S): void {
     if (this.#isFlushing && subscriber.flushMark !== this.#epoch) {
       subscriber.flushMark = this.#epoch;
       this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
@@ -171,9 +171,9 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     // First, so that a handler that is called meanwhile and comes here again finds nothing left to do.
     subscriber.batchEpoch = batch.epoch;
     subscriber.batchCursor = count;
-    this.#settling++;
+    this.#flushesTo++;
     this.#deliver(subscriber, batch, this.#dirty, false, cursor);
-    this.#settling--;
+    this.#flushesTo--;
   }
 
   onTurnEnd(): void {
@@ -338,7 +338,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** A handler was called in the middle of a delivery: what it publishes waits for the next. */
   get #isBusy(): boolean {
-    return this.#isFlushing || this.#settling > 0;
+    return this.#isFlushing || this.#flushesTo > 0;
   }
 
   /**

@@ -163,7 +163,7 @@ export class AppMember {
     };
     this.#links = links;
     this.#shard.link(links);
-    if (addresses !== null) this.#shard.joinAddresses(new AddressTable(addresses), index);
+    if (addresses !== null) this.#shard.countGroupAddresses(new AddressTable(addresses), index);
   }
 
   /** The acceptor is gone, or has given this channel up. */
@@ -178,7 +178,7 @@ export class AppMember {
   /** First the rings, then the channel: who gets the number next must be the only one to read them. */
   #leave(): void {
     if (this.#links !== null) this.#shard.unlink();
-    this.#shard.leaveAddresses();
+    this.#shard.forgetGroupAddresses();
     this.#links = null;
     this.#welcome = null;
     this.#receiver?.close();

@@ -1,11 +1,11 @@
 /** Misses before something else is remembered: what comes every other time keeps its place. */
-const GRACE = 2;
+const FIRST_MISSES = 2;
 /** So many misses later nothing seems to come back, and only one in `SELDOM` is remembered. */
-const PATIENCE = 4;
+const TRIES = 4;
 const SELDOM = 16;
 
 /** The number of misses that a memo starts with: the first is remembered. */
-export const NOTHING_KEPT = GRACE;
+export const NOTHING_KEPT = FIRST_MISSES;
 
 /**
  * Whether a memo of one entry is to take in what it did not have. Remembering costs a copy, which must not be paid for
@@ -14,5 +14,5 @@ export const NOTHING_KEPT = GRACE;
  * @param misses since the last time that it had what was asked for
  */
 export function isWorthKeeping(misses: number): boolean {
-  return misses >= GRACE && (misses < GRACE + PATIENCE || misses % SELDOM === 0);
+  return misses >= FIRST_MISSES && (misses < FIRST_MISSES + TRIES || misses % SELDOM === 0);
 }

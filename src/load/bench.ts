@@ -21,7 +21,7 @@ import { latencyHistogram } from './statistics.ts';
 /** How long what is on its way is waited for when the run was interrupted, in ms. */
 const SHORT_DRAIN = 1000;
 /** How long a thread may take to close, behind the time it has to drain, in ms. */
-const THREAD_PATIENCE = 5000;
+const THREAD_TIMEOUT = 5000;
 /** How often progress is told before there are samples, in ms. */
 const OPENING_PROGRESS = 200;
 
@@ -174,7 +174,7 @@ class Run implements AsyncDisposable {
     const stopped = await Promise.all(this.#threads.map((thread) => thread.stop()));
     const published = sumOf(stopped);
     const closing = this.#threads.map((thread) => thread.drain(limit, published));
-    const late = sleep(limit + THREAD_PATIENCE, null, { ref: false });
+    const late = sleep(limit + THREAD_TIMEOUT, null, { ref: false });
     const details = await Promise.race([Promise.all(closing), late, this.#failed]);
     return { counters: totalsOf(this.#threads).counters, details: details ?? [] };
   }

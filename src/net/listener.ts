@@ -110,9 +110,9 @@ export class Listener {
     this.#handle = null;
   }
 
-  /** Accepts whom the kernel has connected, for `patience` ms at most, and closes: who is left then is reset by it. */
-  async finish(patience: number): Promise<void> {
-    await untilQuiet(() => this.#accepted, patience);
+  /** Accepts whom the kernel has connected, for `timeout` ms at most, and closes: who is left then is reset by it. */
+  async finish(timeout: number): Promise<void> {
+    await untilQuiet(() => this.#accepted, timeout);
     this.close();
   }
 

@@ -10,8 +10,8 @@ const LEAST = 0.5;
 /** Messages from one look at the clock to the next, which costs 50 ns: at first, and when they are handled fast. */
 const FIRST_STRIDE = 32;
 const MOST_STRIDE = 64;
-/** Ms that may pass from one look to the next; if it was more, the next comes sooner. */
-const PATIENCE = LEAST / 2;
+/** Ms that are to pass from one look to the next at most; if more have, the next one comes sooner. */
+const LOOK_INTERVAL = LEAST / 2;
 
 /** A read of fewer bytes is too short to be worth a look at its start. */
 const SHORT_READ = 1024;
@@ -115,7 +115,7 @@ export class ReadPace implements Pace {
   /** Fewer at once when they take long, one more each time that they do not. */
   #adapt(spent: number): void {
     const { stride } = this;
-    if (spent > PATIENCE) this.stride = Math.max(1, Math.floor((stride * PATIENCE) / spent));
+    if (spent > LOOK_INTERVAL) this.stride = Math.max(1, Math.floor((stride * LOOK_INTERVAL) / spent));
     else if (stride < MOST_STRIDE) this.stride = stride + 1;
   }
 }

@@ -10,9 +10,9 @@ export async function readWaiting(): Promise<void> {
   await turn();
 }
 
-/** Resolves when a whole turn leaves a number as it is, but after `patience` ms at the latest. */
-export async function untilQuiet(count: () => number, patience: number): Promise<void> {
-  const end = performance.now() + patience;
+/** Resolves when a whole turn leaves a number as it is, but after `timeout` ms at the latest. */
+export async function untilQuiet(count: () => number, timeout: number): Promise<void> {
+  const end = performance.now() + timeout;
   let before: number;
   do {
     before = count();

@@ -11,7 +11,7 @@ export class FlamegraphError extends Error {
 }
 
 /** Ms that one flamegraph may take. */
-const PATIENCE = 120_000;
+const TIMEOUT = 120_000;
 /** Rendering must not take processor time from a server that serves on. */
 const LOW_PRIORITY = 10;
 
@@ -42,7 +42,7 @@ export function drawFlamegraph(command: string, profile: string, page: string): 
     const child = spawn(process.execPath, args, {
       cwd: dirname(page),
       stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: PATIENCE,
+      timeout: TIMEOUT,
       // A NODE_OPTIONS that profiles or inspects is not meant for it.
       env: { ...process.env, NODE_OPTIONS: '' },
     });

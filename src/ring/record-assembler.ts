@@ -4,10 +4,10 @@ import {
   alignLike,
   firstPieceData,
   furtherPieceData,
-  joinSequence,
   metaAlignment,
   metaSender,
   ReceivedRecord,
+  sequenceFrom,
 } from './record.ts';
 import type { RingConsumer, RingHandler } from './ring-consumer.ts';
 import type { TopicReader } from './topic-bytes.ts';
@@ -97,7 +97,7 @@ export class RecordAssembler implements RingHandler {
       this.#skipping = !last;
     } else {
       record.meta = meta;
-      record.sequence = joinSequence(
+      record.sequence = sequenceFrom(
         words[header + MessageHeader.SEQUENCE_LOW]!,
         words[header + MessageHeader.SEQUENCE_HIGH]!,
       );
@@ -161,7 +161,7 @@ export class RecordAssembler implements RingHandler {
     return (
       words[header + PieceHeader.BODY_OFFSET] === this.#filled &&
       metaSender(meta) === metaSender(this.#partial.meta) &&
-      joinSequence(low, high) === this.#partial.sequence
+      sequenceFrom(low, high) === this.#partial.sequence
     );
   }
 

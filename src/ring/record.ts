@@ -96,7 +96,7 @@ export function sequenceHigh(sequence: number): number {
   return Math.floor(sequence / 2 ** 32);
 }
 
-export function joinSequence(low: number, high: number): number {
+export function sequenceFrom(low: number, high: number): number {
   return (high >>> 0) * 2 ** 32 + (low >>> 0);
 }
 

@@ -113,8 +113,8 @@ export class Shard {
     this.#addresses = { table, column };
   }
 
-  /** Joins Apps that count addresses together, in `column` of their table; the sockets it has from before count again. */
-  joinAddresses(table: AddressTable, column: number): void {
+  /** Counts the sockets that come from the App it is joined to in `column` of the group's table; those from before count again. */
+  countGroupAddresses(table: AddressTable, column: number): void {
     if (table.name === this.#groupTable) {
       // Those on their way count in the column already.
       for (const [row, count] of this.#countRows(GROUP_ROW)) table.add(row, column, count);
@@ -127,8 +127,8 @@ export class Shard {
     this.#groupAddresses = { table, column };
   }
 
-  /** The column is another thread's from here on. */
-  leaveAddresses(): void {
+  /** The group's column is another thread's from here on. */
+  forgetGroupAddresses(): void {
     this.#groupAddresses = null;
   }
 
@@ -165,7 +165,7 @@ export class Shard {
    */
   subscribe(subscriber: BusSubscriber, name: string, most: number = Number.POSITIVE_INFINITY): number {
     // What was published before is not for it, and what was published to its other topics comes first.
-    this.bus.settle(subscriber);
+    this.bus.flushTo(subscriber);
     // A handler that was told of a dropped message may have closed it, and nobody would unsubscribe it again.
     if (!subscriber.isOpen) return -1;
     if (this.#isOverLimit(subscriber, name, most)) {
@@ -189,7 +189,7 @@ export class Shard {
 
   /** Returns the topic's new number of subscribers on this shard, or -1 when it was not subscribed. */
   unsubscribe(subscriber: BusSubscriber, name: string): number {
-    this.bus.settle(subscriber);
+    this.bus.flushTo(subscriber);
     const topic = this.bus.topics.unsubscribe(subscriber, name);
     if (topic === undefined) return -1;
     const count = topic.subscribers.size;

@@ -32,8 +32,8 @@ export interface ProfileMessage {
 type FromRecorder = 'recording' | { readonly profile: Profiler.Profile };
 
 /** Ms that a thread may take to begin, and to hand in its profile. */
-const START_PATIENCE = 10_000;
-const STOP_PATIENCE = 30_000;
+const START_TIMEOUT = 10_000;
+const STOP_TIMEOUT = 30_000;
 
 /** In the thread that is profiled: records until the port says stop, or is closed. */
 export function recordThread({ port, interval }: ProfileMessage): void {
@@ -108,7 +108,7 @@ class Recording {
   async stop(): Promise<ThreadProfile | null> {
     if (this.#hasBegun) {
       this.#port.postMessage('stop');
-      await within(this.#ended, STOP_PATIENCE);
+      await within(this.#ended, STOP_TIMEOUT);
     }
     this.#port.close();
     return this.#profile === null ? null : { thread: this.thread, profile: this.#profile };
@@ -122,7 +122,7 @@ export async function profileThreads(
   recorded: () => Promise<void>,
 ): Promise<ThreadProfile[]> {
   const recordings = threads.map((thread) => new Recording(thread, interval));
-  await within(Promise.all(recordings.map(({ begun }) => begun)), START_PATIENCE);
+  await within(Promise.all(recordings.map(({ begun }) => begun)), START_TIMEOUT);
   await recorded();
   const profiles = await Promise.all(recordings.map((recording) => recording.stop()));
   return profiles.filter((profile) => profile !== null);

@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits for a promise, but not longer than this many ms. Returns whether it was fulfilled by then. */
-export async function settles(promise: Promise<unknown>, patience: number): Promise<boolean> {
+/** Waits for a promise, `timeout` ms at most. Returns whether the promise was fulfilled by then. */
+export async function isFulfilled(promise: Promise<unknown>, timeout: number): Promise<boolean> {
   const limit = new AbortController();
   const { signal } = limit;
-  const timeout = sleep(patience, false, { signal }).catch(() => false);
+  const late = sleep(timeout, false, { signal }).catch(() => false);
   try {
-    return await Promise.race([promise.then(() => true), timeout]);
+    return await Promise.race([promise.then(() => true), late]);
   } finally {
     limit.abort();
   }
 }
 
-/** Waits for a promise, but not longer than this many ms. */
-export async function within(promise: Promise<unknown>, patience: number): Promise<void> {
-  await settles(promise, patience);
+/** Waits for a promise, `timeout` ms at most. */
+export async function within(promise: Promise<unknown>, timeout: number): Promise<void> {
+  await isFulfilled(promise, timeout);
 }
 
 /** Ms that threads get to answer before they are ended by force. */

@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromShard, ShardData, ToShard } from '../shard/control-message.ts';
-import { FORCE, settles, within } from '../shard/timeout.ts';
+import { FORCE, isFulfilled, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
 
 /** The entry point of a shard's thread, in the build: workers start from compiled files only. */
@@ -137,7 +137,7 @@ export class ShardPool {
   }
 
   async #end(): Promise<void> {
-    const isGone = await settles(this.#empty(), FORCE);
+    const isGone = await isFulfilled(this.#empty(), FORCE);
     if (isGone) return;
     // It runs no JavaScript any more.
     console.error(

@@ -66,7 +66,7 @@ function sendOther(session: Session, firstByte: number, message: RecognizedStrin
 /** What was published to this socket before must leave before. It may call handlers, which may do anything. */
 function sendPublished(session: Session): void {
   const { bus } = session.route.shard;
-  if (bus.hasPending && session.subscriptions !== null) bus.settle(session);
+  if (bus.hasPending && session.subscriptions !== null) bus.flushTo(session);
 }
 
 /** Sends the first fragment of a message. */

@@ -288,7 +288,7 @@ export class WebSocketRoute
 
   endSession(session: Session, code: number, reason: Uint8Array): void {
     if (session.isClosed) return;
-    this.shard.bus.settle(session);
+    this.shard.bus.flushTo(session);
     session.close(code, reason);
     this.#clock.startCutOff(session);
     this.#close(session, code, ownCopy(reason));
@@ -298,7 +298,7 @@ export class WebSocketRoute
   drain(transport: Transport<Session>, code: number): void {
     const session = transport.owner;
     if (session.isClosed) return;
-    this.shard.bus.settle(session);
+    this.shard.bus.flushTo(session);
     session.leave(code, NO_BYTES);
     this.#clock.startCutOff(session);
   }

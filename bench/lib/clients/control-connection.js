@@ -4,7 +4,7 @@ import { deliverReads, WriteWrap } from './stream-handles.js';
 import { STOP } from './turn-publisher.js';
 
 /** How long the answer to STOP may take, in ms. */
-const PATIENCE = 5000;
+const TIMEOUT = 5000;
 
 /** ControlConnection: the connection on which the load client tells a TurnPublisher what to do. */
 export class ControlConnection {
@@ -52,7 +52,7 @@ export class ControlConnection {
    */
   stop() {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('the publisher does not answer')), PATIENCE);
+      const timer = setTimeout(() => reject(new Error('the publisher does not answer')), TIMEOUT);
       this.#onStopped = (published) => {
         clearTimeout(timer);
         resolve(published);

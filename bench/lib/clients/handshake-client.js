@@ -20,7 +20,7 @@ const CLOSE = Buffer.from([0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe8 ^ 2]);
 const CLOSED = Buffer.from([0x88, 0x02, 0x03, 0xe8]);
 
 /** How long a server may take to close a connection, in ms. */
-const PATIENCE = 5000;
+const TIMEOUT = 5000;
 
 /** @param {string} error */
 function fail(error) {
@@ -44,7 +44,7 @@ class ClosingHandshake {
     this.#handle = handle;
     this.#buffer = buffer;
     this.#resolve = resolve;
-    this.#timer = setTimeout(fail, PATIENCE, 'the server does not close a connection');
+    this.#timer = setTimeout(fail, TIMEOUT, 'the server does not close a connection');
     deliverReads(handle, this);
     const error = handle.writeBuffer(new WriteWrap(), CLOSE);
     if (error !== 0) fail(`a write failed (${error})`);

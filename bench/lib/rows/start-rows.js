@@ -11,7 +11,7 @@ import { root } from '../servers/server-process.js';
 /** @typedef {import('../servers/server-process.js').ServerCommand} ServerCommand */
 
 /** Seconds that a start may take. */
-const PATIENCE = 20;
+const TIMEOUT = 20;
 const TEXT = 'the first message';
 
 /** @type {readonly import('../runs/macro-run.js').MacroRow[]} */
@@ -99,7 +99,7 @@ async function measureOnce({ row, command: { command, args } }, cpus) {
  */
 async function listeningPort(child, row) {
   let output = '';
-  const signal = AbortSignal.timeout(PATIENCE * 1000);
+  const signal = AbortSignal.timeout(TIMEOUT * 1000);
   child.stderr?.on('data', (text) => (output += text));
   const exited = once(child, 'exit', { signal }).then(() => {
     throw new Error(`${row}: the server ended:\n${output}`);
@@ -121,8 +121,8 @@ async function listeningPort(child, row) {
  */
 function firstEcho(port) {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`, { handshakeTimeout: PATIENCE * 1000 });
-    const timer = setTimeout(() => reject(new Error('no message came back')), PATIENCE * 1000);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`, { handshakeTimeout: TIMEOUT * 1000 });
+    const timer = setTimeout(() => reject(new Error('no message came back')), TIMEOUT * 1000);
     socket.on('error', reject);
     socket.on('open', () => {
       socket.send(JSON.stringify({ type: 'join', name: 'bench', room: 'bench' }));

@@ -36,7 +36,7 @@ export const TOGETHER = { server: [0, 1], client: [0, 1] };
 export const STRANGER_LIMIT = 0.05;
 
 /** How long a client may take beside its measurement, in seconds. */
-const PATIENCE = 60;
+const TIMEOUT = 60;
 
 /** @param {string} text */
 export const progress = (text) => process.stderr.write(text);
@@ -86,7 +86,7 @@ async function measureOnce({ row, command, client, work, place = APART }, { warm
     cpu: place.client.join(),
   });
   try {
-    const line = await readJsonLine(child, 'the client', warmup + seconds + PATIENCE);
+    const line = await readJsonLine(child, 'the client', warmup + seconds + TIMEOUT);
     const result = /** @type {T & { error?: string }} */ (line);
     if (result.error !== undefined) throw new Error(`${row}, ${name}: ${result.error}`);
     if (result.messages === 0) throw new Error(`${row}, ${name}: no message arrived`);

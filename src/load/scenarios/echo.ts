@@ -199,7 +199,7 @@ export class EchoScenario implements Scenario<EchoSlot> {
 
   /** Replies that were left out: they do not come any more. */
   #skip(slot: EchoSlot, count: number): void {
-    this.#settle(slot);
+    this.#countReplies(slot);
     this.#host.counters.add(Counter.LOST, count);
     slot.receiving = (slot.receiving + count) % this.traffic.period;
     this.#outstanding -= count;
@@ -214,14 +214,14 @@ export class EchoScenario implements Scenario<EchoSlot> {
   #replied(slot: EchoSlot): void {
     const completed = this.#completed;
     if (completed === 0) return;
-    const now = this.#settle(slot);
+    const now = this.#countReplies(slot);
     if (!this.#isRunning) return;
     this.#send(slot, this.#isPaced ? slot.owed : this.#inFlight, now);
     if (this.#left === 0) this.#finishIfDone();
   }
 
   /** Counts the replies of the chunk so far. */
-  #settle(slot: EchoSlot): number {
+  #countReplies(slot: EchoSlot): number {
     const now = performance.now();
     const completed = this.#completed;
     this.#completed = 0;

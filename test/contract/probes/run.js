@@ -13,7 +13,7 @@ const [name = '', ...ids] = process.argv.slice(2);
 const uWS = (await import(name)).default;
 
 /** What takes longer hangs: a connection that nobody ends, an answer that never comes. */
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 
 /** @param {object} line */
 const print = (line) => process.stdout.write(`\n${JSON.stringify(line)}\n`);
@@ -25,7 +25,7 @@ for (const [id, probe] of Object.entries(PROBES)) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const tooLong = new Promise((resolve) => {
-    timer = setTimeout(resolve, PATIENCE, 'hangs');
+    timer = setTimeout(resolve, TIMEOUT, 'hangs');
   });
   let result;
   try {

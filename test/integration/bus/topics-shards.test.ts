@@ -49,7 +49,7 @@ function collect(client: TopicClient): string[] {
 }
 
 /** Everything that was published before has arrived everywhere, once this has. */
-async function settled(all: readonly TopicClient[], topic: string): Promise<void> {
+async function untilQuiet(all: readonly TopicClient[], topic: string): Promise<void> {
   const wanted = all.map(({ count }) => count);
   // From every shard: rings keep the order of one thread only.
   const one = Array.from({ length: SHARDS }, (_, shard) => all.find((client) => client.shard === shard)!);
@@ -73,7 +73,7 @@ describe('a publish reaches every subscriber of every shard', () => {
     const byApp = await outsider.ask({ ask: 'publish', by: 'app', topic: 't', message: 'of an App' });
     expect(byApp.result).toBe(true);
     expect(server.publish('t', 'of the main thread')).toBe(true);
-    await settled(all.slice(1), 't');
+    await untilQuiet(all.slice(1), 't');
     await sleep(20);
     expect(texts[0]).toEqual([]);
     const ends = Array.from({ length: SHARDS + 1 }, () => 'end');

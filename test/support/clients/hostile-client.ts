@@ -164,22 +164,22 @@ export class HostileClient {
     }
   }
 
-  async until(isMet: () => boolean, what: string, patience = DEADLINE): Promise<void> {
+  async until(isMet: () => boolean, what: string, timeout = DEADLINE): Promise<void> {
     if (isMet()) return;
     let timer: NodeJS.Timeout | undefined;
     const met = new Promise<boolean>((resolve) => {
       this.#waiters.push({ isMet, resolve: () => resolve(true) });
-      timer = setTimeout(() => resolve(false), patience);
+      timer = setTimeout(() => resolve(false), timeout);
     });
     const isInTime = await met;
     clearTimeout(timer);
     if (isInTime) return;
     const state = `fin ${this.hasFin}, closed ${this.isClosed} ${this.error}, ${this.bytes.length} bytes`;
-    throw new Error(`waited ${patience} ms for ${what} (${state})`);
+    throw new Error(`waited ${timeout} ms for ${what} (${state})`);
   }
 
-  async untilOver(patience = DEADLINE): Promise<void> {
-    await this.until(() => this.isOver, 'the end of the connection', patience);
+  async untilOver(timeout = DEADLINE): Promise<void> {
+    await this.until(() => this.isOver, 'the end of the connection', timeout);
   }
 
   async untilFrames(count: number): Promise<Frame[]> {

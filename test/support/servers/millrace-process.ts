@@ -88,8 +88,8 @@ export class MillraceProcess {
   }
 
   /** How the process ended. */
-  exit(patience?: number): Promise<Exit> {
-    return within(this.#exit, 'the end of the process', patience);
+  exit(timeout?: number): Promise<Exit> {
+    return within(this.#exit, 'the end of the process', timeout);
   }
 
   /** Ends it in any case. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { HOST } from '../../support/servers/server.ts';
 import { sleep, until } from '../../support/tools/deadline.ts';
 import type { TopicsModel } from './topics-model.ts';
-import { type RingStats, random, settled, Traffic } from './topics-traffic.ts';
+import { type RingStats, random, Traffic, untilQuiet } from './topics-traffic.ts';
 
 /** TOPICS_SOAK_SECONDS: the checker goes on for so long, too. */
 const SOAK_SECONDS = Number(process.env['TOPICS_SOAK_SECONDS'] ?? 0);
@@ -55,7 +55,7 @@ async function soak(options: Partial<ServeOptions>, isEnough: (rings: Rings) => 
   await until(() => model.received > seen + 500, 'it goes on with all shards');
   traffic.stop();
   await running;
-  await settled(() => server.stats().rings, model);
+  await untilQuiet(() => server.stats().rings, model);
   for (const client of model.living) client.finish();
   const { rings } = server.stats();
   await server.close({ drain: 0 });

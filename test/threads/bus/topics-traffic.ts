@@ -79,7 +79,7 @@ export class Traffic {
 }
 
 /** Waits until nothing is under way any more. */
-export async function settled(rings: () => readonly RingStats[], model: TopicsModel): Promise<void> {
+export async function untilQuiet(rings: () => readonly RingStats[], model: TopicsModel): Promise<void> {
   const isEmpty = (): boolean => rings().every((ring) => ring.depth + ring.overflowBytes === 0);
   await until(isEmpty, 'all rings are empty');
   await unchanged(() => model.received, 'nothing more is received', 300);

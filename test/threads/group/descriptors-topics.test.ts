@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { until } from '../../support/tools/deadline.ts';
-import { settled, Traffic } from '../bus/topics-traffic.ts';
+import { Traffic, untilQuiet } from '../bus/topics-traffic.ts';
 import { JoinedApps } from './joined-apps.ts';
 
 /** TOPICS_SOAK_SECONDS: the checker goes on for so long, too. */
@@ -44,7 +44,7 @@ test('200 clients on joined Apps that block, die, leave and join miss nothing, a
   await running;
   const isThere = (index: number): boolean => apps.stats.children.some((child) => child.index === index);
   // Nobody reads what was sent to a thread that is gone, until another has its number.
-  await settled(() => apps.stats.rings.filter(({ to }) => isThere(to)), model);
+  await untilQuiet(() => apps.stats.rings.filter(({ to }) => isThere(to)), model);
   for (const client of model.living) client.finish();
   const { rings } = apps.stats;
   await apps.stop();

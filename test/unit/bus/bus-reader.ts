@@ -168,7 +168,7 @@ export class BusReader implements BusSubscriber {
   /** Sends to this one, as `ws.send` does. */
   send(payload: Uint8Array | string): void {
     const { bus } = this.#shard;
-    if (bus.hasPending) bus.settle(this);
+    if (bus.hasPending) bus.flushTo(this);
     if (!this.isOpen) return;
     if (this.isOverLimit) this.#drop(Buffer.from(payload));
     else sender.bytes(this.transport, 0x82, Buffer.from(payload));

@@ -17,7 +17,7 @@ class Group {
     return joined;
   }
 
-  async settle(): Promise<void> {
+  async delivered(): Promise<void> {
     for (const thread of this.threads.values()) thread.flush();
     await quiet(this.memory);
   }
@@ -30,10 +30,10 @@ describe('threads that join one by one', () => {
     const second = group.join(40).subscribe('t');
     first.publish('t', 'from 0');
     second.publish('t', 'from 40');
-    await group.settle();
+    await group.delivered();
     const third = group.join(63).subscribe('t', 'u');
     for (const [number, thread] of group.threads) thread.publish('t', `again from ${number}`);
-    await group.settle();
+    await group.delivered();
     expect(first.texts()).toEqual(['from 40', 'again from 40', 'again from 63']);
     expect(second.texts()).toEqual(['from 0', 'again from 0', 'again from 63']);
     expect(third.texts()).toEqual(['again from 0', 'again from 40']);
@@ -52,7 +52,7 @@ describe('threads that join one by one', () => {
     const second = group.join(1, false).subscribe('t');
     first.publish('t', 'one');
     first.publish('t', 'two');
-    await group.settle();
+    await group.delivered();
     expect(second.texts()).toEqual(['one', 'two']);
     expect(asked).toEqual(['who is there?']);
   });
@@ -66,7 +66,7 @@ describe('threads that join one by one', () => {
     await sleep(20);
     expect(first.texts()).toEqual([]);
     first.links.addThread(1, group.memory.inboxes[1]!);
-    await group.settle();
+    await group.delivered();
     expect(first.texts()).toEqual(['early']);
   });
 
@@ -80,7 +80,7 @@ describe('threads that join one by one', () => {
     expect(first.links.countElsewhere('t')).toBe(0);
     expect(first.links.isWanted(first.links.hash('t'))).toBe(false);
     first.publish('t', 'for nobody');
-    await group.settle();
+    await group.delivered();
     expect(first.texts()).toEqual(['the last words']);
     expect(second.texts()).toEqual([]);
     expect(pairStats(group.memory, 0, 1).WRITTEN).toBe(0);
@@ -90,7 +90,7 @@ describe('threads that join one by one', () => {
     const group = new Group();
     const first = group.join(0).subscribe('t');
     const dead = group.join(1).subscribe('t');
-    await group.settle();
+    await group.delivered();
     dead.die();
     first.publish('t', 'too late');
     first.flush();
@@ -98,7 +98,7 @@ describe('threads that join one by one', () => {
     const next = group.join(1).subscribe('t');
     first.publish('t', 'in time');
     next.publish('t', 'back');
-    await group.settle();
+    await group.delivered();
     expect(next.texts()).toEqual(['in time']);
     expect(first.texts()).toEqual(['back']);
     expect(pairStats(group.memory, 1, 0).LOST).toBe(0);

@@ -6,7 +6,6 @@ import {
   firstPieceData,
   furtherPieceData,
   INSTANCE_MASK,
-  joinSequence,
   MAX_KIND_FLAGS,
   metaAlignment,
   metaFlags,
@@ -14,6 +13,7 @@ import {
   metaKind,
   metaSender,
   packMeta,
+  sequenceFrom,
   sequenceHigh,
 } from '../../../src/ring/record.ts';
 import { message } from './record-channel.ts';
@@ -45,7 +45,7 @@ test('the words of META come apart as they were put together', () => {
 
 function checkSequence(sequence: number): void {
   // What a 32-bit store keeps of the low word.
-  expect(joinSequence(sequence | 0, sequenceHigh(sequence) | 0)).toBe(sequence);
+  expect(sequenceFrom(sequence | 0, sequenceHigh(sequence) | 0)).toBe(sequence);
 }
 
 test('sequence numbers stay exact up to 2^53 - 1', () => {
