@@ -172,7 +172,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
    * @param compress send it compressed, once for all, to subscribers that agreed on compression
    */
   publish(topic: RecognizedString, message: RecognizedString, isBinary = false, compress = false): boolean {
-    return this.#shard.bus.publish(topicName(topic), textOrBytes(message), isBinary, null, compress);
+    return this.#shard.publish(topicName(topic), textOrBytes(message), isBinary, null, compress);
   }
 
   /** Subscribers of a topic, on all shards. */

@@ -135,7 +135,7 @@ export class WebSocket<UserData = unknown> {
     const name = topicName(topic);
     const data = textOrBytes(message);
     if (!session.hasSubscribed) return false;
-    return session.route.shard.bus.publish(name, data, isBinary, session, compress);
+    return session.route.shard.publish(name, data, isBinary, session, compress);
   }
 
   /** Sends all that `callback` sends on this socket in one write. Handlers run corked already. */

@@ -12,9 +12,11 @@ import type { ReceivedRecord } from '../ring/record.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
 import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
-import { LinkMessage, NO_BYTES } from './link-message.ts';
+import type { Delivery } from './delivery.ts';
 import type { Links } from './links.ts';
-import { isCompressed, publishFlags, publishOpcode } from './publish-codec.ts';
+import type { Message } from './message.ts';
+import { isBinary, isCompressed, publishFlags } from './publish-codec.ts';
+import { clearResult, noResult, type PublishResult } from './publish-result.ts';
 import { TurnBatch } from './turn-batch.ts';
 
 /** Messages with a longer frame are not batched, and their bytes are shared by all that wait with them. */
@@ -35,8 +37,8 @@ const RIGHT_BEHIND = 1;
  * A socket's direct sends and subscriptions keep their place among its publishes: before one of them, what was
  * published to the socket earlier in the turn is written (`flushTo`).
  */
-export class Bus<S extends BusSubscriber> implements TurnListener {
-  readonly topics: TopicTree<S>;
+export class Bus implements TurnListener, Delivery {
+  readonly topics: TopicTree<BusSubscriber>;
   /** Bytes of the longest topic that can have subscribers. */
   maxTopicLength = Number.POSITIVE_INFINITY;
   /** Null: nothing is compressed here. */
@@ -44,16 +46,16 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   readonly #io: IoLoop;
   readonly #counters: Float64Array;
   #links: Links | null;
-  /** What is written for other threads. */
-  readonly #message = new LinkMessage();
+  /** What became of the message that was published last. */
+  readonly result: PublishResult = noResult();
   readonly #sender = new Sender('server', textPort);
   /** Takes what is published. */
-  #batch: TurnBatch<S>;
+  #batch: TurnBatch<BusSubscriber>;
   /** The other one: what is being delivered. */
-  #flushing: TurnBatch<S>;
+  #flushing: TurnBatch<BusSubscriber>;
   /** Topics with messages in the batch. */
-  #dirty: Topic<S>[] = [];
-  #flushingDirty: Topic<S>[] = [];
+  #dirty: Topic<BusSubscriber>[] = [];
+  #flushingDirty: Topic<BusSubscriber>[] = [];
   #isFlushing = false;
   /** Calls of `flushTo` that are reading the batch which takes what is published. */
   #flushesTo = 0;
@@ -70,10 +72,10 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     this.forms = deflate === null ? null : new DeflateForms(deflate);
     this.#counters = io.counters;
     this.#links = links;
-    this.topics = new TopicTree<S>((name) => this.#links?.hash(name) ?? 0);
-    this.#batch = new TurnBatch<S>(io.slabs);
+    this.topics = new TopicTree<BusSubscriber>((name) => this.#links?.hash(name) ?? 0);
+    this.#batch = new TurnBatch<BusSubscriber>(io.slabs);
     this.#batch.epoch = this.#epoch;
-    this.#flushing = new TurnBatch<S>(io.slabs);
+    this.#flushing = new TurnBatch<BusSubscriber>(io.slabs);
     io.addTurnListener(this);
   }
 
@@ -89,36 +91,29 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 
   /**
-   * Sends a message to all subscribers of the topic but `except`. Returns whether there was one, on any shard.
-   *
-   * @param compress in compressed form to those that take it
+   * Sends a message to all subscribers of its topic but `except`, on all threads. Handlers may be called meanwhile: the
+   * message must not be another one then.
    */
-  publish(
-    name: string,
-    message: Uint8Array | string,
-    isBinary: boolean,
-    except: S | null,
-    compress = false,
-  ): boolean {
-    const size = longestFrame(message);
-    const isLarge = this.#prepare(size);
+  publish(message: Message): PublishResult {
+    const { result } = this;
+    const isLarge = this.#prepare(longestFrame(message.payload));
+    clearResult(result);
+    const { name, except } = message;
     const topic = this.topics.get(name);
     const others = topic === undefined ? 0 : topic.subscribers.size - (isMember(topic, except) ? 1 : 0);
     const links = this.#links;
-    const hash = links === null ? 0 : (topic?.hash ?? links.hash(name));
+    if (links !== null) message.tag = topic?.hash ?? links.hash(name);
     const isWanted =
-      links !== null && links.isWanted(hash) && (topic !== undefined || !this.#isTooLong(name));
-    if (others === 0 && !isWanted) return false;
+      links !== null && links.isWanted(message.tag) && (topic !== undefined || !this.#isTooLong(name));
+    if (others === 0 && !isWanted) return result;
     this.#counters[Counter.PUBLISHED]!++;
-    const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
+    result.local = others;
+    result.isHeard = others > 0 || links!.hasElsewhere(name);
     const target = others === 0 ? undefined : topic;
-    const forms = compress ? this.#formsFor(isWanted) : null;
-    if (isLarge) {
-      this.#publishLarge(target, name, hash, encode(message), opcode, except, isWanted, forms);
-    } else {
-      this.#publishBatched(target, name, hash, message, opcode, except, isWanted, forms);
-    }
-    return others > 0 || links!.hasElsewhere(name);
+    const forms = message.compress ? this.#formsFor(isWanted) : null;
+    if (isLarge) this.#publishLarge(message, target, isWanted, forms);
+    else this.#publishBatched(message, target, isWanted, forms);
+    return result;
   }
 
   /** A topic that nobody may subscribe to, here or elsewhere. */
@@ -136,7 +131,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     const topic = this.topics.get(record.name());
     // Another topic of the same slot was wanted.
     if (topic === undefined) return;
-    const opcode = publishOpcode(flags);
+    const opcode = isBinary(flags) ? Opcode.BINARY : Opcode.TEXT;
     if (isLarge) {
       // Ring memory is the producer's again after this call; a message that came in pieces has its own.
       const joined = record.owned ? record.body() : new Uint8Array(record.body());
@@ -159,7 +154,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
    * Writes what was published to a socket so far in this turn. To be called before anything that must not
    * overtake it, or be overtaken: a direct send, a change of its subscriptions.
    */
-  flushTo(subscriber: S): void {
+  flushTo(subscriber: BusSubscriber): void {
     if (this.#isFlushing && subscriber.flushMark !== this.#epoch) {
       subscriber.flushMark = this.#epoch;
       this.#deliver(subscriber, this.#flushing, this.#flushingDirty, true);
@@ -227,19 +222,17 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 
   #publishBatched(
-    topic: Topic<S> | undefined,
-    name: string,
-    hash: number,
-    message: Uint8Array | string,
-    opcode: number,
-    except: S | null,
+    message: Message,
+    topic: Topic<BusSubscriber> | undefined,
     isWanted: boolean,
     forms: DeflateForms | null,
   ): void {
     const batch = this.#batch;
-    const number = this.#begin(topic, except, opcode === Opcode.BINARY);
-    if (typeof message === 'string') this.#sender.text(batch, FIN | opcode, message);
-    else this.#sender.bytes(batch, FIN | opcode, message);
+    const { payload } = message;
+    const opcode = message.isBinary ? Opcode.BINARY : Opcode.TEXT;
+    const number = this.#begin(topic, message.except, message.isBinary);
+    if (typeof payload === 'string') this.#sender.text(batch, FIN | opcode, payload);
+    else this.#sender.bytes(batch, FIN | opcode, payload);
     if (topic !== undefined) topic.pending.push(number);
     if (!isWanted && forms === null) return;
     const frame = batch.bytes.subarray(batch.start(number), batch.length);
@@ -247,19 +240,15 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     if (joined !== null && topic !== undefined) {
       this.#addForms(forms!, joined.subarray(frame.length), opcode);
     }
-    if (isWanted) this.#write(name, hash, publishFlags(opcode, joined !== null), joined ?? frame, false);
+    if (isWanted) this.#write(message, joined ?? frame, joined !== null, false);
   }
 
   /** Writes a message for the other threads. */
-  #write(name: string, hash: number, flags: number, body: Uint8Array, isStable: boolean): void {
-    const message = this.#message;
-    message.name = name;
-    message.tag = hash;
-    message.flags = flags;
+  #write(message: Message, body: Uint8Array, isCompressed: boolean, isStable: boolean): void {
+    message.flags = publishFlags(message.isBinary, isCompressed);
     message.body = body;
     message.isStable = isStable;
-    this.#links!.write(message);
-    message.body = NO_BYTES;
+    this.#links!.write(message, this.result);
   }
 
   /** Compression that is of use: to a socket here, or to one on the other shards. */
@@ -281,38 +270,40 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
   }
 
   #publishLarge(
-    topic: Topic<S> | undefined,
-    name: string,
-    hash: number,
-    payload: Uint8Array,
-    opcode: number,
-    except: S | null,
+    message: Message,
+    topic: Topic<BusSubscriber> | undefined,
     isWanted: boolean,
     forms: DeflateForms | null,
   ): void {
+    const payload = encode(message.payload);
+    const opcode = message.isBinary ? Opcode.BINARY : Opcode.TEXT;
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
     const joined = forms === null ? null : join(forms, frame, opcode, true);
     if (isWanted) {
-      this.#write(name, hash, publishFlags(opcode, joined !== null), joined ?? frame, true);
+      this.#write(message, joined ?? frame, joined !== null, true);
       this.#io.requestTurnEnd();
     }
     if (topic === undefined) return;
-    this.#deliverLarge(topic, joined ?? frame, frame.length, joined === null ? null : forms, opcode, except);
+    const used = joined === null ? null : forms;
+    const result = { ...this.result };
+    this.#deliverLarge(topic, joined ?? frame, frame.length, used, opcode, message.except);
+    // Handlers may have published meanwhile.
+    Object.assign(this.result, result);
   }
 
   /** @param joined the frame, `length` bytes, and unless `forms` is null the same compressed behind it */
   #deliverLarge(
-    topic: Topic<S>,
+    topic: Topic<BusSubscriber>,
     joined: Uint8Array,
     length: number,
     forms: DeflateForms | null,
     opcode: number,
-    except: S | null,
+    except: BusSubscriber | null,
   ): void {
     const frame = joined.length === length ? joined : joined.subarray(0, length);
     const compressed = forms === null ? null : largeForms(forms, frame, joined.subarray(length), opcode);
-    let refused: S[] | null = null;
+    let refused: BusSubscriber[] | null = null;
     for (const subscriber of topic.subscribers) {
       if (subscriber === except || !subscriber.isOpen) continue;
       if (subscriber.isOverLimit) {
@@ -351,7 +342,7 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
     return isLarge && this.#batch.count === 0 && !this.#isBusy;
   }
 
-  #begin(topic: Topic<S> | undefined, sender: S | null, isBinary: boolean): number {
+  #begin(topic: Topic<BusSubscriber> | undefined, sender: BusSubscriber | null, isBinary: boolean): number {
     const batch = this.#batch;
     if (batch.count === 0) this.#io.requestTurnEnd();
     if (topic !== undefined && topic.pending.length === 0) this.#dirty.push(topic);
@@ -361,9 +352,9 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** Writes a subscriber's part of a batch, from message `cursor` on. */
   #deliver(
-    subscriber: S,
-    batch: TurnBatch<S>,
-    dirty: Topic<S>[],
+    subscriber: BusSubscriber,
+    batch: TurnBatch<BusSubscriber>,
+    dirty: Topic<BusSubscriber>[],
     isFlushing: boolean,
     cursor: number = cursorOf(subscriber, batch),
   ): void {
@@ -389,9 +380,9 @@ export class Bus<S extends BusSubscriber> implements TurnListener {
 
   /** Without those it sent itself or has got already; neighbours are copied together. */
   #deliverSome(
-    subscriber: S,
-    batch: TurnBatch<S>,
-    form: TurnBatch<S>,
+    subscriber: BusSubscriber,
+    batch: TurnBatch<BusSubscriber>,
+    form: TurnBatch<BusSubscriber>,
     messages: readonly number[],
     length: number,
     cursor: number,

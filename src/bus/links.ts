@@ -8,8 +8,9 @@ import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';
 import { TopicReader } from '../ring/topic-bytes.ts';
 import { InLink, type LinkReader } from './in-link.ts';
 import type { LinkMemory } from './link-memory.ts';
-import { LinkMessage, NO_BYTES } from './link-message.ts';
+import { Message, NO_BYTES } from './message.ts';
 import { OutLink } from './out-link.ts';
+import type { PublishResult } from './publish-result.ts';
 import { SendStatus } from './send-status.ts';
 
 /** Ms between two looks at a ring that had no room. */
@@ -33,16 +34,6 @@ export interface LinkHandler {
   onLife(id: number, instance: number, role: number, isUp: boolean): void;
 }
 
-/** What became of a message for all threads that may have a subscriber. */
-export interface LinkResult {
-  /** Threads in whose rings it is. */
-  written: number;
-  /** Threads for which it waits, all or some of it, because their rings have no room. */
-  queued: number;
-  /** Threads that will not get it: too much waits for them already, it is too long, or they are gone. */
-  dropped: number;
-}
-
 /** What one thread has to do with the rings of all others. */
 export class Links implements Sleeper, LinkReader {
   readonly #memory: LinkMemory;
@@ -54,10 +45,8 @@ export class Links implements Sleeper, LinkReader {
   readonly #participants: ParticipantTable;
   /** This thread's instance number; 0: it does not read yet. */
   instance = 0;
-  /** What became of the message that was published last. */
-  readonly result: LinkResult = { written: 0, queued: 0, dropped: 0 };
   /** What this thread addresses to others. */
-  readonly #addressed = new LinkMessage();
+  readonly #addressed = new Message();
   #flushing: NodeJS.Immediate | null = null;
   /** To each thread; null: this thread itself; undefined: nobody has had that number yet. */
   readonly #out: (OutLink | null | undefined)[];
@@ -162,18 +151,13 @@ export class Links implements Sleeper, LinkReader {
     return this.#counts.count(topic, low, high) > 0 || this.#counts.hasUncounted(low, high);
   }
 
-  /** Writes a publish for every thread that may have a subscriber; `flush` sends it off. */
-  write(message: LinkMessage): LinkResult {
+  /** Writes a publish for every thread that may have a subscriber, and adds to the result; `flush` sends it off. */
+  write(message: Message, result: PublishResult): void {
     const slot = this.#interest.slotOf(message.tag);
-    const { result } = this;
-    result.written = 0;
-    result.queued = 0;
-    result.dropped = 0;
     message.sender = this.thread;
     message.instance = this.instance;
-    this.#writeTo(this.#interest.targetsLow(slot), 0, message);
-    if (this.#memory.threads > 32) this.#writeTo(this.#interest.targetsHigh(slot), 32, message);
-    return result;
+    this.#writeTo(this.#interest.targetsLow(slot), 0, message, result);
+    if (this.#memory.threads > 32) this.#writeTo(this.#interest.targetsHigh(slot), 32, message, result);
   }
 
   /**
@@ -300,6 +284,8 @@ export class Links implements Sleeper, LinkReader {
     if (life === known) return;
     // First, as a handler may have records read.
     this.#known[thread] = life;
+    // Lets go of what waits for one that is gone.
+    this.#out[thread]?.meetReader();
     if (isUp(known)) this.#tell(thread, known, false);
     if (isUp(life)) this.#tell(thread, life, true);
   }
@@ -314,6 +300,25 @@ export class Links implements Sleeper, LinkReader {
     if (before === 0) this.#localInterest?.add(hash);
     this.#localCounts?.set(topic, count, before);
     if (count === 0) this.#localInterest?.remove(hash);
+  }
+
+  /** Something here listens to a topic that is no socket and is not counted among the subscribers. */
+  addInterest(hash: number): void {
+    this.#localInterest?.add(hash);
+  }
+
+  /** Once for each `addInterest`. */
+  removeInterest(hash: number): void {
+    this.#localInterest?.remove(hash);
+  }
+
+  /** This thread wants what is published to any topic. */
+  addInterestInAll(): void {
+    this.#localInterest?.addAll();
+  }
+
+  removeInterestInAll(): void {
+    this.#localInterest?.removeAll();
   }
 
   hasWork(): boolean {
@@ -342,22 +347,16 @@ export class Links implements Sleeper, LinkReader {
     if (this.#waiter?.wait() === false) setImmediate(this.#drain);
   };
 
-  #writeTo(targets: number, base: number, message: LinkMessage): void {
+  #writeTo(targets: number, base: number, message: Message, result: PublishResult): void {
     let rest = targets & ~bitOf(this.thread, base);
     while (rest !== 0) {
       const lowest = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
       const link = this.#linkTo(base + lowest);
       if (link === null) continue;
-      this.#note(link.write(message));
+      note(result, link.write(message));
       this.#written.add(link);
     }
-  }
-
-  #note(status: SendStatus): void {
-    if (status === SendStatus.WRITTEN) this.result.written++;
-    else if (status === SendStatus.QUEUED) this.result.queued++;
-    else this.result.dropped++;
   }
 
   #linkTo(thread: number): OutLink | null {
@@ -411,6 +410,12 @@ export class Links implements Sleeper, LinkReader {
       this.#onOverflow(shard, dropped);
     }
   }
+}
+
+function note(result: PublishResult, status: SendStatus): void {
+  if (status === SendStatus.WRITTEN) result.written++;
+  else if (status === SendStatus.QUEUED) result.queued++;
+  else result.dropped++;
 }
 
 /** A thread's bit in the word of threads `base` to `base + 31`. */

@@ -4,7 +4,7 @@ import { instanceOf, isUp, NO_LIFE, type ParticipantTable } from '../ring/partic
 import { RecordWriter, WriteStatus } from '../ring/record-writer.ts';
 import { RingProducer } from '../ring/ring-producer.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
-import type { LinkMessage } from './link-message.ts';
+import type { Message } from './message.ts';
 import { SendStatus } from './send-status.ts';
 
 /** What a message that waits takes beside its bytes, so that `maxOverflow` bounds many small ones too. */
@@ -14,7 +14,7 @@ const WAITING_OVERHEAD = 128;
 const LOOK_EVERY = 64;
 
 /** What a message counts while it waits. */
-function costOf(message: LinkMessage): number {
+function costOf(message: Message): number {
   return WAITING_OVERHEAD + message.name.length + message.body.length;
 }
 
@@ -29,7 +29,7 @@ export class OutLink {
   readonly #doorbell: Doorbell;
   readonly #participants: ParticipantTable;
   readonly #maxOverflow: number;
-  #waiting: LinkMessage[] = [];
+  #waiting: Message[] = [];
   /** The first of `#waiting` that is still to be written. */
   #next = 0;
   #waitingBytes = 0;
@@ -68,16 +68,16 @@ export class OutLink {
 
   /** Instance number of the reader; 0: there is none now. */
   get readerInstance(): number {
-    this.#meetReader();
+    this.meetReader();
     return isUp(this.#life) ? instanceOf(this.#life) : 0;
   }
 
   /** Writes a message, or keeps a copy of it until there is room. */
-  write(message: LinkMessage): SendStatus {
+  write(message: Message): SendStatus {
     const sequence = this.#sequence++;
     message.sequence = sequence;
     const cost = costOf(message);
-    this.#meetReader();
+    this.meetReader();
     if (this.#isReaderGone) {
       this.#counters.add(PairCounter.DROPPED, 1);
       return SendStatus.GONE;
@@ -102,7 +102,7 @@ export class OutLink {
   flush(): void {
     this.#commit();
     if (!this.isOverflowing) return;
-    this.#meetReader();
+    this.meetReader();
     this.#pump();
     this.#commit();
     this.#counters.set(PairCounter.OVERFLOW_BYTES, this.#waitingBytes);
@@ -117,7 +117,7 @@ export class OutLink {
    * Looks whether the reader is another one: it must not get what was written for its predecessor, neither what is
    * addressed to that nor what was published before its own clients subscribed.
    */
-  #meetReader(): void {
+  meetReader(): void {
     const life = this.#participants.life(this.#to);
     if (life !== this.#life) this.#meet(life);
   }
@@ -155,7 +155,7 @@ export class OutLink {
     this.#counters.set(PairCounter.OVERFLOW_BYTES, 0);
   }
 
-  #tryWrite(message: LinkMessage, cost: number): WriteStatus {
+  #tryWrite(message: Message, cost: number): WriteStatus {
     const status = this.#writer.write(message);
     if (status === WriteStatus.FULL) return status;
     if (status === WriteStatus.PARTIAL) {
@@ -167,7 +167,7 @@ export class OutLink {
     return status;
   }
 
-  #written(message: LinkMessage, status: WriteStatus): SendStatus {
+  #written(message: Message, status: WriteStatus): SendStatus {
     if (status === WriteStatus.DONE) return SendStatus.WRITTEN;
     if (status === WriteStatus.TOO_BIG) return SendStatus.TOO_BIG;
     if (!message.isStable) this.#writer.detach();
@@ -184,7 +184,7 @@ export class OutLink {
     this.unreported++;
   }
 
-  #enqueue(waiting: LinkMessage, cost: number): void {
+  #enqueue(waiting: Message, cost: number): void {
     this.#waiting.push(waiting);
     this.#waitingBytes += cost;
     this.#counters.set(PairCounter.OVERFLOW_BYTES, this.#waitingBytes);

@@ -1,7 +1,12 @@
 import { reportError } from '../error-report.ts';
 import { invalidArgument } from '../errors.ts';
 import type { ReceivedRecord } from '../ring/record.ts';
+import type { Delivery } from './delivery.ts';
 import type { LinkHandler, Links } from './links.ts';
+import { EVERYTHING, Listener, Listeners, type ListenHandler } from './listeners.ts';
+import type { Message } from './message.ts';
+import { isBinary, isCompressed, payloadOf } from './publish-codec.ts';
+import type { PublishResult } from './publish-result.ts';
 import { MAX_KIND, RecordKind } from './record-kinds.ts';
 import { SendStatus } from './send-status.ts';
 
@@ -28,9 +33,6 @@ export type RecordHandler = (bytes: Uint8Array, from: number, instance: number) 
 
 export type PeerHandler = (peer: Peer, state: 'up' | 'gone') => void;
 
-/** Takes what is published in other threads. May not throw. */
-export type PublishHandler = (record: ReceivedRecord) => void;
-
 /**
  * Participant: one thread as it takes part in what all share: the way of everything that one thread tells another. It
  * exists as long as its thread; what it is linked to may change, as an App can join others and leave them.
@@ -40,18 +42,19 @@ export class Participant implements LinkHandler {
   #links: Links | null = null;
   #id: number;
   readonly #handlers: (RecordHandler | undefined)[] = [];
-  readonly #onPublish: PublishHandler;
+  readonly #delivery: Delivery;
+  readonly #listeners = new Listeners();
   readonly #peers = new Map<number, Peer>();
   readonly #peerHandlers: PeerHandler[] = [];
 
   /**
    * @param id its number, until it is linked under another
-   * @param onPublish is told of what is published in other threads
+   * @param delivery brings publishes to the sockets of this thread and to the others
    */
-  constructor(role: Role, id: number, onPublish: PublishHandler) {
+  constructor(role: Role, id: number, delivery: Delivery) {
     this.role = role;
     this.#id = id;
-    this.#onPublish = onPublish;
+    this.#delivery = delivery;
   }
 
   /** Its number among the others. */
@@ -73,7 +76,10 @@ export class Participant implements LinkHandler {
   link(links: Links): void {
     this.#links = links;
     this.#id = links.thread;
+    this.#delivery.link(links);
     links.listen(ROLES.indexOf(this.role), this);
+    for (const topic of this.#listeners.topics()) links.addInterest(links.hash(topic));
+    if (this.#listeners.hearsAll) links.addInterestInAll();
   }
 
   /** Takes part no more: the others hear that it is gone, and it that all others are. */
@@ -82,7 +88,45 @@ export class Participant implements LinkHandler {
     if (links === null) return;
     links.close();
     this.#links = null;
+    this.#delivery.link(null);
     for (const peer of Array.from(this.#peers.values())) this.#tell(peer, 'gone');
+  }
+
+  /**
+   * Publishes a message to all that are interested, in this thread and the others; it leaves at the end of the turn. The
+   * message may be used again after the call, but not by handlers that are called meanwhile. The result is true until
+   * the next publish of this thread.
+   */
+  publish(message: Message): PublishResult {
+    const result = this.#delivery.publish(message);
+    if (this.#listeners.size > 0) this.#hearOwn(message, result);
+    return result;
+  }
+
+  /**
+   * Has `handler` hear what is published to a topic, or to any (EVERYTHING), in this thread or another: what another
+   * thread published from the return of this call on is not missed. It counts for nobody as a subscriber.
+   */
+  listen(topic: string | typeof EVERYTHING, handler: ListenHandler): Listener {
+    const listener = new Listener(topic, handler);
+    if (this.#listeners.add(listener) && this.#links !== null) {
+      if (topic === EVERYTHING) this.#links.addInterestInAll();
+      else this.#links.addInterest(this.#links.hash(topic));
+    }
+    return listener;
+  }
+
+  /** Ends what `listen` began. */
+  unlisten(listener: Listener): void {
+    const { topic } = listener;
+    if (!this.#listeners.remove(listener) || this.#links === null) return;
+    if (topic === EVERYTHING) this.#links.removeInterestInAll();
+    else this.#links.removeInterest(this.#links.hash(topic));
+  }
+
+  /** Publishes that local listeners did not hear, because too many waited for them. */
+  get missed(): number {
+    return this.#listeners.missed;
   }
 
   /**
@@ -137,7 +181,8 @@ export class Participant implements LinkHandler {
   onRecord(record: ReceivedRecord): boolean {
     const { kind } = record;
     if (kind === RecordKind.PUBLISH) {
-      this.#onPublish(record);
+      this.#delivery.onRemotePublish(record);
+      if (this.#listeners.size > 0) this.#hear(record);
       return true;
     }
     if (!record.isAddressed || this.#handlers[kind] === undefined) return false;
@@ -148,6 +193,28 @@ export class Participant implements LinkHandler {
   onLife(id: number, instance: number, role: number, isUp: boolean): void {
     if (isUp) this.#tell({ id, instance, role: ROLES[role]! }, 'up');
     else this.#tell(this.#peers.get(id)!, 'gone');
+  }
+
+  /** A publish of this thread, for its own listeners. */
+  #hearOwn(message: Message, result: PublishResult): void {
+    const { name, payload, isBinary, compress, exceptListener } = message;
+    if (!this.#listeners.has(name)) return;
+    const listening = this.#listeners.count(name, exceptListener);
+    result.local += listening;
+    if (listening > 0) result.isHeard = true;
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const kept = { ...result };
+    this.#listeners.tell(name, bytes, isBinary, compress, this.#id, exceptListener);
+    // Handlers may have published meanwhile.
+    Object.assign(result, kept);
+  }
+
+  /** A publish of another thread. */
+  #hear(record: ReceivedRecord): void {
+    const topic = record.name();
+    if (!this.#listeners.has(topic)) return;
+    const { flags, sender } = record;
+    this.#listeners.tell(topic, payloadOf(record), isBinary(flags), isCompressed(flags), sender, null);
   }
 
   #handle(kind: number, bytes: Uint8Array, from: number, instance: number): boolean {

@@ -5,59 +5,68 @@ import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { DeflateForms } from './deflate-forms.ts';
-import { LinkMessage, NO_BYTES } from './link-message.ts';
+import type { Delivery } from './delivery.ts';
 import type { Links } from './links.ts';
+import type { Message } from './message.ts';
 import { publishFlags } from './publish-codec.ts';
+import { clearResult, noResult, type PublishResult } from './publish-result.ts';
 
-/** Publishes from a thread that has no sockets of its own. */
-export class Publisher {
-  readonly #links: Links;
+/** Publisher: the publishes of a thread that has no sockets of its own. */
+export class Publisher implements Delivery {
+  readonly result: PublishResult = noResult();
+  #links: Links | null = null;
   readonly #counters: Float64Array;
   readonly #forms: DeflateForms;
-  readonly #message = new LinkMessage();
   #isScheduled = false;
 
   /** @param counters of its thread, indexed by Counter */
-  constructor(links: Links, counters: Float64Array) {
-    this.#links = links;
+  constructor(counters: Float64Array) {
     this.#counters = counters;
     this.#forms = new DeflateForms(new ZlibDeflatePort(counters));
   }
 
-  /**
-   * Returns whether the topic has a subscriber on any shard.
-   *
-   * @param compress in compressed form to those that take it
-   */
-  publish(topic: string, payload: Uint8Array, isBinary: boolean, compress = false): boolean {
-    if (isTopicTooLong(topic, this.#links.maxTopicLength)) return false;
+  link(links: Links | null): void {
+    this.#links = links;
+  }
+
+  publish(message: Message): PublishResult {
+    const { result } = this;
+    clearResult(result);
+    const links = this.#links;
+    if (links === null || isTopicTooLong(message.name, links.maxTopicLength)) return result;
     this.#counters[Counter.PUBLISHED]!++;
-    const hash = this.#links.hash(topic);
-    if (!this.#links.isWanted(hash)) return false;
-    const opcode = isBinary ? Opcode.BINARY : Opcode.TEXT;
-    const frame = allocate(headerLength(payload.length, false) + payload.length);
-    frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
-    const joined =
-      compress && payload.length >= this.#forms.threshold
-        ? this.#forms.join(frame, payload, opcode, true)
-        : null;
-    const message = this.#message;
-    message.name = topic;
-    message.tag = hash;
-    message.flags = publishFlags(opcode, joined !== null);
-    message.body = joined ?? frame;
-    message.isStable = true;
-    this.#links.write(message);
-    message.body = NO_BYTES;
+    message.tag = links.hash(message.name);
+    if (!links.isWanted(message.tag)) return result;
+    this.#frame(message);
+    links.write(message, result);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(this.#flush);
     }
-    return this.#links.hasElsewhere(topic);
+    result.isHeard = links.hasElsewhere(message.name);
+    return result;
+  }
+
+  /** There are no sockets here. */
+  onRemotePublish(): void {}
+
+  /** Gives a message the body that is written. */
+  #frame(message: Message): void {
+    const payload = typeof message.payload === 'string' ? Buffer.from(message.payload) : message.payload;
+    const opcode = message.isBinary ? Opcode.BINARY : Opcode.TEXT;
+    const frame = allocate(headerLength(payload.length, false) + payload.length);
+    frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
+    const joined =
+      message.compress && payload.length >= this.#forms.threshold
+        ? this.#forms.join(frame, payload, opcode, true)
+        : null;
+    message.flags = publishFlags(message.isBinary, joined !== null);
+    message.body = joined ?? frame;
+    message.isStable = true;
   }
 
   readonly #flush = (): void => {
     this.#isScheduled = false;
-    this.#links.flush();
+    this.#links?.flush();
   };
 }

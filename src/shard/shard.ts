@@ -2,6 +2,7 @@ import { type AddressTable, NO_ADDRESS } from '../admission/address-table.ts';
 import { Bus } from '../bus/bus.ts';
 import type { BusSubscriber } from '../bus/bus-subscriber.ts';
 import type { Links } from '../bus/links.ts';
+import { Message } from '../bus/message.ts';
 import { Participant } from '../bus/participant.ts';
 import { type ControlBlock, Gauge, ThreadMetrics } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
@@ -35,7 +36,7 @@ export const REFUSED = -2;
 export class Shard {
   readonly index: number;
   readonly io: IoLoop;
-  readonly bus: Bus<BusSubscriber>;
+  readonly bus: Bus;
   /** This thread among the others. */
   readonly participant: Participant;
   readonly metrics: ThreadMetrics;
@@ -53,6 +54,7 @@ export class Shard {
   #groupTable = '';
   #waiting = 0;
   #links: Links | null = null;
+  #spareMessage: Message | null = new Message();
   /** Told of each socket that is gone. */
   onRelease: ((transport: Transport) => void) | null = null;
   /** Topics that may have subscribers here. */
@@ -69,16 +71,13 @@ export class Shard {
     this.io = new IoLoop(this.counters);
     this.deflate = new ZlibDeflatePort(this.counters);
     this.bus = new Bus(this.io, null, this.deflate);
-    this.participant = new Participant(control === null ? 'app' : 'shard', index, (record) => {
-      this.bus.onRemotePublish(record);
-    });
+    this.participant = new Participant(control === null ? 'app' : 'shard', index, this.bus);
     if (links !== null) this.link(links);
   }
 
   /** Shares its topics with the threads of these links from here on. */
   link(links: Links): void {
     this.#links = links;
-    this.bus.link(links);
     this.bus.maxTopicLength = Math.min(this.bus.maxTopicLength, links.maxTopicLength);
     this.participant.link(links);
     for (const { name, hash, subscribers } of this.bus.topics.values()) {
@@ -90,7 +89,6 @@ export class Shard {
   unlink(): void {
     this.participant.unlink();
     this.#links = null;
-    this.bus.link(null);
   }
 
   /** True from the moment the shard is to end; new connections are told so. */
@@ -195,6 +193,29 @@ export class Shard {
     const count = topic.subscribers.size;
     this.#links?.setCount(name, topic.hash, count, count + 1);
     return count;
+  }
+
+  /**
+   * Sends a message to all subscribers of a topic but `except`. Returns whether there was one, on any shard.
+   *
+   * @param compress in compressed form to those that take it
+   */
+  publish(
+    topic: string,
+    payload: Uint8Array | string,
+    isBinary: boolean,
+    except: BusSubscriber | null,
+    compress = false,
+  ): boolean {
+    // A handler that is called meanwhile may publish, too, and takes another.
+    const message = this.#spareMessage ?? new Message();
+    this.#spareMessage = null;
+    message.set(topic, payload, isBinary, compress);
+    message.except = except;
+    const { isHeard } = this.participant.publish(message);
+    message.clear();
+    this.#spareMessage = message;
+    return isHeard;
   }
 
   /** Subscribers of a topic on all shards. */

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { AddressTable } from '../admission/address-table.ts';
 import { createLinkMemory, type LinkMemory, mainThreadOf } from '../bus/link-memory.ts';
 import { Links } from '../bus/links.ts';
+import { Message } from '../bus/message.ts';
 import { Participant } from '../bus/participant.ts';
 import { Publisher } from '../bus/publisher.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
@@ -79,7 +80,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly links: Links;
   /** The main thread among the others. */
   readonly participant: Participant;
-  readonly #publisher: Publisher;
   readonly #handoff: HandoffMode | 'auto';
   readonly #acceptor: AcceptorHost;
   readonly #shards: ShardHost[];
@@ -102,9 +102,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), ringCapacity(options.limits), maxOverflow);
     const id = mainThreadOf(shards);
     this.links = new Links(this.linkMemory, id, (to, dropped) => this.emit('overflow', id, to, dropped));
-    this.participant = new Participant('main', id, () => {});
+    this.participant = new Participant('main', id, new Publisher(this.control.main.counters));
     this.participant.link(this.links);
-    this.#publisher = new Publisher(this.links, this.control.main.counters);
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
     this.#recycleTerms = options.recycleTerms;
@@ -141,7 +140,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Publishes from the main thread. Returns whether the topic has a subscriber. */
   publish(topic: string, message: Uint8Array, isBinary: boolean, compress: boolean): boolean {
-    return this.#publisher.publish(topic, message, isBinary, compress);
+    return this.participant.publish(new Message().set(topic, message, isBinary, compress)).isHeard;
   }
 
   /** Has all shards use these credentials; resolves with what was wrong with those of their server names. */

@@ -49,7 +49,7 @@ describe('a compressed publish', () => {
   test('is compressed once for all sockets whose window it fits', () => {
     const message = prose(3000);
     const all = [0, 15, 15, 12, 12, 0, 15].map((bits) => reader(bits));
-    shard.bus.publish('t', message, false, null, true);
+    shard.publish('t', message, false, null, true);
     endTurn();
     for (const each of all) {
       expect(messagesOf(each)).toEqual([[message, each.deflateBits !== 0]]);
@@ -62,7 +62,7 @@ describe('a compressed publish', () => {
   test('is compressed once more for each window that it is longer than', () => {
     const message = prose(3000);
     const all = [15, 9, 9, 11, 8].map((bits) => reader(bits));
-    shard.bus.publish('t', message, false, null, true);
+    shard.publish('t', message, false, null, true);
     endTurn();
     for (const each of all) expect(messagesOf(each)).toEqual([[message, true]]);
     expect(shard.counters[Counter.DEFLATED]).toBe(4);
@@ -71,7 +71,7 @@ describe('a compressed publish', () => {
   test('that is too long for the batch is shared as well', () => {
     const message = prose(40_000);
     const all = [0, 15, 15, 13].map((bits) => reader(bits));
-    shard.bus.publish('t', message, false, null, true);
+    shard.publish('t', message, false, null, true);
     endTurn();
     for (const each of all) expect(messagesOf(each)).toEqual([[message, each.deflateBits !== 0]]);
     expect(shard.counters[Counter.DEFLATED]).toBe(2);
@@ -81,16 +81,16 @@ describe('a compressed publish', () => {
   test('goes as it is when it is short, or becomes no shorter, or nobody takes it', () => {
     const noise = payloadOf('noise', 300, 1) as Uint8Array;
     const plain = reader(0);
-    shard.bus.publish('t', prose(500), false, null, true);
+    shard.publish('t', prose(500), false, null, true);
     expect(shard.counters[Counter.DEFLATED]).toBe(0);
     endTurn();
     plain.frames();
     const compressing = reader(15);
-    shard.bus.publish('t', 'a'.repeat(63), false, null, true);
+    shard.publish('t', 'a'.repeat(63), false, null, true);
     expect(shard.counters[Counter.DEFLATED]).toBe(0);
-    shard.bus.publish('t', noise, true, null, true);
-    shard.bus.publish('t', prose(500), false, null, false);
-    shard.bus.publish('t', '', false, null, true);
+    shard.publish('t', noise, true, null, true);
+    shard.publish('t', prose(500), false, null, false);
+    shard.publish('t', '', false, null, true);
     endTurn();
     expect(compressing.frames().map(({ rsv }) => rsv)).toEqual([0, 0, 0, 0]);
     expect(compressing.foreign).toBe(0);
@@ -104,7 +104,7 @@ describe('a compressed publish', () => {
       const message = `${i} ${prose(100 + i * 40, i)}`;
       sent.push(message);
       // What it publishes itself is not for `a`.
-      shard.bus.publish('t', message, false, i === 5 ? a : null, i % 3 !== 0);
+      shard.publish('t', message, false, i === 5 ? a : null, i % 3 !== 0);
       if (i === 4) late.send('direct');
       if (i === 8) b.send('direct');
     }
@@ -123,9 +123,9 @@ describe('a compressed publish', () => {
       each.send('x'.repeat(5000));
     }
     endTurn();
-    shard.bus.publish('t', prose(500), false, null, true);
+    shard.publish('t', prose(500), false, null, true);
     endTurn();
-    shard.bus.publish('t', prose(20_000), false, null, true);
+    shard.publish('t', prose(20_000), false, null, true);
     endTurn();
     for (const each of [slow, large]) {
       const texts = each.dropped.map((payload) => Buffer.from(payload).toString());
@@ -138,7 +138,7 @@ describe('a compressed publish', () => {
     const first = reader(15);
     shard.bus.forms!.remove(first.deflateBits);
     first.deflateBits = 0;
-    shard.bus.publish('t', prose(500), false, null, true);
+    shard.publish('t', prose(500), false, null, true);
     endTurn();
     expect(shard.counters[Counter.DEFLATED]).toBe(0);
     expect(messagesOf(first)).toEqual([[prose(500), false]]);
@@ -160,7 +160,7 @@ describe('a compressed publish', () => {
         const expected: string[][] = all.map(() => []);
         for (const [i, { size, compress, endsTurn, direct, from }] of steps.entries()) {
           const message = prose(size, i);
-          shard.bus.publish('t', message, false, all[from] ?? null, compress);
+          shard.publish('t', message, false, all[from] ?? null, compress);
           for (const [j, list] of expected.entries()) if (j !== from) list.push(message);
           if (i % 4 === 3) {
             all[direct]!.send(`direct ${i}`);
@@ -188,7 +188,7 @@ describe('a compressed publish of another thread', () => {
     }) as [Shard, Shard];
     const all = [0, 15, 12, 9].map((bits) => reader(bits, there));
     const messages = [prose(300, 1), prose(3000, 2), prose(60, 3), prose(20_000, 4), prose(100_000, 5)];
-    for (const message of messages) here.bus.publish('t', message, false, null, true);
+    for (const message of messages) here.publish('t', message, false, null, true);
     endTurn(here);
     await quiet(memory);
     endTurn(there);

@@ -140,7 +140,7 @@ class History {
     const { payload } = message;
     // Texts are ASCII, and begin with their number just the same.
     const content = isText ? Buffer.from(payload).toString('latin1') : payload;
-    this.shard.bus.publish(topic, content, !isText, sender);
+    this.shard.publish(topic, content, !isText, sender);
     message.end = ++this.#clock;
   }
 

@@ -175,7 +175,7 @@ export class BusReader implements BusSubscriber {
   }
 
   publish(topic: string, message: Uint8Array | string, isBinary = false): boolean {
-    return this.#shard.bus.publish(topic, message, isBinary, this);
+    return this.#shard.publish(topic, message, isBinary, this);
   }
 
   close(): void {

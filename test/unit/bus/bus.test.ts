@@ -31,7 +31,7 @@ function nextRound(): Promise<void> {
 }
 
 function publish(topic: string, message: string | Uint8Array, isBinary = false): boolean {
-  return shard.bus.publish(topic, message, isBinary, null);
+  return shard.publish(topic, message, isBinary, null);
 }
 
 describe('publishes of a turn', () => {
@@ -570,7 +570,7 @@ describe('over shared memory', () => {
   test('a publish says whether any shard has a subscriber, and the count is that of all', () => {
     start(3);
     const [a, b, c] = shards.map((one) => new BusReader(one)) as [BusReader, BusReader, BusReader];
-    const ask = (): boolean[] => shards.map(({ bus }) => bus.publish('t', 'm', false, null));
+    const ask = (): boolean[] => shards.map((each) => each.publish('t', 'm', false, null));
     const counts = (): number[] => shards.map((one) => one.subscriberCount('t'));
     expect(ask()).toEqual([false, false, false]);
     b.subscribe('t');
@@ -602,7 +602,7 @@ describe('over shared memory', () => {
       for (let i = 0; i < 5; i++) {
         const payload = pattern(100 + (((turn * 5 + i) * 977) % 15_000), turn * 5 + i);
         expected.push(payload);
-        shards[0]!.bus.publish('t', payload, true, null);
+        shards[0]!.publish('t', payload, true, null);
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -624,12 +624,12 @@ describe('over shared memory', () => {
       reader.subscribe('t');
     }
     slow.block();
-    const { bus } = shards[0]!;
-    bus.publish('t', 'one', false, null);
-    bus.publish('t', pattern(50_000), true, null);
-    bus.publish('t', 'two', false, null);
-    bus.publish('t', pattern(500_000), true, null);
-    bus.publish('t', 'three', false, null);
+    const from = shards[0]!;
+    from.publish('t', 'one', false, null);
+    from.publish('t', pattern(50_000), true, null);
+    from.publish('t', 'two', false, null);
+    from.publish('t', pattern(500_000), true, null);
+    from.publish('t', 'three', false, null);
     await quiet(memory);
     slow.unblock();
     for (const reader of [slow, quick]) {
@@ -643,7 +643,7 @@ describe('over shared memory', () => {
   test('a record nobody here wants is discarded', async () => {
     start(2);
     const far = new BusReader(shards[1]!).subscribe('t');
-    shards[0]!.bus.publish('t', 'on its way', false, null);
+    shards[0]!.publish('t', 'on its way', false, null);
     shards[0]!.bus.onTurnEnd();
     far.unsubscribe('t');
     far.subscribe('u');

@@ -1,7 +1,8 @@
 import { type LinkMemory, ringRegion } from '../../../src/bus/link-memory.ts';
-import { LinkMessage } from '../../../src/bus/link-message.ts';
-import { type LinkResult, Links } from '../../../src/bus/links.ts';
-import { publishFlags, publishOpcode } from '../../../src/bus/publish-codec.ts';
+import { Links } from '../../../src/bus/links.ts';
+import { Message } from '../../../src/bus/message.ts';
+import { isBinary, publishFlags } from '../../../src/bus/publish-codec.ts';
+import { noResult, type PublishResult } from '../../../src/bus/publish-result.ts';
 import { PairCounter, PairTable } from '../../../src/metrics/pair-table.ts';
 import { ringDepth } from '../../../src/ring/byte-ring.ts';
 
@@ -24,7 +25,7 @@ export class LinkThread {
   readonly links: Links;
   readonly #counts = new Map<string, number>();
 
-  readonly #message = new LinkMessage();
+  readonly #message = new Message();
 
   constructor(memory: LinkMemory, thread: number) {
     this.links = new Links(memory, thread, (to, dropped) => {
@@ -38,7 +39,7 @@ export class LinkThread {
         const { flags, sender, sequence } = record;
         this.got.push({
           topic: record.name(),
-          opcode: publishOpcode(flags),
+          opcode: isBinary(flags) ? 2 : 1,
           publisher: sender,
           sequence,
           frame: Buffer.from(Uint8Array.from(record.body())),
@@ -62,7 +63,7 @@ export class LinkThread {
   }
 
   /** Writes a message whose memory is used again right after. */
-  publish(topic: string, frame: string | Uint8Array, opcode = 1): LinkResult {
+  publish(topic: string, frame: string | Uint8Array, opcode = 1): PublishResult {
     const memory = Buffer.from(frame);
     const result = this.#write(topic, memory, opcode, false);
     memory.fill(0xdd);
@@ -70,18 +71,20 @@ export class LinkThread {
   }
 
   /** Writes a message whose memory stays as it is. */
-  publishStable(topic: string, frame: Uint8Array): LinkResult {
+  publishStable(topic: string, frame: Uint8Array): PublishResult {
     return this.#write(topic, frame, 2, true);
   }
 
-  #write(topic: string, frame: Uint8Array, opcode: number, isStable: boolean): LinkResult {
+  #write(topic: string, frame: Uint8Array, opcode: number, isStable: boolean): PublishResult {
     const message = this.#message;
     message.name = topic;
     message.tag = this.links.hash(topic);
-    message.flags = publishFlags(opcode, false);
+    message.flags = publishFlags(opcode === 2, false);
     message.body = frame;
     message.isStable = isStable;
-    return { ...this.links.write(message) };
+    const result = noResult();
+    this.links.write(message, result);
+    return result;
   }
 
   flush(): void {

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { createLinkMemory, type LinkMemory, MAX_CROSS_FRAME } from '../../../src/bus/link-memory.ts';
 import { Links } from '../../../src/bus/links.ts';
 import { Participant, type Role } from '../../../src/bus/participant.ts';
+import { Publisher } from '../../../src/bus/publisher.ts';
 import { RecordKind } from '../../../src/bus/record-kinds.ts';
 import { SendStatus } from '../../../src/bus/send-status.ts';
 import { pattern } from '../../support/protocol/frame-bytes.ts';
@@ -23,7 +24,7 @@ class Life {
 
   constructor(memory: LinkMemory, id: number, role: Role = 'shard') {
     this.links = new Links(memory, id, () => {});
-    this.participant = new Participant(role, id, () => {});
+    this.participant = new Participant(role, id, new Publisher(new Float64Array(128)));
     this.participant.on(NOTE, (bytes, from, instance) => {
       const text = Buffer.from(Uint8Array.from(bytes)).toString();
       this.got.push(`${from}.${instance}: ${text}`);
