@@ -7,6 +7,7 @@ import { type AppDescriptor, checkDescriptor } from '../group/app-descriptor.ts'
 import { AppGroup, type ChildStats } from '../group/app-group.ts';
 import { AppMember } from '../group/app-member.ts';
 import { Dispatch } from '../group/child-dispatcher.ts';
+import type { HostRules } from '../http/allowed-hosts.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { loadTlsWrap, type TcpHandle } from '../net/node-internals.ts';
@@ -45,6 +46,14 @@ export interface AppOptions extends Partial<ServerLimits>, Partial<HostOptions>,
   proxyProtocol?: boolean;
 }
 
+/** What an App is made with: its options, checked, or what a server has for its shards. */
+export interface AppSettings {
+  readonly limits: Readonly<ServerLimits>;
+  readonly hosts: HostRules;
+  /** Connections start with a header of the PROXY protocol. */
+  readonly isProxied: boolean;
+}
+
 export interface AppParts {
   readonly shard: Shard;
   readonly http: HttpServer;
@@ -80,7 +89,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #http: HttpServer;
   readonly #tls: TlsServer | null;
   readonly #entrance: Entrance;
-  readonly #limits: ServerLimits;
+  readonly #limits: Readonly<ServerLimits>;
   /** Null in a shard: the server listens. */
   readonly #door: Door | null;
   /** Counts connections by address; null: they are not limited, or the server counts them. */
@@ -93,15 +102,14 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   /** What makes this App one that can be joined; null: nobody asked for its descriptor. */
   #member: AppMember | null = null;
 
-  constructor(options: AppOptions = {}, shard?: Shard, names: ServerNames | null = null) {
-    const limits = checkServerLimits('App', options);
+  /** @internal */
+  constructor({ limits, hosts, isProxied }: AppSettings, names: ServerNames | null, shard?: Shard) {
     const ownShard = shard ?? new Shard();
     ownShard.maxTopics = limits.maxTopics;
     ownShard.bus.maxTopicLength = Math.min(ownShard.bus.maxTopicLength, limits.maxTopicLength);
     const http = new HttpServer(ownShard, limits);
     super(ownShard, http);
-    const isProxied = checkFlag('App', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol);
-    http.useHosts(checkHosts('App', options));
+    http.useHosts(hosts);
     this.#limits = limits;
     this.#shard = ownShard;
     this.#http = http;
@@ -401,7 +409,7 @@ function addressLimit(shard: Shard, limits: ServerLimits): AddressLimit | null {
 export function createApp(given?: AppOptions | null): TemplatedApp {
   const options = given ?? {};
   checkSpelling('App', options, APP_NAMES);
-  return new TemplatedApp(options);
+  return new TemplatedApp(checkSettings('App', options), null);
 }
 
 /** The same, with connections that are TLS. */
@@ -409,12 +417,21 @@ export function createSslApp(given?: AppOptions | null): TemplatedApp {
   const options = given ?? {};
   loadTlsWrap();
   checkSpelling('SSLApp', options, APP_NAMES);
-  if (checkFlag('SSLApp', 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol)) {
+  const settings = checkSettings('SSLApp', options);
+  if (settings.isProxied) {
     throw new MillraceError(
       'MILLRACE_NOT_SUPPORTED',
       "SSLApp: 'proxyProtocol' works without TLS only; let the proxy end TLS, and use App()",
     );
   }
   const names = new ServerNames(credentialsSource('SSLApp', options), newTicketKey());
-  return new SslApp(options, undefined, names);
+  return new SslApp(settings, names);
+}
+
+function checkSettings(where: string, options: AppOptions): AppSettings {
+  return {
+    limits: checkServerLimits(where, options),
+    hosts: checkHosts(where, options),
+    isProxied: checkFlag(where, 'proxyProtocol', options.proxyProtocol, APP_OPTIONS.proxyProtocol),
+  };
 }

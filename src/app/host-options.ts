@@ -28,11 +28,6 @@ export function checkHosts(where: string, options: Partial<HostOptions>): HostRu
   };
 }
 
-/** The options that these rules came of. */
-export function hostOptions({ allowedHosts, behindTls }: HostRules): HostOptions {
-  return { allowedHosts: allowedHosts ?? true, behindTls };
-}
-
 /** Null: any are allowed. */
 function checkAllowedHosts(where: string, value: unknown): readonly string[] | null {
   if (value === undefined || value === null || value === true) return null;

@@ -13,7 +13,6 @@ import { Shard } from '../shard/shard.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
 import { within } from '../shard/timeout.ts';
 import { type AppParts, partsOf, TemplatedApp } from './app.ts';
-import { hostOptions } from './host-options.ts';
 
 /** What the app module of `serve()` gets beside its App. */
 export interface ShardInfo {
@@ -48,7 +47,7 @@ export async function runShard(data: ShardData): Promise<void> {
   // The number, and its rings, may be another thread's still.
   if (!data.isSuccessor) link();
   const names = data.tls === null ? null : serverNames(data.tls);
-  const app = new TemplatedApp({ ...data.limits, ...hostOptions(data.hosts) }, shard, names);
+  const app = new TemplatedApp({ limits: data.limits, hosts: data.hosts, isProxied: false }, names, shard);
   try {
     const run = await loadModule(data.module);
     await run(app, { index: data.index, count: data.count, data: data.data });
