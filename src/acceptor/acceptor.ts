@@ -7,7 +7,7 @@ import { AllowedHosts } from '../http/allowed-hosts.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
-import { timeStamp } from '../metrics/monotonic-time.ts';
+import { type TimeStamp, timeStamp } from '../metrics/monotonic-time.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { latin1Port } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
@@ -119,7 +119,7 @@ export class Acceptor implements Admitting, OpeningServer {
   accept(client: TcpHandle): void {
     const row = this.#gate.enter(client);
     if (row === OVER_LIMIT || !this.#isUnread) this.#gate.admit(client, row);
-    else this.#passOn(client, row);
+    else this.#passOn(client, row, timeStamp());
   }
 
   /** Those of the shards count, and some more may be open here, so that they can be told that there are too many. */
@@ -147,18 +147,18 @@ export class Acceptor implements Admitting, OpeningServer {
   }
 
   /** Passes a connection on unread: what was read of it could not go with it, and TLS cannot change threads. */
-  #passOn(client: TcpHandle, row: number): void {
+  #passOn(client: TcpHandle, row: number, acceptedAt: TimeStamp): void {
     const { isFull } = this.#channels.counts;
     const shard = isFull
       ? this.#channels.mostWaiting()
       : this.#channels.choose(null, () => peerAddress(client));
     if (shard >= 0) {
       const kind = isFull ? HandoffKind.UNREAD_IN_PLACE : HandoffKind.UNREAD;
-      this.#channels.send(client, shard, handoffPrefix(kind, 0, row, timeStamp()), row);
+      this.#channels.send(client, shard, handoffPrefix(kind, 0, row, acceptedAt), row);
     } else if (isFull) {
       this.#gate.refuse(client, row);
     } else if (this.#canHold) {
-      this.#held.holdUnread(client, row, this.#limits.handshakeTimeout, () => {
+      this.#held.holdUnread(client, row, acceptedAt, this.#limits.handshakeTimeout, () => {
         this.#gate.turnAway(client, row);
       });
     } else {
@@ -179,8 +179,8 @@ export class Acceptor implements Admitting, OpeningServer {
         this.#place(opening, head, bytes, rest, bytes.length);
       });
     };
-    this.#held.release(onRequest, ({ client, row }) => {
-      this.#passOn(client, row);
+    this.#held.release(onRequest, ({ client, row, acceptedAt }) => {
+      this.#passOn(client, row, acceptedAt);
     });
   }
 

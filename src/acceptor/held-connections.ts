@@ -1,3 +1,4 @@
+import type { TimeStamp } from '../metrics/monotonic-time.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import type { Opening } from './openings.ts';
 
@@ -10,6 +11,7 @@ interface HeldClient {
   readonly client: TcpHandle;
   /** Row of the address table. */
   readonly row: number;
+  readonly acceptedAt: TimeStamp;
   readonly timeout: NodeJS.Timeout;
 }
 
@@ -32,12 +34,18 @@ export class HeldConnections {
   }
 
   /** @param onTimeout it has waited for as many seconds, and waits no more */
-  holdUnread(client: TcpHandle, row: number, seconds: number, onTimeout: () => void): void {
+  holdUnread(
+    client: TcpHandle,
+    row: number,
+    acceptedAt: TimeStamp,
+    seconds: number,
+    onTimeout: () => void,
+  ): void {
     const timeout = setTimeout(() => {
       this.#clients.delete(held);
       onTimeout();
     }, seconds * 1000);
-    const held: HeldClient = { client, row, timeout };
+    const held: HeldClient = { client, row, acceptedAt, timeout };
     this.#clients.add(held);
   }
 
