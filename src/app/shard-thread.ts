@@ -5,7 +5,7 @@ import { ControlBlock, Gauge, ShardState } from '../metrics/control-block.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
 import { ServerNames } from '../net/server-names.ts';
 import { noCertificate } from '../net/tls-context.ts';
-import { CHANNEL_TIMEOUT, HandoffIntake } from '../serving/handoff-intake.ts';
+import { HandoffIntake, OLD_CHANNEL_TIMEOUT } from '../serving/handoff-intake.ts';
 import type { FromShard, RouteEntry, ShardData, TlsSetup, ToShard } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import { HeapWatch } from '../shard/heap-watch.ts';
@@ -82,7 +82,7 @@ export async function runShard(data: ShardData): Promise<void> {
   await drained;
   heap.stop();
   loop.stop();
-  // Whoever is this shard next must be the only one to read its rings.
+  // The next instance of this shard must be the only one to read its rings.
   shard.unlink();
   data.port.close();
 }
@@ -180,7 +180,7 @@ class ShardThread {
 
   async #drain(terms: DrainTerms): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
-    const arrived = within(this.#intake.allArrived(), terms.grace + CHANNEL_TIMEOUT);
+    const arrived = within(this.#intake.allArrived(), terms.grace + OLD_CHANNEL_TIMEOUT);
     await this.#parts.shard.drain(terms, this.#app, arrived);
     this.#intake.close();
     this.#onDrained();

@@ -29,8 +29,8 @@ export interface ChildStats {
   /** Its number in `rings`; -1 when it has none. The acceptor is 0. */
   readonly index: number;
   /**
-   * 'stalled': it has not taken what it was sent for a second, and gets no more unless all are so. 'removed': it keeps its
-   * connections and topics, and gets no more.
+   * 'stalled': the child has not taken what it was sent for a second, and gets no more unless all are so. 'removed': the
+   * child keeps its connections and topics, and gets no more.
    */
   readonly state: 'joining' | 'joined' | 'stalled' | 'removed';
   /** Connections sent to it since it joined, and those of them that it has not taken yet. */
@@ -44,16 +44,16 @@ interface Child {
   listener: ChildListener | null;
   sender: ChildSender | null;
   isRemoved: boolean;
-  /** Until when connections wait for it, in ms of `performance.now()`. */
+  /** When connections cease to wait for the child, in ms of `performance.now()`. */
   awaitedUntil: number;
-  /** Gives it up when it does not answer. */
+  /** Gives the child up when it does not answer. */
   timeout: NodeJS.Timeout | null;
 }
 
 /** How long connections wait for a child to join, in ms. */
 const HOLD_TIME = 2000;
 
-/** Ms a child has to answer. It may be blocked; or its thread may have ended. */
+/** Ms a child has to answer. A child that does not is blocked, or its thread has ended. */
 const ANSWER_TIME = 60_000;
 
 /** The acceptor's own number. */
@@ -82,7 +82,7 @@ export class AppGroup {
     this.#shard = shard;
     this.#addresses = addresses;
     this.#dispatcher = new ChildDispatcher(addresses, serve, () => this.#awaitedUntil());
-    // Random: who names topics must not be able to choose where they land in the tables.
+    // Random: a user who names topics must not be able to choose where they land in the tables.
     this.memory = createGroupMemory(randomInt(2 ** 32), options.ringCapacity, options.maxOverflow);
     this.memory.inboxes[ACCEPTOR] = createInbox(this.memory);
     this.#links = new Links(this.#memoryCopy(), ACCEPTOR, () => {});
@@ -179,7 +179,7 @@ export class AppGroup {
     if (child.timeout !== null) clearTimeout(child.timeout);
     child.timeout = setTimeout(() => {
       this.#forget(child);
-      // One that was joined before has ended, which is no news.
+      // A child that was joined before has ended, which is no news.
       if (!isNew) return;
       console.error(
         `millrace: addChildAppDescriptor: the App ${child.descriptor} has not answered for ${ANSWER_TIME / 1000} s and is given ` +
@@ -236,7 +236,7 @@ export class AppGroup {
     );
   }
 
-  /** Whether it is to join still. */
+  /** Whether the child is still to join. */
   #isAwaited(child: Child): boolean {
     return this.#children.get(child.descriptor) === child && child.sender === null && !this.#isClosing;
   }
@@ -264,7 +264,7 @@ export class AppGroup {
   #joined(child: Child, fd: number): void {
     child.listener = null;
     if (child.timeout !== null) clearTimeout(child.timeout);
-    // Whoever had the number before may have counted down until it knew that it is its no more.
+    // The child that had the number before may have counted down until it knew that the number is its no more.
     this.#addresses?.clear(child.index);
     const sender = this.#dispatcher.open(fd, child.index, (left) => {
       this.#lost(child, left);
@@ -303,7 +303,7 @@ export class AppGroup {
     this.#port.close();
   }
 
-  /** Until when connections wait for a child that has not joined yet. */
+  /** When connections cease to wait for children that have not joined yet; 0: there are none. */
   #awaitedUntil(): number {
     let until = 0;
     for (const { sender, awaitedUntil } of this.#children.values()) {

@@ -30,7 +30,7 @@ export class AppMember {
   #welcome: Welcome | null = null;
   #receiver: HandoffReceiver | null = null;
   #links: Links | null = null;
-  /** It was invited by the group it is in: the acceptor lost the channel before this side saw its end. */
+  /** This App was invited by the group it is in: the acceptor lost the channel before this side saw its end. */
   #isInvitedAgain = false;
   #isClosed = false;
 
@@ -157,7 +157,7 @@ export class AppMember {
   #join({ links: memory, index, addresses }: Welcome): void {
     if (this.#links !== null) return;
     const links = new Links(memory, index, () => {});
-    // In the middle of a publish; all that can come now is who joined and who left.
+    // In the middle of a publish; all that can come now is that threads have joined or left.
     links.onUnknownThread = (): void => {
       this.#group?.port.receiveNow();
     };
@@ -175,7 +175,7 @@ export class AppMember {
     }
   }
 
-  /** First the rings, then the channel: who gets the number next must be the only one to read them. */
+  /** First the rings, then the channel: the next App with this number must be the only one to read them. */
   #leave(): void {
     if (this.#links !== null) this.#shard.unlink();
     this.#shard.forgetGroupAddresses();

@@ -27,8 +27,8 @@ const HERE = 0;
 const MAX_HELD = 1024;
 
 /**
- * ChildDispatcher: spreads the connections of an acceptor App over its children, in turn, and lets go of each when its
- * child says that it has taken it. Connections that come before the first child is there wait for a while.
+ * ChildDispatcher: spreads the connections of an acceptor App over its children, in turn, and closes its copy of each when the
+ * child says that it has taken the connection. Connections that come before the first child is there wait for a while.
  */
 export class ChildDispatcher implements Sleeper {
   readonly ackMemory: SharedArrayBuffer = AckTable.create(MAX_THREADS);
@@ -36,13 +36,13 @@ export class ChildDispatcher implements Sleeper {
   readonly #serve: ServeHere;
   /** Counts connections by address, in this thread's column and those of the children; null: they are not counted. */
   readonly #addresses: AddressTable | null;
-  /** Until when a child is awaited that has not joined yet, in ms of `performance.now()`. */
+  /** When the last child that has not joined yet ceases to be awaited, in ms of `performance.now()`. */
   readonly #awaitedUntil: () => number;
   readonly #acks = new AckTable(this.ackMemory);
   readonly #waiter = new DoorbellWaiter(this.ackDoorbell, 0, this);
-  /** The ways to all children that joined. */
+  /** The senders to all children that joined. */
   readonly #senders = new Set<ChildSender>();
-  /** Those that connections go to. */
+  /** The senders that connections go to. */
   readonly #takers: ChildSender[] = [];
   readonly #looks = new LookTimer(() => {
     let isAnyWaiting = false;
@@ -65,7 +65,7 @@ export class ChildDispatcher implements Sleeper {
    * A child has connected; `resume` has it take connections.
    *
    * @param fd the accepted end of the channel
-   * @param onLost it is gone; the connections it had not taken are to be served, by `serve`
+   * @param onLost called when the child is gone; the connections that it had not taken are to be served, by `serveLeft`
    */
   open(fd: number, index: number, onLost: (left: readonly Accepted[]) => void): ChildSender {
     const sender = new ChildSender(
@@ -120,7 +120,7 @@ export class ChildDispatcher implements Sleeper {
     return false;
   }
 
-  /** Gives it to a child, or has it served in this thread. */
+  /** Gives a connection to a child, or has it served in this thread. */
   serve(accepted: Accepted): void {
     if (this.#isClosing) {
       this.#close(accepted);
@@ -130,13 +130,13 @@ export class ChildDispatcher implements Sleeper {
     if (result !== Dispatch.TAKEN) this.#serve(accepted.socket, accepted.row, result === Dispatch.FULL);
   }
 
-  /** A child is gone, and its column cleared: what it had not taken is this thread's again. */
+  /** A child is gone, and its column cleared: the connections that it had not taken are this thread's again. */
   serveLeft(left: readonly Accepted[]): void {
     for (const { row } of left) if (row !== NO_ADDRESS) this.#addresses?.add(row, HERE, 1);
     for (const accepted of left) this.serve(accepted);
   }
 
-  /** Who is awaited has changed: connections that were held go on. */
+  /** Other children are awaited now, or none: connections that were held go on. */
   releaseHeld(): void {
     clearTimeout(this.#holdTimer);
     for (const accepted of this.#held.splice(0)) this.serve(accepted);

@@ -6,14 +6,14 @@ import { allocateTarget } from './write-memory.ts';
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Gets each socket with its message; the bytes are valid during the call. Null: the message has none, or it was
- * lost, because this process has no descriptor left for it.
+ * Gets each socket with its message; the bytes are valid during the call. Null: the message has none, or its socket
+ * was lost, because this process has no descriptor left for it.
  */
 export type OnHandoff = (handle: TcpHandle | null, bytes: Buffer) => void;
 
 /**
- * HandoffReceiver: the receiving end of a channel. A descriptor comes with the first byte of its message, and a read ends behind
- * the piece that brought one: so at most one message with a descriptor begins in a read, and that is its own.
+ * HandoffReceiver: the receiving end of a channel. A descriptor comes with the first byte of its message, and a read
+ * ends behind the piece that brought one: so at most one message with a descriptor begins in a read, and that is its own.
  */
 export class HandoffReceiver {
   readonly #pipe: PipeHandle;
@@ -55,7 +55,7 @@ export class HandoffReceiver {
       this.#isEnding = false;
       this.#takeMessages(this.#target.subarray(0, count), handle);
     } else if (!this.#isEnding) {
-      // Once the sender is gone libuv says so behind each read, whatever is still there: it is told to go on.
+      // Once the sender is gone libuv says so behind each read, whatever is still there: libuv is told to go on.
       this.#isEnding = true;
       check(this.#pipe.readStart(), 'read from a handoff channel');
     } else {
@@ -79,7 +79,7 @@ export class HandoffReceiver {
       if (end > bytes.length) break;
       this.#onHandoff(hasSocket ? handle : null, bytes.subarray(position + LENGTH_SIZE, end));
       position = end;
-      // What arrived is not that of a message without: it is that of the next one with.
+      // The socket that arrived is not that of a message without one: the next message with one has it.
       if (!hasSocket && handle !== null) continue;
       handle = next;
       next = null;

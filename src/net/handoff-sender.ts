@@ -14,9 +14,9 @@ interface HandoffRequest extends WriteRequest {
   sender: HandoffSender;
   /** To be closed when the kernel has its duplicate. */
   handle: TcpHandle | null;
-  /** What is written beside it. */
+  /** What is written beside the socket. */
   message: string;
-  /** A socket goes with it, which the sender's owner closes. */
+  /** A socket goes with the message, which the sender's owner closes. */
   isDuplicate: boolean;
   /** Bytes of the message. */
   size: number;
@@ -32,7 +32,7 @@ export class HandoffSender {
   readonly #onLost: () => void;
   /** Called when `duplicates` has grown. */
   onDuplicated: () => void = ignore;
-  /** Gets back each socket, with its message, that was not written when the sender was lost or closed; else it is closed. */
+  /** Gets back each socket, with its message, that was not written when the sender was lost or closed; null: it is closed. */
   onUnsent: ((message: string, handle: TcpHandle) => void) | null = null;
   #pending = 0;
   #pendingBytes = 0;
@@ -62,7 +62,7 @@ export class HandoffSender {
 
   /**
    * Sends a socket with a message (one byte a character). On success the sender's copy of the socket is closed
-   * as soon as the kernel has its duplicate. On failure (the receiver is gone, mostly) it stays open.
+   * as soon as the kernel has its duplicate. On failure (the receiver is gone, mostly) the copy stays open.
    */
   send(message: string, handle: TcpHandle): boolean {
     return this.#write(message, handle, false);
@@ -146,7 +146,7 @@ export class HandoffSender {
     this.#lose();
   }
 
-  /** Sends what was given to it, and nothing more; then the receiver gets the end. */
+  /** Sends what it was given, and nothing more; then the receiver gets the end. */
   finish(): void {
     this.#isFinishing = true;
     if (this.#pending === 0) this.close();

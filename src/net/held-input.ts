@@ -14,7 +14,7 @@ export interface Held {
   bytes: Uint8Array;
   start: number;
   end: number;
-  /** What comes behind it: the end of the stream, or an error; 0: neither is known. */
+  /** What comes behind these bytes: the end of the stream, or an error; 0: neither is known. */
   error: number;
 }
 

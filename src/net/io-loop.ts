@@ -120,7 +120,7 @@ export class IoLoop {
     this.requestTurnEnd();
   }
 
-  /** A write failed; the socket closes at the end of this turn, not under the hands of whoever wrote. */
+  /** A write failed; the socket closes at the end of this turn, not under the hands of the caller that wrote. */
   destroyLater(transport: Transport, error = 0): void {
     this.#failed.push({ transport, error });
     this.requestTurnEnd();

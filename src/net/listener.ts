@@ -18,13 +18,13 @@ export const ACCEPT_BACKOFF = 100;
 /** Descriptors that must be free while nobody connects: a connection takes one, and another while it is handed over. */
 const MIN_DESCRIPTORS = 4;
 
-/** Ms between two looks at whether they are. */
+/** Ms between two looks at whether so many are free. */
 const PROBE_INTERVAL = 250;
 
-/** Of so many descriptors that a process may have open one is left for everything but connections; 8 to 64 are. */
+/** One in so many of the descriptors that a process may have open is kept from connections: 8 to 64 of them in all. */
 const SPARED = 16;
 
-/** Of so many connections one is followed by a look at the next number, as long as there are enough; below 8. */
+/** One in so many connections is followed by a look at the next number, as long as there are enough; below 8. */
 const LOOK_EVERY = 4;
 
 const EMFILE = -constants.errno.EMFILE;
@@ -32,14 +32,14 @@ const EMFILE = -constants.errno.EMFILE;
 export interface ListenerEvents {
   onConnection(client: TcpHandle): void;
   /**
-   * `accept` failed, or would, for want of descriptors. The listener has closed its handle; the owner gives it
-   * another after {@link ACCEPT_BACKOFF}. The kernel's backlog holds who connects meanwhile as long as another
-   * handle keeps the socket open.
+   * `accept` failed, or would, for want of descriptors. The listener has closed its handle; the owner gives the
+   * listener another after {@link ACCEPT_BACKOFF}. The kernel's backlog holds clients that connect meanwhile as long as
+   * another handle keeps the socket open.
    */
   onAcceptError(error: number): void;
   /**
-   * A connection was cut off at once, because few descriptors are left. Given where nobody else has the listening socket:
-   * if it were closed, so would be all that wait in the backlog. Undefined: the listener gives up its handle instead.
+   * A connection was cut off at once, because few descriptors are left. Given where no other thread has the listening socket:
+   * if that were closed, so would be all connections in the backlog. Undefined: the listener gives up its handle instead.
    */
   onCut?(): void;
 }
@@ -47,8 +47,8 @@ export interface ListenerEvents {
 /**
  * Accepts connections on a listening handle.
  *
- * Out of descriptors libuv tells nobody: it accepts and closes connections by means of a spare descriptor, and
- * when another thread has taken that one, it tries again at once, for ever. So the listener looks itself: a connection
+ * Out of descriptors libuv tells nobody: libuv accepts and closes connections by means of a spare descriptor, and
+ * when another thread has taken that one, tries again at once, for ever. So the listener looks itself: a connection
  * gets the lowest number that is free, so a high one says that few are left.
  */
 export class Listener {
@@ -110,7 +110,7 @@ export class Listener {
     this.#handle = null;
   }
 
-  /** Accepts whom the kernel has connected, for `timeout` ms at most, and closes: who is left then is reset by it. */
+  /** Accepts the clients that the kernel has connected, for `timeout` ms at most, and closes: the kernel resets the others. */
   async finish(timeout: number): Promise<void> {
     await untilQuiet(() => this.#accepted, timeout);
     this.close();
@@ -128,7 +128,7 @@ export class Listener {
     return this.#wasShort;
   }
 
-  /** Cuts it off, or stops. */
+  /** Cuts the connection off, or stops. */
   #short(client: TcpHandle): void {
     if (this.#events.onCut !== undefined) {
       client.close();

@@ -207,7 +207,7 @@ export const {
 } = bindings;
 
 /**
- * Where a TCP handle has room for whoever drives it. Any other key would make Node.js's three properties of a handle
+ * Where a TCP handle has room for the object that drives it. Any other key would make Node.js's three properties of a handle
  * four, and V8 give it memory for six.
  */
 export const HANDLE_OWNER: unique symbol = ownerSymbol() as never;

@@ -2,12 +2,12 @@ import { errorText } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { printable } from '../printable.ts';
 
-/** Obstacle: why threads cannot be joined for now. It is tried again and again, and printed once. */
+/** Obstacle: why something cannot be done for now. The caller tries again and again; the reason is printed once. */
 export class Obstacle {
   readonly #where: string;
   #last = '';
 
-  /** @param where what is in the way of, as the message starts */
+  /** @param where what the obstacle is in the way of, as the message starts */
   constructor(where: string) {
     this.#where = where;
   }
@@ -24,7 +24,7 @@ export class Obstacle {
     );
   }
 
-  /** It is gone. */
+  /** The obstacle is gone. */
   clear(): void {
     this.#last = '';
   }

@@ -18,15 +18,15 @@ const SHORT_READ = 1024;
 /** Reads of one TLS socket right after one another, each of one record, from which on they are one long read. */
 const MANY_READS = 8;
 
-/** It was not looked at the clock. */
+/** The clock was not looked at. */
 const UNKNOWN = -1;
 
 /**
  * ReadPace: how long the messages of one socket may be handled before the others get their turn. Bytes do not tell: a
  * receive buffer can hold 37,000 messages, and a handler may take a millisecond for each.
  *
- * Who handles messages one after the other counts down from `stride`, then looks here. Up to some dozens of messages, what a
- * peer mostly has in flight, cost nothing but the counting. Looks come more often where messages take longer.
+ * A loop that handles messages one after the other counts down from `stride`, then looks here. Up to some dozens of
+ * messages, what a peer mostly has in flight, cost nothing but the counting. Looks come more often where messages take longer.
  *
  * What a socket has left when its time is over is held (see HeldInput) and goes on in the next turn.
  */

@@ -72,8 +72,8 @@ export class ServerNames {
   }
 
   /**
-   * Those that vouched for the certificate of whoever resumes a session, whatever its name is: where there are several sets
-   * of them, nothing is resumed.
+   * The authorities that vouched for the certificate of a client which resumes a session, whatever its name is: where there
+   * are several sets of them, nothing is resumed.
    */
   get authorities(): readonly X509Certificate[] {
     this.#authorities ??= certificatesIn([...this.#authorityTexts].join('\n'));
@@ -109,7 +109,7 @@ export class ServerNames {
     if (this.#names.delete(name.toLowerCase())) this.#renewTickets();
   }
 
-  /** The entry for a name in lower case; null: there is none, and whoever is told of missing names added none. */
+  /** The entry for a name in lower case; null: there is none, and `onMissing` added none. */
   find(name: string): ServerName | null {
     const found = this.#lookUp(name);
     if (found !== null || this.onMissing === null || name === '') return found;

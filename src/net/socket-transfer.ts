@@ -4,7 +4,7 @@ import { detachHandle, type TcpHandle } from './node-internals.ts';
 
 /**
  * The other way for sockets between threads: `postMessage(value, [socket])`, public API since Node 24.20 and
- * 26.6. It takes only sockets that were never read, so whoever gets one does the whole handshake.
+ * 26.6. It takes only sockets that were never read, so the thread that gets one does the whole handshake.
  */
 
 /** Whether this Node.js can do it: the first versions are 24.20 and 26.6. */
@@ -18,7 +18,7 @@ export class PortSender {
   readonly #port: MessagePort;
   /** A port never says that its receiver does not keep up. */
   readonly isFull = false;
-  /** It takes all at once, and gives nothing back. */
+  /** A port takes all at once, and gives nothing back. */
   readonly pending = 0;
   onUnsent: ((message: string, handle: TcpHandle) => void) | null = null;
 
@@ -26,14 +26,14 @@ export class PortSender {
     this.#port = port;
   }
 
-  /** Sends a socket with a message. On failure it stays open, and the caller's. */
+  /** Sends a socket with a message. On failure the socket stays open, and the caller's. */
   send(message: string, handle: TcpHandle): boolean {
-    // Nobody reads from it: what was read of a socket could not go with it.
+    // Paused: what was read of a socket could not go with it.
     const socket = new Socket({ handle, pauseOnCreate: true } as object);
     socket.on('error', ignore);
     try {
       this.#port.postMessage(socket, [socket as unknown as Transferable]);
-      // By itself, and behind it: a thread without descriptors hears nothing at all of a socket that it cannot take.
+      // By itself, behind the socket: a thread without descriptors hears nothing at all of a socket that it cannot take.
       this.#port.postMessage(message);
       return true;
     } catch {
@@ -42,7 +42,7 @@ export class PortSender {
     }
   }
 
-  /** What was sent arrives; nothing more is sent. */
+  /** Sends nothing more; what was sent arrives. */
   finish(): void {
     this.#port.close();
   }

@@ -81,7 +81,7 @@ export class TlsStream implements SocketHandle {
   /** Copies of what was written meanwhile. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** Whom to tell when all is written. */
+  /** The write to complete when all is written. */
   #waiting: WriteRequest | null = null;
   #shutdown: ShutdownRequest | null = null;
 
@@ -112,7 +112,7 @@ export class TlsStream implements SocketHandle {
     return this.#isClosed ? 0 : this.#tcp.writeQueueSize + this.#heldBytes;
   }
 
-  /** It reads on when the write in flight is complete. */
+  /** The stream reads on when the write in flight is complete. */
   get isResting(): boolean {
     return this.#isResting;
   }
@@ -339,7 +339,7 @@ export class TlsStream implements SocketHandle {
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting !== null) complete(waiting, 0);
-    // Whoever waited may have written more.
+    // What was told may have written more.
     if (this.#shutdown === null || this.#isWriting || this.#isClosed) return;
     const request = this.#shutdown;
     this.#shutdown = null;
@@ -400,7 +400,7 @@ function finishWrite(request: OwnedWrite, status: number): void {
   const { stream } = request;
   request.stream = null;
   const done = doneWrite;
-  // What this one sets off may complete others.
+  // What this write sets off may complete others.
   doneWrite = null;
   if (done !== null && spareWrites.length < MAX_SPARE_WRITES) spareWrites.push(done);
   stream!.writeCompleted(status);

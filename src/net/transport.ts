@@ -65,7 +65,7 @@ const Flag = {
   FAILED: 16,
   /** What was corked during its last read waits to be written. */
   BATCHED: 32,
-  /** It had its share of this turn. */
+  /** The socket had its share of this turn. */
   YIELDED: 64,
   /** Bytes that were read wait to be handled. */
   HELD: 128,
@@ -93,7 +93,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
   context: TransportContext<Owner>;
   /** What the context keeps for this socket. */
   owner: Owner;
-  /** A number of whoever gave the socket. */
+  /** A number that the giver of the socket keeps here: the row of the address table, mostly. */
   tag = -1;
   /** Second of the last read, or of the last write the kernel took after making it wait. */
   lastActive: number;
@@ -113,7 +113,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
   #phase: Phase = Phase.OPEN;
   #flags = 0;
   #fullReads = 0;
-  /** What waits to be written, or is being written; null: nothing. */
+  /** Bytes that wait to be written, or are being written; null: there are none. */
   #backlog: Backlog | null = null;
 
   /** @param owner null: the context sets it before it starts to read */
@@ -142,7 +142,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
     return this.handle instanceof TlsStream ? this.handle : null;
   }
 
-  /** It has had its share of this turn, and reads on in the next: the kernel holds more. */
+  /** The socket has had its share of this turn, and is read on in the next: the kernel holds more. */
   get hasMore(): boolean {
     if (this.#phase !== Phase.OPEN) return false;
     return (this.#flags & MUST_WAIT) !== 0 || this.tls?.isResting === true;
@@ -391,7 +391,7 @@ export class Transport<Owner = unknown> implements Output, TimerNode {
     }
   }
 
-  /** Its turn has come again. */
+  /** The turn of this socket has come again. */
   takeTurn(): void {
     const { io } = this;
     this.#flags &= ~Flag.YIELDED;

@@ -8,7 +8,7 @@ const SLOTS = 1024;
  *
  * A new `Uint8Array` costs V8 some 50 ns and work for its collector, and asking an array for its `buffer` 40 more:
  * for small messages most of what the engine would spend in JavaScript. A shard reads into one buffer and writes
- * from one slab, so the same few places come back. Whoever holds a view longer than it is valid sees it change.
+ * from one slab, so the same few places come back. A user who holds a view longer than it is valid sees it change.
  *
  * A message that was joined, decompressed or held lies elsewhere: its view is made for it alone, and those of the block
  * stay. To turn to another block costs about as much as to make a thousand views, so what peers send must not bring it about.

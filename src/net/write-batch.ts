@@ -16,10 +16,10 @@ const PAUSE = 8 * WINDOW;
 /** Milliseconds in which as many reads, their handlers and writes are done while what is written may wait. */
 const RUSH = 0.02 * WINDOW;
 
-/** The one batch of this thread in which somebody waits. */
+/** The one batch of this thread in which writes wait. */
 let waiting: WriteBatch | null = null;
 
-// What was sent before somebody ends the thread is on its way, as it would be without a batch.
+// What was sent before the thread is ended is on its way, as it would be without a batch.
 process.on('exit', () => waiting?.flush());
 
 function turnTo(batch: WriteBatch): void {

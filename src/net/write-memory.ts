@@ -42,7 +42,7 @@ export class SlabPool {
     return slab;
   }
 
-  /** Whoever took the slab writes into it no more; it is free once its writes are complete, if it is of ours. */
+  /** The taker of the slab writes into it no more; the slab is free once its writes are complete, if it is one of ours. */
   close(slab: Slab): void {
     slab.isOpen = false;
     this.#recycle(slab);
@@ -196,7 +196,7 @@ export interface Backlog {
   readonly blocks: Block[];
   /** Bytes in them. */
   bytes: number;
-  /** They leave at the end of the turn. */
+  /** The bytes leave at the end of the turn. */
   isDirty: boolean;
   inFlightSlab: Slab | null;
   inFlightBlock: Block | null;

@@ -91,7 +91,7 @@ export class BodyCollector implements BodyReader {
   ): void {
     if (this.#handler === null) return;
     const length = this.#length + end - start;
-    // What is announced counts: who sends too much is told before it is sent.
+    // What is announced counts: a client that sends too much is told before it does.
     if (length + Math.max(remaining, 0) > this.#maxSize) {
       this.#finish(null, failed);
     } else if (isLast && this.#length === 0) {

@@ -33,7 +33,7 @@ export class BodyStream {
     return this.total === CHUNKED;
   }
 
-  /** Its length was announced. */
+  /** The length of the body was announced. */
   get hasTotal(): boolean {
     return this.total >= 0;
   }

@@ -6,16 +6,16 @@ import { HandoffReceiver } from '../net/handoff-receiver.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { PortReceiver } from '../net/socket-transfer.ts';
 import type { FromShard } from '../shard/control-message.ts';
-import { HANDOFF_PREFIX, HandoffKind } from '../shard/handoff-message.ts';
+import { HANDOFF_PREFIX, HandoffKind, readHandoffPrefix } from '../shard/handoff-message.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { Entrance } from './entrance.ts';
 import type { HttpServer } from './http-server.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Ms that an old channel may take to end when there is a new one. */
-export const CHANNEL_TIMEOUT = 1000;
+export const OLD_CHANNEL_TIMEOUT = 1000;
 
-/** Who serves the sockets. */
+/** HandoffServers: what serves the sockets. */
 export interface HandoffServers {
   readonly shard: Shard;
   readonly http: HttpServer;
@@ -55,7 +55,7 @@ export class HandoffIntake {
     this.#discardNext();
     this.#nextChannel = fd;
     if (this.#receiver === null) this.#openChannel();
-    else setTimeout(this.#giveUpChannel, CHANNEL_TIMEOUT, this.#receiver);
+    else setTimeout(this.#giveUpChannel, OLD_CHANNEL_TIMEOUT, this.#receiver);
   }
 
   /** Takes sockets from this port; those that another one has brought are served, too. */
@@ -78,7 +78,7 @@ export class HandoffIntake {
     this.#tell({ type: 'connected', fd: -1 });
   }
 
-  /** Resolves when all that the acceptor has sent is here. It is told to send no more before a drain. */
+  /** Resolves when all that the acceptor has sent is here. The acceptor is told to send no more before a drain. */
   allArrived(): Promise<void> {
     return new Promise((resolve) => {
       this.#onArrived = resolve;
@@ -86,7 +86,7 @@ export class HandoffIntake {
     });
   }
 
-  /** Takes no more. */
+  /** Takes no more sockets. */
   close(): void {
     this.#receiver?.close();
   }
@@ -127,10 +127,7 @@ export class HandoffIntake {
 
   #adopt(handle: TcpHandle | null, bytes: Buffer): void {
     const { shard, http, webSockets } = this.#servers;
-    const kind = bytes[0];
-    const route = bytes.readUInt16LE(1);
-    const address = bytes.readInt32LE(3);
-    const acceptedAt = bytes.readInt32LE(7);
+    const { kind, route, address, acceptedAt } = readHandoffPrefix(bytes);
     if (handle === null) {
       shard.lost(address);
       return;

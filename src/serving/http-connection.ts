@@ -37,7 +37,7 @@ export class HttpConnection implements ResponseOwner, HeadConnection {
   decoder: BodyDecoder | null = null;
   /** The response under way. */
   response: OutgoingResponse | null = null;
-  /** The handshake it answers, when it is one. */
+  /** What the handshake that it answers is for; null: it answers none. */
   upgradeTarget: UpgradeTarget | null = null;
   /** The request of that handshake, which `open` gets. */
   request: IncomingRequest | null = null;
@@ -52,13 +52,13 @@ export class HttpConnection implements ResponseOwner, HeadConnection {
   /** The handler's microtasks are to come: the body waits for them. */
   awaitsMicrotasks = false;
   isLingering = false;
-  /** The others get their turn before what it has left is looked at. */
+  /** The other connections get their turn before what this one has left is looked at. */
   isYielding = false;
   /** Requests in a row that were taken from the rest in this turn. */
   goneOn = 0;
-  /** It is one too many, and its first request is answered so; null: it is not. */
+  /** What its first request is answered, because the connection is one too many; null: it is not. */
   refusal: Refusal | null;
-  /** Its first request is not whole yet. */
+  /** The first request of this connection is not whole yet. */
   isNew = false;
   /** Reads what a proxy sends first; null: it is read, or there is none. */
   proxyHeader: ProxyHeaderParser | null = null;
@@ -122,7 +122,7 @@ export class HttpConnection implements ResponseOwner, HeadConnection {
     this.server.setPaused(this, isPaused);
   }
 
-  /** It is open, and has not become a WebSocket. */
+  /** The connection is open, and has not become a WebSocket. */
   get isHttp(): boolean {
     const { transport } = this;
     return transport.owner === this && !transport.isClosed;

@@ -7,7 +7,7 @@ import { copyOf, type HeadSource } from './head-source.ts';
 export interface KeptRequest {
   /** A copy of the head. */
   readonly bytes: Uint8Array;
-  /** It can be read for as long as it is kept; else to the end of the turn. */
+  /** The request can be read for as long as it is kept; false: to the end of the turn. */
   readonly isLasting: boolean;
   /** The handler passes the request on after all. */
   yielded(): void;
@@ -90,7 +90,7 @@ export class IncomingRequest {
       this.#head = null;
       this.#start = head.headStart;
     } else {
-      // It came with the socket, had to wait, or came in pieces: nobody tells when such bytes are overwritten.
+      // The head came with the socket, had to wait, or came in pieces: nothing tells when such bytes are overwritten.
       this.keep(new AnsweredRequest(copyOf(head), isRead));
     }
   }

@@ -15,7 +15,7 @@ export interface ProxiedAddress {
   readonly port: number;
 }
 
-/** Whom a response tells what its user wants. */
+/** ResponseOwner: what a response tells of what its user wants. */
 export interface ResponseOwner {
   /** False: the connection ends behind this response. */
   readonly keepAlive: boolean;
@@ -64,9 +64,9 @@ export class OutgoingResponse {
   readonly transport: Transport;
   readonly owner: ResponseOwner;
   readonly method: string;
-  /** What its user holds, made when a handler is called; null: no handler of a user was. */
+  /** What the user holds, made when a handler is called; null: no handler of a user was. */
   face: object | null = null;
-  /** Called once when it cannot be sent any more; not null: the handler may answer after it returned. */
+  /** Called once when the response cannot be sent any more; not null: the handler may answer after it returned. */
   onAborted: UserCode<() => void> | null = null;
   #head: ResponseHead | null = null;
   #state: 'open' | 'ended' | 'aborted' = 'open';
@@ -74,7 +74,7 @@ export class OutgoingResponse {
   #stream: BodyStream | null = null;
   /** No bytes of a body are sent: HEAD, 204, 304. */
   #isBodiless = false;
-  /** What few responses need; null: nothing of it. */
+  /** What few responses need; null: this one needs nothing of it. */
   #extras: Extras | null = null;
 
   constructor(transport: Transport, owner: ResponseOwner, method: string) {
@@ -83,7 +83,7 @@ export class OutgoingResponse {
     this.method = method;
   }
 
-  /** It can still be sent. */
+  /** The response can still be sent. */
   get isOpen(): boolean {
     return this.#state === 'open';
   }
@@ -323,7 +323,7 @@ export class OutgoingResponse {
     this.owner.responseEnded(this, close);
   }
 
-  /** What a user keeps of it is to keep nothing else alive. */
+  /** A response that a user keeps is to keep nothing else alive. */
   #release(): void {
     this.onAborted = null;
     this.#extras = null;

@@ -3,7 +3,7 @@ import type { IncomingRequest, KeptRequest } from './incoming-request.ts';
 import type { OutgoingResponse } from './outgoing-response.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
-/** Whom it tells. */
+/** RequestOwner: passes a request on to the next handler. */
 export interface RequestOwner {
   passOn(request: UnansweredRequest): void;
 }

@@ -56,7 +56,7 @@ export interface AcceptorData {
   readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
   readonly balance: Balance;
-  /** What connections are spread by where it is by a hash: the same for all acceptors of a server. */
+  /** Key of the hash that connections are spread by: the same for all acceptors of a server. */
   readonly hashKey: HashKey;
   /** Connections go to the shards unread. */
   readonly isTls: boolean;
@@ -78,7 +78,7 @@ export type ToAcceptor =
   | { readonly type: 'shard-retires'; readonly index: number }
   /** Transfer mode: listen. In channel mode the listening socket itself says so. */
   | { readonly type: 'listen'; readonly host: string; readonly port: number }
-  /** Accept no more, and pass on who sends its head within the grace. */
+  /** Accept no more, and pass on each client that sends its head within the grace. */
   | { readonly type: 'stop'; readonly terms: DrainTerms };
 
 export type FromAcceptor =
@@ -126,7 +126,7 @@ export type ToShard =
   /** Take sockets from this channel, once all is taken from the one before. */
   | { readonly type: 'channel'; readonly fd: number }
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
-  /** Use these from now on. */
+  /** Use these credentials from now on. */
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   /** The thread that was this shard is gone. */
   | { readonly type: 'take-over' }

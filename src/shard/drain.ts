@@ -39,7 +39,7 @@ export class Drain {
   readonly #sockets: ReadonlySet<Transport>;
   readonly #terms: DrainTerms;
   readonly #talk: Drainable;
-  /** Wakes who waits for a time. */
+  /** End the waits for a time. */
   readonly #sleeping = new Set<() => void>();
   #isStopped = false;
   /** The grace is over. */

@@ -1,22 +1,24 @@
 import type { TimeStamp } from '../metrics/monotonic-time.ts';
 
-/**
+/*
  * What travels with a socket from the acceptor to a shard:
  *
  *     kind(1) route(2) address(4) accepted(4)   head   rest
- *                                               └ the request as it came ┘
+ *     └ the prefix ─────────────────────────┘   └ the request as it came: of WEBSOCKET and HTTP alone ┘
  *
- * In latin1 text, one byte a character, because only text can be written together with a handle. Sockets that go by a
- * port are UNREAD, or UNREAD_IN_PLACE: they cannot be transferred any more when something was read from them.
+ * The acceptor writes latin1 text, one byte a character, because only text can be written together with a handle. Sockets
+ * that go by a port are UNREAD or UNREAD_IN_PLACE: a socket that was read from cannot be transferred any more.
  */
+
+/** What the shard is to do with the socket. */
 export const HandoffKind = {
-  /** A good handshake for the route, to be answered 101: the request follows, and frames may; no other kind has a route. */
+  /** The acceptor found the handshake good for the route: the shard answers 101. Frames may follow the request. */
   WEBSOCKET: 0,
-  /** The shard answers: the request and all bytes behind it follow. */
+  /** The shard reads the request again, and answers it. The route is 0, here and below. */
   HTTP: 1,
-  /** Unread, as it was accepted: a request, or where the server does TLS its handshake, comes first. */
+  /** Nothing was read of the socket: a request, or where the server does TLS its handshake, comes first. */
   UNREAD: 2,
-  /** The same; there are as many connections as there may be, so the oldest that has not said what it wants gives way. */
+  /** The same, but there are as many connections as there may be: the shard's oldest that has sent no request yet gives way. */
   UNREAD_IN_PLACE: 3,
 } as const;
 export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
@@ -27,7 +29,8 @@ export const HANDOFF_PREFIX = 11;
 /**
  * The prefix of a handoff message.
  *
- * @param address a row of the address table, -1 for none
+ * @param route place of the route in the table that the shard reported
+ * @param address row of the address table, -1 for none
  * @param acceptedAt when the connection was accepted
  */
 export function handoffPrefix(
@@ -51,7 +54,25 @@ export function handoffPrefix(
   );
 }
 
-/** The row of the address table in a handoff message. */
+/** What the prefix of a handoff message says. */
+export interface HandoffPrefix {
+  readonly kind: HandoffKind;
+  readonly route: number;
+  readonly address: number;
+  readonly acceptedAt: TimeStamp;
+}
+
+/** Reads the prefix of a message that has arrived. */
+export function readHandoffPrefix(message: Buffer): HandoffPrefix {
+  return {
+    kind: message[0] as HandoffKind,
+    route: message.readUInt16LE(1),
+    address: message.readInt32LE(3),
+    acceptedAt: message.readInt32LE(7),
+  };
+}
+
+/** The row of the address table in a message that is to be sent. */
 export function addressIn(message: string): number {
   const byte = (at: number): number => message.charCodeAt(at);
   return byte(3) | (byte(4) << 8) | (byte(5) << 16) | (byte(6) << 24);

@@ -43,7 +43,7 @@ export class Shard {
   readonly counters: Float64Array;
   /** Contexts of compression. */
   readonly deflate: ZlibDeflatePort;
-  /** Memory to join messages in. */
+  /** Memory to put messages together in. */
   readonly messagePool = new BufferPool(64 * 1024 * 1024, allocate);
   readonly sockets = new Set<Transport>();
   readonly #control: ControlBlock | null;
@@ -60,7 +60,7 @@ export class Shard {
   /** Topics that may have subscribers here. */
   maxTopics = Number.POSITIVE_INFINITY;
   #onEmpty: (() => void) | null = null;
-  /** How its connections end; null: it is not to end. */
+  /** How its connections end; null: the shard is not to end. */
   #drain: Drain | null = null;
 
   constructor(index = 0, control: ControlBlock | null = null, links: Links | null = null) {
@@ -96,7 +96,7 @@ export class Shard {
     return this.#drain !== null;
   }
 
-  /** What its WebSockets are closed with since then; 0: it is not to end. */
+  /** The code that its WebSockets are closed with since then; 0: the shard is not to end. */
   get drainCode(): number {
     return this.#drain?.code ?? 0;
   }
@@ -111,10 +111,13 @@ export class Shard {
     this.#addresses = { table, column };
   }
 
-  /** Counts the sockets that come from the App it is joined to in `column` of the group's table; those from before count again. */
+  /**
+   * Counts the sockets that come from the App it is joined to, in `column` of the group's table; those it has from before
+   * count again.
+   */
   countGroupAddresses(table: AddressTable, column: number): void {
     if (table.name === this.#groupTable) {
-      // Those on their way count in the column already.
+      // Sockets on their way count in the column already.
       for (const [row, count] of this.#countRows(GROUP_ROW)) table.add(row, column, count);
     } else {
       for (const transport of this.sockets) {
@@ -130,7 +133,7 @@ export class Shard {
     this.#groupAddresses = null;
   }
 
-  /** One more, or one less, has not said yet what it wants. */
+  /** One more connection, or one less, has not said yet what it wants. */
   addWaiting(change: 1 | -1): void {
     this.#waiting += change;
     this.#control?.setGauge(this.index, Gauge.WAITING, this.#waiting);
@@ -162,7 +165,7 @@ export class Shard {
    * @param most topics that it may be subscribed to
    */
   subscribe(subscriber: BusSubscriber, name: string, most: number = Number.POSITIVE_INFINITY): number {
-    // What was published before is not for it, and what was published to its other topics comes first.
+    // What was published before is not for the subscriber, and what was published to its other topics comes first.
     this.bus.flushTo(subscriber);
     // A handler that was told of a dropped message may have closed it, and nobody would unsubscribe it again.
     if (!subscriber.isOpen) return -1;

@@ -56,7 +56,7 @@ async function record(port: MessagePort, interval: number): Promise<void> {
       port.close();
     });
   });
-  // It must not keep a shard that is drained.
+  // The port must not keep a shard that is drained.
   port.unref();
   await command(session, 'Profiler.enable');
   await command(session, 'Profiler.setSamplingInterval', { interval });

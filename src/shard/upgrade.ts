@@ -67,7 +67,7 @@ export function chooseDeflate(
   return agreement;
 }
 
-/** What came of offers: clients of one kind all send the same. */
+/** Agreements by the offers that led to them: clients of one kind all send the same. */
 const agreements = new Map<string, { compression: number; agreement: DeflateAgreement | undefined }>();
 const MAX_AGREEMENTS = 64;
 

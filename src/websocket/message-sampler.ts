@@ -49,7 +49,7 @@ export class MessageSampler {
     return true;
   }
 
-  /** Its handler has returned, after `duration` ms. */
+  /** The handler of the message has returned, after `duration` ms. */
   handled(duration: number): void {
     this.#histograms.handlerTime.record(duration);
   }

@@ -63,7 +63,7 @@ function sendOther(session: Session, firstByte: number, message: RecognizedStrin
   else sender.bytes(session.transport, firstByte, bytesOf(message));
 }
 
-/** What was published to this socket before must leave before. It may call handlers, which may do anything. */
+/** Sends what was published to this socket before, which must leave first. That may call handlers, which may do anything. */
 function sendPublished(session: Session): void {
   const { bus } = session.route.shard;
   if (bus.hasPending && session.subscriptions !== null) bus.flushTo(session);
@@ -101,7 +101,7 @@ export function sendNext(
     if (isLast) fragments.state = FragmentState.NONE;
     return SendStatus.DROPPED;
   }
-  // It cannot be sent without this part, and nothing else can be sent before it is done.
+  // The message cannot be sent without this part, and nothing else can be sent before the message is done.
   if (session.bufferedAmount > route.behavior.maxBackpressure + MAX_FRAGMENTS_QUEUED && session.isOverLimit) {
     route.shard.count(Counter.DROPPED);
     session.transport.destroy();

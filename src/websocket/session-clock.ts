@@ -23,7 +23,7 @@ export class SessionClock {
     this.#pingMargin = pingMargin(behavior.idleTimeout);
   }
 
-  /** It is open from now on. */
+  /** The session is open from now on. */
   start(session: Session): void {
     const timer = this.#timer;
     const { maxLifetime, idleTimeout } = this.#behavior;

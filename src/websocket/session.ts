@@ -13,7 +13,7 @@ import { FragmentState } from './fragment-state.ts';
 /** A message that is sent in fragments. */
 class OutgoingFragments {
   state: FragmentState = FragmentState.NONE;
-  /** It is compressed, and not done. */
+  /** The message is compressed, and not done. */
   isDeflating = false;
   /** Frames published meanwhile. */
   held: Uint8Array[] = [];
@@ -22,9 +22,9 @@ class OutgoingFragments {
 
 /** Headway of an incomplete message, and of what waits for the peer. */
 export interface Progress {
-  /** Second since which there is none; 0: there is no such message. */
+  /** Second since which there is no headway; 0: there is no such message. */
   since: number;
-  /** Its length then. */
+  /** Length of the message then. */
   length: number;
   /** How the peer takes what waits for it; null: nothing did so far. */
   write: WriteHeadway | null;
@@ -35,7 +35,7 @@ export interface SessionRoute {
   readonly shard: Shard;
   readonly behavior: CheckedBehavior;
   readonly protocol: ConnectionContext;
-  /** What it sends may be compressed. */
+  /** What the route sends may be compressed. */
   readonly compresses: boolean;
   /** Makes what the user holds of a session. */
   newSocket(session: Session): object;
@@ -68,7 +68,7 @@ export class Session extends Connection implements BusSubscriber {
   sentEpoch = 0;
   /** The `close` handler has run, or is running. */
   isClosed = false;
-  /** It may publish: it was subscribed to some topic, if only before. */
+  /** The session may publish: it was subscribed to some topic, if only before. */
   hasSubscribed = false;
   /** The `dropped` handler is running. */
   isDropping = false;
@@ -193,7 +193,7 @@ export class Session extends Connection implements BusSubscriber {
     this.fragments.heldBytes = 0;
   }
 
-  /** It was agreed, and its route wants it: messages may be sent compressed. */
+  /** Messages may be sent compressed: the handshake agreed on it, and the route wants it. */
   get canDeflate(): boolean {
     return this.deflate !== null && this.route.compresses;
   }

@@ -56,7 +56,7 @@ export class WebSocketRoute
   readonly rules: UpgradeRules;
   readonly shard: Shard;
   readonly protocol: ConnectionContext;
-  /** What it sends may be compressed. */
+  /** What the route sends may be compressed. */
   readonly compresses: boolean;
   /** `open` takes the request, and may be async. */
   readonly readsRequest: boolean;
@@ -204,7 +204,7 @@ export class WebSocketRoute
   ): boolean {
     if (!this.#sampler.takeMessage(session, length)) return false;
     const started = performance.now();
-    // It is counted there once more.
+    // `onMessage` counts the message once more.
     this.shard.counters[MESSAGES_IN]!--;
     this.onMessage(session, bytes, offset, length, isBinary);
     this.#sampler.handled(performance.now() - started);
@@ -330,7 +330,7 @@ export class WebSocketRoute
     this.shard.count(Counter.DROPPED);
     const { dropped, closeOnBackpressureLimit } = this.behavior;
     if (closeOnBackpressureLimit && session.isOpen) {
-      // Nothing leaves behind the gap. The connection ends with the turn: whoever sends in a loop need not expect it before.
+      // Nothing leaves behind the gap. The connection ends with the turn: a loop that sends need not expect it before.
       session.end();
       session.transport.io.destroyLater(session.transport);
     }
@@ -363,7 +363,7 @@ export class WebSocketRoute
     if (session.subscriptions !== null) {
       for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
     }
-    // Its handlers of subscriptions, which may tell who leaves, have been called.
+    // The `subscription` handler, which may tell the others who leaves, has been called.
     session.hasSubscribed = false;
     const { close } = this.behavior;
     if (close !== undefined) {

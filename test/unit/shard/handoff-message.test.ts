@@ -1,10 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  addressIn,
   HANDOFF_PREFIX,
   HandoffKind,
   handoffPrefix,
   MAX_ROUTES,
+  readHandoffPrefix,
 } from '../../../src/shard/handoff-message.ts';
 
 test('the prefix of a handoff says kind, route, address and time in bytes', () => {
@@ -20,6 +22,10 @@ test('the prefix of a handoff says kind, route, address and time in bytes', () =
     expect(bytes).toHaveLength(HANDOFF_PREFIX);
     const read = [bytes[0], bytes.readUInt16LE(1), bytes.readInt32LE(3), bytes.readInt32LE(7)];
     expect(read).toEqual([kind, route, address, time]);
+    // What follows the prefix does not matter.
+    const message = Buffer.concat([bytes, Buffer.from('GET')]);
+    expect(readHandoffPrefix(message)).toEqual({ kind, route, address, acceptedAt: time });
+    expect(addressIn(`${prefix}GET`)).toBe(address);
   });
   fc.assert(property, { numRuns: 500 });
 });
