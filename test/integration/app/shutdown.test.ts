@@ -6,7 +6,7 @@ import { Client } from '../../support/clients/clients.ts';
 import { closeCodeOf, handshakeText, RawClient } from '../../support/clients/raw-client.ts';
 import { close, text } from '../../support/protocol/frame-bytes.ts';
 import { HOST, startModule } from '../../support/servers/server.ts';
-import { DEADLINE, sleep, until, within } from '../../support/tools/deadline.ts';
+import { DEADLINE, LONG, sleep, until, within } from '../../support/tools/deadline.ts';
 
 const MODULE = new URL('../fixtures/main-app.js', import.meta.url);
 const start = () => serve({ app: MODULE, port: 0, host: HOST, shards: 2 });
@@ -21,7 +21,7 @@ describe('close of a server', () => {
     );
     const undici = await Client.connectUndici(url(server.port, '/echo'));
     for (const client of [...clients, undici]) expect(await client.ask('before')).toBe('before');
-    await within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
+    await within(server.close({ drain: LONG }), 'the server to close');
     for (const client of [...clients, undici]) expect((await client.closed()).code).toBe(1001);
     await expect(Client.connect(url(server.port, '/echo'))).rejects.toThrow('ECONNREFUSED');
   });
@@ -73,7 +73,7 @@ describe('close of a server', () => {
       const { acceptor, total } = server.stats();
       return total.requests === 2 && acceptor.sockets + total.sockets === 3;
     }, 'the server has all three, and two requests');
-    const closing = within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
+    const closing = within(server.close({ drain: LONG }), 'the server to close');
     const response = await waiting.response();
     expect([response.status, response.headers.get('connection')]).toEqual([202, undefined]);
     // It came together with the one before.
@@ -93,7 +93,7 @@ describe('close of a server', () => {
     const client = await RawClient.connect(server.port);
     client.write(get('/'));
     await until(() => Atomics.load(flags, 0) === 1, 'the shard stands still');
-    const closing = within(server.close({ drain: 20_000 }), 'the server to close', 15_000);
+    const closing = within(server.close({ drain: LONG }), 'the server to close');
     // What tells the shard to end is waiting for it by then.
     await sleep(300);
     Atomics.store(flags, 1, 1);
@@ -113,13 +113,13 @@ describe('close of a server', () => {
     const client = await RawClient.connect(server.port);
     client.write(handshakeText('/async/1?ms=500'));
     await until(() => server.stats().shards[0]!.requests > 0, 'the handshake came');
-    const closing = server.close({ drain: 20_000 });
+    const closing = server.close({ drain: LONG });
     expect(await client.response()).toMatchObject({ status: 101 });
     expect(await client.text()).toContain('/async/1');
     expect(closeCodeOf(await client.frame())).toBe(1001);
     client.send(close(1001));
     await client.closed();
-    await within(closing, 'the server to close', 15_000);
+    await within(closing, 'the server to close');
   });
 
   test('does not wait for the deadline because of clients that come at the same time', async () => {
@@ -137,7 +137,7 @@ describe('close of a server', () => {
         }
       });
       await new Promise((resolve) => setTimeout(resolve, 50 + round * 20));
-      const closing = within(server.close({ drain: 60_000 }), 'the server to close', 12_000);
+      const closing = within(server.close({ drain: LONG }), 'the server to close');
       await new Promise((resolve) => setTimeout(resolve, 10));
       storming.abort();
       await closing;

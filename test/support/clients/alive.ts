@@ -11,9 +11,6 @@ export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length - 1;
 }
 
-/** How long descriptors and close events may take to come to rest, in ms. */
-const REST = 15_000;
-
 /**
  * Alive: what must still hold of a server after an attack: a connection from before echoes, a new one can be
  * made, nothing was thrown that nobody caught, no thread died, no descriptor is left, and each open had its close.
@@ -55,11 +52,11 @@ export class Alive {
       await this.#echo(fresh);
       fresh.destroy();
       const left = 1 + alsoOpen;
-      await until(() => openSockets(target) === left, `opens equal closes but for ${left}`, REST);
+      await until(() => openSockets(target) === left, `opens equal closes but for ${left}`);
       expect(target.crashes).toEqual([]);
     }
     const limit = this.#baseline + 2 * alsoOpen;
-    await until(() => openDescriptors() <= limit, `no more than ${limit} descriptors are open`, REST);
+    await until(() => openDescriptors() <= limit, `no more than ${limit} descriptors are open`);
     expect(this.#uncaught).toEqual([]);
   }
 

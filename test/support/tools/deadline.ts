@@ -1,6 +1,9 @@
 /** Generous, for machines that do other work, too: a test that waits this long has failed. */
 export const DEADLINE = 60_000;
 
+/** For a deadline of the server that must not be what ends the wait, in ms: a test that waits this long has failed. */
+export const LONG = 600_000;
+
 /** The promise's outcome, or an error that says what did not happen. */
 export async function within<T>(promise: Promise<T>, what: string, ms = DEADLINE): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

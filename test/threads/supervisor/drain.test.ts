@@ -16,7 +16,7 @@ import { close, text } from '../../support/protocol/frame-bytes.ts';
 import { MillraceProcess } from '../../support/servers/millrace-process.ts';
 import { HOST } from '../../support/servers/server.ts';
 import { SERVER_CERTIFICATE, tlsOptions } from '../../support/tls/tls-mode.ts';
-import { sleep, until } from '../../support/tools/deadline.ts';
+import { LONG, sleep, until } from '../../support/tools/deadline.ts';
 
 const APP = new URL('../fixtures/drained-app.js', import.meta.url);
 const Slot = { HALTED: 0, GO_ON: 1, MESSAGES: 2, CLOSE_CODE: 3, BEFORE_CLOSE: 4 } as const;
@@ -125,7 +125,7 @@ async function underLoad(
 
 /** The grace is no time that passes: every connection is used within it, and is then told that it is the last time. */
 const reloads = (count: number) => async (): Promise<void> => {
-  for (let round = 0; round < count; round++) await server.reload({ drain: 60_000, grace: 20_000 });
+  for (let round = 0; round < count; round++) await server.reload({ drain: LONG, grace: LONG });
 };
 
 const LANES = Array.from({ length: 6 });
@@ -179,7 +179,7 @@ describe('what was sent before a drain', () => {
       expect((await client.response()).status).toBe(200);
     }
     await halt();
-    const { closing } = await closeHalted({ drain: 20_000 }, () => {
+    const { closing } = await closeHalted({ drain: LONG }, () => {
       idle.write(get('/'));
       twice.write(get('/') + get('/later'));
     });
@@ -193,7 +193,7 @@ describe('what was sent before a drain', () => {
     await start();
     const clients = await Promise.all(Array.from({ length: 5 }, () => RawClient.webSocket(server.port, '/')));
     await halt();
-    const { closing } = await closeHalted({ drain: 20_000 }, () => {
+    const { closing } = await closeHalted({ drain: LONG }, () => {
       for (const client of clients) client.send(text('one'), text('two'));
     });
     for (const client of clients) {
@@ -211,7 +211,7 @@ describe('what was sent before a drain', () => {
     await halt();
     const many = 60_000;
     client.write(Buffer.concat(Array.from({ length: many }, () => maskedText('0123456789'))));
-    const { closing } = await closeHalted({ drain: 20_000 });
+    const { closing } = await closeHalted({ drain: LONG });
     let replies = 0;
     let frame = await client.frame();
     for (; frame.opcode !== 8; frame = await client.frame()) replies++;
@@ -226,7 +226,7 @@ describe('what was sent before a drain', () => {
 it('what a client sends until it has read the Close frame is delivered, then its close handler runs', async () => {
   await start();
   const client = await RawClient.webSocket(server.port, '/');
-  const closing = server.close({ drain: 20_000 });
+  const closing = server.close({ drain: LONG });
   expect(closeCodeOf(await client.frame())).toBe(1001);
   expect(slot(Slot.CLOSE_CODE)).toBe(0);
   client.send(text('one'), text('two'), close(1001));
@@ -263,7 +263,7 @@ describe('a connection that waits for a request when its shard is drained', () =
     const client = await RawClient.connect(server.port);
     client.write(get('/'));
     await client.response();
-    const closing = server.close({ drain: 40_000, grace: 20_000 });
+    const closing = server.close({ drain: LONG, grace: LONG });
     await until(() => server.stats().shards[0]!.state === 'draining', 'the drain begins');
     client.write(get('/later') + get('/'));
     const answers = [await client.response(), await client.response()];
@@ -280,7 +280,7 @@ describe('a connection that waits for a request when its shard is drained', () =
     const client = await HostileClient.open(server.port);
     client.write(get('/'));
     await client.until(() => client.received > 0, 'an answer');
-    const closing = server.close({ drain: 20_000, grace: 10 });
+    const closing = server.close({ drain: LONG, grace: 10 });
     await client.until(() => client.hasFin, 'the FIN');
     const { received } = client;
     const { bytesIn } = server.stats().total;
@@ -299,7 +299,7 @@ describe('a connection that the acceptor has when the server is closed', () => {
     const client = await RawClient.connect(server.port);
     client.write('GET / HTTP/1.1\r\nHost: x\r\n');
     await until(() => server.stats().acceptor.bytesIn > 0, 'the acceptor has half of the head');
-    const closing = server.close({ drain: 40_000, grace: 20_000 });
+    const closing = server.close({ drain: LONG, grace: LONG });
     await until(() => server.stats().shards[0]!.state === 'draining', 'the drain begins');
     client.write('\r\n');
     const { body, headers } = await client.response();
@@ -315,7 +315,7 @@ describe('a connection that the acceptor has when the server is closed', () => {
     const silent = await HostileClient.open(server.port);
     await until(() => server.stats().acceptor.sockets === 2, 'both are accepted');
     await until(() => server.stats().acceptor.bytesIn > 0, 'the acceptor has half of the head');
-    const closing = server.close({ drain: 20_000, grace: 10 });
+    const closing = server.close({ drain: LONG, grace: 10 });
     for (const client of [half, silent]) await client.until(() => client.hasFin, 'the FIN');
     for (const client of [half, silent]) {
       client.write('Host: x\r\n\r\n');
@@ -335,7 +335,7 @@ it('a TLS handshake that begins when its shard is drained is done, and its reque
   await until(() => slot(Slot.HALTED) === 1, 'the shard stands still');
   const tcp = connect({ port: server.port, host: HOST });
   await once(tcp, 'connect');
-  const { closing } = await closeHalted({ drain: 20_000, grace: 10_000 });
+  const { closing } = await closeHalted({ drain: LONG, grace: LONG });
   const socket = secure({ socket: tcp, ca: SERVER_CERTIFICATE.cert, servername: 'localhost' });
   socket.write(get('/'));
   let answer = '';
@@ -351,7 +351,7 @@ it('a connection that the kernel has and the acceptor has not yet is served when
   await start();
   const clients = await Promise.all(Array.from({ length: 20 }, () => HostileClient.open(server.port)));
   for (const client of clients) client.write(get('/'));
-  const closing = server.close({ drain: 20_000 });
+  const closing = server.close({ drain: LONG });
   for (const client of clients) await client.untilOver();
   for (const client of clients) {
     client.socket.end();
@@ -363,12 +363,12 @@ it('a connection that the kernel has and the acceptor has not yet is served when
 it('a newcomer that waits for the successor of the only shard is answered 503 when the server is closed', async () => {
   await start();
   const stays = await RawClient.webSocket(server.port, '/', {}, { allowHalfOpen: true });
-  const reloading = server.reload({ drain: 20_000 });
+  const reloading = server.reload({ drain: LONG });
   expect(closeCodeOf(await stays.frame())).toBe(1001);
   const waits = await RawClient.connect(server.port);
   waits.write(get('/'));
   await until(() => server.stats().acceptor.requests === 2, 'it waits');
-  const closing = server.close({ drain: 20_000 });
+  const closing = server.close({ drain: LONG });
   expect((await waits.response()).status).toBe(503);
   stays.send(close(1001));
   stays.end();

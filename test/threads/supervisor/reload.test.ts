@@ -10,7 +10,7 @@ import { openDescriptors } from '../../support/clients/alive.ts';
 import { Client } from '../../support/clients/clients.ts';
 import { HostileClient, handshakeHead } from '../../support/clients/hostile-client.ts';
 import { HOST } from '../../support/servers/server.ts';
-import { until } from '../../support/tools/deadline.ts';
+import { LONG, until } from '../../support/tools/deadline.ts';
 
 /** An app of two files, which the tests write anew. */
 let folder = '';
@@ -293,8 +293,14 @@ it('a connection that is on its way to a shard which is drained is answered, and
   await until(() => server.stats().acceptor.requests === 51, 'the acceptor has read their heads');
   await until(() => server.stats().acceptor.sockets === 0, 'the acceptor has passed them on');
   expect(server.stats().total.opened).toBe(0);
-  const closing = server.close({ drain: 2000 });
-  await Promise.all(clients.map((client) => client.untilOver().then(() => client.destroy())));
+  const closing = server.close({ drain: LONG });
+  for (const client of clients) {
+    await client.until(
+      () => client.isOver || client.bytes.includes('\x88\x02\x03\xe9', 0, 'latin1'),
+      'the end',
+    );
+    client.destroy();
+  }
   await closing;
   for (const client of clients) {
     const answer = client.bytes.toString('latin1');
