@@ -1,32 +1,24 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Acceptor } from '../../../src/acceptor/acceptor.ts';
 import type { SocketSender } from '../../../src/acceptor/shard-channels.ts';
 import { AddressTable } from '../../../src/admission/address-table.ts';
 import { newHashKey } from '../../../src/keyed-hash.ts';
 import { ControlBlock, Gauge } from '../../../src/metrics/control-block.ts';
-import { detachHandle, type TcpHandle } from '../../../src/net/node-internals.ts';
+import type { TcpHandle } from '../../../src/net/node-internals.ts';
 import { checkServeLimits } from '../../../src/options/server-limits.ts';
 import { HandoffMode } from '../../../src/shard/control-message.ts';
+import { AcceptedHandles } from '../../support/servers/accepted-handles.ts';
 
-let server: Server;
-let clients: Socket[] = [];
+let sockets: AcceptedHandles;
 beforeEach(async () => {
-  server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  sockets = await AcceptedHandles.start();
 });
 afterEach(() => {
-  for (const client of clients) client.destroy();
-  clients = [];
-  server.close();
+  sockets.close();
 });
 
 async function accepted(): Promise<TcpHandle> {
-  const connection = once(server, 'connection');
-  clients.push(connect((server.address() as AddressInfo).port, '127.0.0.1'));
-  const [socket] = (await connection) as [Socket];
-  return detachHandle(socket)!;
+  return (await sockets.accept()).handle;
 }
 
 /** A port says nothing of a thread at its other end that has ended: it takes all, and gives nothing back. */
