@@ -4,6 +4,7 @@ import { MillraceError } from '../errors.ts';
 import { descriptorLimit } from '../net/descriptor-limit.ts';
 import { checkPort } from '../options/check-option.ts';
 import { checkServeLimits, ringCapacity, SERVER_LIMITS, type ServeLimits } from '../options/server-limits.ts';
+import { printable } from '../printable.ts';
 import { maxNameLengthOf } from '../ring/record-writer.ts';
 import type { FullHeap } from '../supervisor/recycler.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
@@ -65,6 +66,7 @@ export async function serve(given: ServeOptions): Promise<Server> {
   );
   supervisor.on('heapFull', onHeapFull === undefined ? reportFullHeap : guarded('onHeapFull', onHeapFull));
   if (onOverflow !== undefined) supervisor.on('overflow', guarded('onOverflow', onOverflow));
+  supervisor.on('stateLost', reportLostState);
   supervisor.on('acceptorCrash', reportAcceptorCrash);
   await supervisor.start();
   return new Server(supervisor, limits, tls);
@@ -133,6 +135,11 @@ function reportFullHeap(shard: number, { used, limit, delay, error }: FullHeap):
         `${Math.round(delay / 1000)} s at the earliest`,
     );
   }
+}
+
+function reportLostState(shard: number, failures: readonly string[]): void {
+  const lost = failures.map((failure) => printable(failure, 300)).join('; ');
+  console.error(`millrace: shard ${shard} begins anew with what it kept by name: ${lost}`);
 }
 
 function reportAcceptorCrash(error: unknown, delay: number): void {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Participant } from '../bus/participant.ts';
 import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import type { MetricReading } from '../metrics/readings.ts';
@@ -23,6 +24,9 @@ export interface ProfileOptions extends Partial<LimitsOf<typeof PROFILE_LIMITS>>
 /** How connections end. */
 export interface CloseOptions extends Partial<LimitsOf<typeof CLOSE_LIMITS>> {}
 
+/** The main thread as the shards know it. */
+export let mainParticipantOf: (server: Server) => Participant;
+
 /** A running server: an acceptor thread and its shards. */
 export class Server {
   readonly #supervisor: Supervisor;
@@ -33,6 +37,10 @@ export class Server {
   readonly #closed = new AbortController();
   #isProfiling = false;
   #isReloading = false;
+
+  static {
+    mainParticipantOf = (server) => server.#supervisor.participant;
+  }
 
   /** @internal */
   constructor(supervisor: Supervisor, limits: ServeLimits, tls: TlsSource | null) {

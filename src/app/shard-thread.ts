@@ -1,5 +1,6 @@
 import { AddressTable } from '../admission/address-table.ts';
 import { Links } from '../bus/links.ts';
+import { buffersOf, type Handover } from '../bus/participant.ts';
 import { messageOf } from '../error-report.ts';
 import { ControlBlock, Gauge, ShardState } from '../metrics/control-block.ts';
 import { LoopWatch } from '../metrics/loop-watch.ts';
@@ -38,14 +39,15 @@ export async function runShard(data: ShardData): Promise<void> {
   // The metrics of a successor are another thread's still.
   let loop = data.isSuccessor ? null : new LoopWatch(shard.metrics);
   if (data.addresses !== null) shard.countAddresses(new AddressTable(data.addresses), data.index);
-  const link = (): void => {
+  const link = (continues: boolean): void => {
     const links = new Links(data.links, data.index, (to, dropped) => {
       tell({ type: 'overflow', to, dropped });
     });
-    shard.link(links);
+    shard.link(links, continues);
   };
   // The number, and its rings, may be another thread's still.
-  if (!data.isSuccessor) link();
+  shard.participant.prepare(data.links.owners);
+  if (!data.isSuccessor) link(false);
   const names = data.tls === null ? null : serverNames(data.tls);
   const app = new TemplatedApp({ limits: data.limits, hosts: data.hosts, isProxied: false }, names, shard);
   try {
@@ -62,11 +64,15 @@ export async function runShard(data: ShardData): Promise<void> {
     process.exit(1);
   }
   const parts = partsOf(app);
+  let handover: Handover | null = null;
   if (data.isSuccessor) {
     tell({ type: 'prepared' });
-    await takeOver(data.port);
-    link();
+    handover = await takeOver(data.port);
+    link(handover !== null);
   }
+  const report = await shard.participant.begin(handover);
+  const isHandedOver = handover !== null;
+  if (isHandedOver || report.failures.length > 0) tell({ type: 'took-over', isHandedOver, report });
   control.setGauge(data.index, Gauge.STATE, ShardState.READY);
   loop ??= new LoopWatch(shard.metrics);
   const heap = new HeapWatch(data.limits.heapWatermark / 100, data.heapFlag, shard.counters, (use) => {
@@ -98,11 +104,11 @@ function stackOf(error: unknown): string {
   return messageOf(error);
 }
 
-/** Waits until the thread that was this shard before is gone. */
-function takeOver(port: ShardData['port']): Promise<void> {
+/** Waits until the thread that was this shard before is gone, and for what it has left. */
+function takeOver(port: ShardData['port']): Promise<Handover | null> {
   return new Promise((resolve) => {
     port.on('message', (message: ToShard) => {
-      if (message.type === 'take-over') resolve();
+      if (message.type === 'take-over') resolve(message.handover);
     });
   });
 }
@@ -168,7 +174,7 @@ class ShardThread {
         break;
       }
       case 'drain':
-        void this.#drain(message.terms);
+        void this.#drain(message.terms, message.isReplaced);
         break;
       case 'profile':
         recordThread(message);
@@ -178,11 +184,19 @@ class ShardThread {
     }
   }
 
-  async #drain(terms: DrainTerms): Promise<void> {
+  async #drain(terms: DrainTerms, isReplaced: boolean): Promise<void> {
     this.#control.setGauge(this.#data.index, Gauge.STATE, ShardState.DRAINING);
     const arrived = within(this.#intake.allArrived(), terms.grace + OLD_CHANNEL_TIMEOUT);
     await this.#parts.shard.drain(terms, this.#app, arrived);
     this.#intake.close();
+    if (isReplaced) await this.#handOver();
     this.#onDrained();
+  }
+
+  async #handOver(): Promise<void> {
+    this.#tell({ type: 'hands-over' });
+    const handover = await this.#parts.shard.participant.handOver();
+    const message: FromShard = { type: 'handed-over', handover };
+    this.#data.port.postMessage(message, buffersOf(handover));
   }
 }

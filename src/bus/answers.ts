@@ -1,6 +1,7 @@
 import { messageOf } from '../error-report.ts';
+import { Counter } from '../metrics/counter.ts';
 import { callUser, THREW, type UserCode, userCode } from '../user-code.ts';
-import { AnswerStatus, REQUEST_HEADER, readWord, writeReply } from './ask-record.ts';
+import { AnswerStatus, REQUEST_HEADER, readId, writeReply } from './ask-record.ts';
 
 /** Requests that may be under way in one thread, their handlers not done yet. */
 export const MAX_ANSWERS = 65_536;
@@ -14,8 +15,8 @@ const MAX_MESSAGE_BYTES = 1024;
  */
 export type AnswerHandler = (request: Uint8Array, from: number) => Uint8Array | Promise<Uint8Array>;
 
-/** Writes a reply to a thread. Returns false when it was dropped. */
-export type SendReply = (to: number, record: Uint8Array) => boolean;
+/** Writes a reply to a thread of this instance. Returns false when it was dropped. */
+export type SendReply = (to: number, record: Uint8Array, instance: number) => boolean;
 
 /** A request whose handler has returned a promise. */
 interface UnderWay {
@@ -24,28 +25,19 @@ interface UnderWay {
   readonly instance: number;
 }
 
-export interface AnswerCounts {
-  /** Requests that were answered, with whatever status. */
-  answers: number;
-  /** Those whose handler threw or rejected. */
-  answersFailed: number;
-  /** Requests that were not begun: nobody answers that kind, or too many are under way. */
-  answersRefused: number;
-  /** Replies for which there was no room on the way to whoever asked: to it the request times out. */
-  repliesDropped: number;
-}
-
 /** Answers: the requests of others to one thread, from when they arrive until they are answered. */
 export class Answers {
-  readonly counts: AnswerCounts = { answers: 0, answersFailed: 0, answersRefused: 0, repliesDropped: 0 };
   readonly #send: SendReply;
+  readonly #counters: Float64Array;
   readonly #handlers = new Map<number, UserCode<AnswerHandler>>();
   readonly #underWay = new Set<UnderWay>();
   /** Called when nothing is under way any more. */
   #onIdle: (() => void) | null = null;
 
-  constructor(send: SendReply) {
+  /** @param counters of this thread */
+  constructor(send: SendReply, counters: Float64Array) {
     this.#send = send;
+    this.#counters = counters;
   }
 
   /** Requests whose handlers are not done. */
@@ -53,16 +45,18 @@ export class Answers {
     return this.#underWay.size;
   }
 
-  /** Has a handler answer the requests of one kind. */
-  handle(kind: number, handler: AnswerHandler): void {
+  /** Has a handler answer the requests of one kind. Returns false when another one does. */
+  handle(kind: number, handler: AnswerHandler): boolean {
+    if (this.#handlers.has(kind)) return false;
     this.#handlers.set(kind, userCode(handler));
+    return true;
   }
 
   /** A request arrived; its bytes are valid during the call. */
-  onRequest(kind: number, from: number, record: Uint8Array): void {
+  onRequest(record: Uint8Array, from: number, instance: number): void {
     if (record.length < REQUEST_HEADER) return;
-    const asked: UnderWay = { from, id: readWord(record, 0), instance: readWord(record, 4) };
-    const handler = this.#handlers.get(kind);
+    const asked: UnderWay = { from, id: readId(record), instance };
+    const handler = this.#handlers.get(record[4]!);
     if (handler === undefined) {
       this.#refuse(asked, AnswerStatus.UNKNOWN);
       return;
@@ -108,13 +102,13 @@ export class Answers {
 
   #fail(asked: UnderWay, error: unknown): void {
     if (!this.#underWay.has(asked)) return;
-    this.counts.answersFailed++;
+    this.#counters[Counter.ANSWERS_FAILED]!++;
     const message = Buffer.from(messageOf(error)).subarray(0, MAX_MESSAGE_BYTES);
     this.#done(asked, AnswerStatus.FAILED, message);
   }
 
   #refuse(asked: UnderWay, status: AnswerStatus): void {
-    this.counts.answersRefused++;
+    this.#counters[Counter.ANSWERS_REFUSED]!++;
     this.#reply(asked, status, NO_BYTES);
   }
 
@@ -127,8 +121,9 @@ export class Answers {
   }
 
   #reply({ from, id, instance }: UnderWay, status: AnswerStatus, bytes: Uint8Array): void {
-    this.counts.answers++;
-    if (!this.#send(from, writeReply(id, instance, status, bytes))) this.counts.repliesDropped++;
+    this.#counters[Counter.ANSWERS]!++;
+    if (!this.#send(from, writeReply(id, status, bytes), instance))
+      this.#counters[Counter.ANSWERS_DROPPED]!++;
   }
 }
 

@@ -1,13 +1,13 @@
 /**
  * What requests and replies look like in the records that carry them, in bytes and little-endian:
  *
- *     request   [ID 4, INSTANCE 4] bytes
- *     reply     [ID 4, INSTANCE 4, STATUS 1] bytes, or a text that says what failed
+ *     request   [ID 4, KIND 1] bytes
+ *     reply     [ID 4, STATUS 1] bytes, or a text that says what failed
  *
- * INSTANCE is that of the thread which asks: a reply for the thread that had its number before finds nobody.
+ * Both are addressed to one life of a thread, so an ID need not say whose it is.
  */
-export const REQUEST_HEADER = 8;
-export const REPLY_HEADER = 9;
+export const REQUEST_HEADER = 5;
+export const REPLY_HEADER = 5;
 
 /** What became of a request. */
 export const AnswerStatus = {
@@ -23,24 +23,23 @@ export const AnswerStatus = {
 } as const;
 export type AnswerStatus = (typeof AnswerStatus)[keyof typeof AnswerStatus];
 
-export function writeRequest(id: number, instance: number, bytes: Uint8Array): Buffer {
+export function writeRequest(id: number, kind: number, bytes: Uint8Array): Buffer {
   const record = Buffer.allocUnsafe(REQUEST_HEADER + bytes.length);
   record.writeUInt32LE(id, 0);
-  record.writeUInt32LE(instance, 4);
+  record[4] = kind;
   record.set(bytes, REQUEST_HEADER);
   return record;
 }
 
-export function writeReply(id: number, instance: number, status: AnswerStatus, bytes: Uint8Array): Buffer {
+export function writeReply(id: number, status: AnswerStatus, bytes: Uint8Array): Buffer {
   const record = Buffer.allocUnsafe(REPLY_HEADER + bytes.length);
   record.writeUInt32LE(id, 0);
-  record.writeUInt32LE(instance, 4);
-  record[8] = status;
+  record[4] = status;
   record.set(bytes, REPLY_HEADER);
   return record;
 }
 
-/** A word of a record; they lie at any offset of any memory. */
-export function readWord(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+/** The ID of either. Records lie at any offset of any memory. */
+export function readId(record: Uint8Array): number {
+  return (record[0]! | (record[1]! << 8) | (record[2]! << 16) | (record[3]! << 24)) >>> 0;
 }

@@ -1,7 +1,9 @@
 import { MillraceError } from '../errors.ts';
+import { Counter } from '../metrics/counter.ts';
 import { printable } from '../printable.ts';
-import { AnswerStatus, REPLY_HEADER, readWord, writeRequest } from './ask-record.ts';
+import { AnswerStatus, REPLY_HEADER, readId, writeRequest } from './ask-record.ts';
 import { DeadlineWheel, type Waiter } from './deadline-wheel.ts';
+import { SendStatus } from './send-status.ts';
 
 /** Requests of one thread that may wait for their answers. */
 export const MAX_ASKS = 65_536;
@@ -21,31 +23,18 @@ export interface AskOptions {
 
 /** What `Asks` needs of the thread's participant. */
 export interface AskPort {
-  /** Number and instance of this thread. */
-  readonly id: number;
-  readonly instance: number;
-  /** Whether the thread is there, as far as is known here. */
-  isUp(id: number): boolean;
-  /** Writes one record to a thread, this one included. Returns false when it was dropped. */
-  sendTo(id: number, kind: number, bytes: Uint8Array): boolean;
-}
-
-/** What became of a thread's requests; each is counted once, when it was made and when it is settled. */
-export interface AskCounts {
-  /** Requests made. */
-  asks: number;
-  /** Those that failed, for whatever reason. */
-  asksFailed: number;
-  /** Those of them whose answer was not there in time. */
-  askTimeouts: number;
-  /** Answers that came when nobody waited for them any more; they are dropped. */
-  lateAnswers: number;
+  /** Instance number of the thread with this number; 0: there is none. */
+  instanceAt(id: number): number;
+  /** Sends a request to a thread of this instance; this one may be meant, too. */
+  sendRequest(id: number, record: Uint8Array, instance: number): SendStatus;
 }
 
 /** A request that waits for its answer. */
 class PendingAsk implements Waiter {
   readonly id: number;
   readonly to: number;
+  /** Instance of the thread that is asked. */
+  readonly instance: number;
   readonly cost: number;
   readonly timeout: number;
   deadline: number;
@@ -60,6 +49,7 @@ class PendingAsk implements Waiter {
     asks: Asks,
     id: number,
     to: number,
+    instance: number,
     cost: number,
     timeout: number,
     resolve: (answer: Uint8Array) => void,
@@ -68,6 +58,7 @@ class PendingAsk implements Waiter {
     this.#asks = asks;
     this.id = id;
     this.to = to;
+    this.instance = instance;
     this.cost = cost;
     this.timeout = timeout;
     this.deadline = performance.now() + timeout;
@@ -82,17 +73,21 @@ class PendingAsk implements Waiter {
 
 /** Asks: the requests of one thread to others, from when they are made until they are answered or have failed. */
 export class Asks {
-  readonly counts: AskCounts = { asks: 0, asksFailed: 0, askTimeouts: 0, lateAnswers: 0 };
   readonly #port: AskPort;
+  readonly #counters: Float64Array;
   readonly #pending = new Map<number, PendingAsk>();
   readonly #wheel = new DeadlineWheel();
   #bytes = 0;
   #lastId = 0;
   /** Why nothing can be asked; null: it can. */
   #closed: string | null = null;
+  /** Called when none waits any more. */
+  #onIdle: (() => void) | null = null;
 
-  constructor(port: AskPort) {
+  /** @param counters of this thread */
+  constructor(port: AskPort, counters: Float64Array) {
     this.#port = port;
+    this.#counters = counters;
   }
 
   /** Requests that wait for an answer. */
@@ -118,10 +113,11 @@ export class Asks {
     { timeout = ASK_TIMEOUT }: AskOptions = {},
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      this.counts.asks++;
-      const refusal = this.#refusal(to, bytes, timeout);
+      this.#counters[Counter.ASKS]!++;
+      const instance = this.#port.instanceAt(to);
+      const refusal = this.#refusal(to, instance, bytes, timeout);
       if (refusal !== null) {
-        this.counts.asksFailed++;
+        this.#counters[Counter.ASKS_FAILED]!++;
         reject(refusal);
         return;
       }
@@ -130,6 +126,7 @@ export class Asks {
         this,
         id,
         to,
+        instance,
         ASK_OVERHEAD + bytes.length,
         Math.max(timeout, 1),
         resolve,
@@ -138,10 +135,8 @@ export class Asks {
       this.#pending.set(id, pending);
       this.#bytes += pending.cost;
       this.#wheel.add(pending);
-      // Last: a thread may answer itself within the call.
-      if (!this.#port.sendTo(to, kind, writeRequest(id, this.#port.instance, bytes))) {
-        this.#fail(pending, refused(`thread ${to} does not keep up, and no more may wait for it`));
-      }
+      const status = this.#port.sendRequest(to, writeRequest(id, kind, bytes), instance);
+      if (status > SendStatus.QUEUED) this.#fail(pending, unsent(status, to));
     });
   }
 
@@ -149,10 +144,10 @@ export class Asks {
   onReply(from: number, record: Uint8Array): void {
     const pending = this.#match(from, record);
     if (pending === undefined) {
-      this.counts.lateAnswers++;
+      this.#counters[Counter.LATE_ANSWERS]!++;
       return;
     }
-    const status = record[8]!;
+    const status = record[4]!;
     const body = record.subarray(REPLY_HEADER);
     if (status !== AnswerStatus.DONE) {
       this.#fail(pending, errorOf(status, from, body));
@@ -164,21 +159,49 @@ export class Asks {
   }
 
   /** The thread of this number is gone; what it was asked is not answered any more. */
-  peerGone(id: number): void {
+  peerGone(id: number, instance: number): void {
     for (const pending of this.#pending.values()) {
-      if (pending.to === id) this.#fail(pending, peerGone(`thread ${id} ended before it answered`));
+      // A later one may have been asked already.
+      if (pending.to === id && pending.instance <= instance)
+        this.#fail(pending, peerGone(`thread ${id} ended before it answered`));
     }
   }
 
-  /** This thread asks no more. */
-  close(why: string): void {
+  /** Number of the last request. What is asked from here on has higher ones than `id`. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  continueFrom(id: number): void {
+    this.#lastId = id;
+  }
+
+  /** Resolves when no request waits for an answer any more. */
+  idle(): Promise<void> {
+    if (this.#pending.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** This thread may not ask, until `open`; what it has asked may still be answered. */
+  refuse(why: string): void {
     this.#closed ??= why;
+  }
+
+  open(): void {
+    this.#closed = null;
+  }
+
+  /** The same, and nobody waits for answers any more. */
+  close(why: string): void {
+    this.refuse(why);
     for (const pending of this.#pending.values()) this.#fail(pending, peerGone(why));
   }
 
   /** The answer is not there in time. */
   expire(pending: PendingAsk): void {
-    this.counts.askTimeouts++;
+    this.#counters[Counter.ASK_TIMEOUTS]!++;
     const { to, timeout } = pending;
     this.#fail(
       pending,
@@ -186,7 +209,7 @@ export class Asks {
     );
   }
 
-  #refusal(to: number, bytes: Uint8Array, timeout: number): MillraceError | null {
+  #refusal(to: number, instance: number, bytes: Uint8Array, timeout: number): MillraceError | null {
     if (this.#closed !== null) return refused(this.#closed);
     if (!(timeout > 0 && timeout <= MAX_ASK_TIMEOUT)) {
       return new MillraceError(
@@ -194,15 +217,15 @@ export class Asks {
         `ask: 'timeout' must be a number from 1 to ${MAX_ASK_TIMEOUT} (milliseconds); got ${timeout}`,
       );
     }
-    if (!this.#port.isUp(to)) return peerGone(`thread ${to} is not there`);
+    if (instance === 0) return peerGone(`thread ${to} is not there`);
     const isFull =
       this.#pending.size >= MAX_ASKS || this.#bytes + ASK_OVERHEAD + bytes.length > MAX_ASK_BYTES;
     return isFull ? refused(`${this.#pending.size} requests of this thread wait for answers already`) : null;
   }
 
   #match(from: number, record: Uint8Array): PendingAsk | undefined {
-    if (record.length < REPLY_HEADER || readWord(record, 4) !== this.#port.instance) return undefined;
-    const pending = this.#pending.get(readWord(record, 0));
+    if (record.length < REPLY_HEADER) return undefined;
+    const pending = this.#pending.get(readId(record));
     return pending?.to === from ? pending : undefined;
   }
 
@@ -214,7 +237,7 @@ export class Asks {
 
   #fail(pending: PendingAsk, error: MillraceError): void {
     if (!this.#remove(pending)) return;
-    this.counts.asksFailed++;
+    this.#counters[Counter.ASKS_FAILED]!++;
     pending.reject(error);
   }
 
@@ -222,6 +245,10 @@ export class Asks {
     if (!this.#pending.delete(pending.id)) return false;
     this.#bytes -= pending.cost;
     this.#wheel.remove(pending);
+    if (this.#pending.size === 0) {
+      this.#onIdle?.();
+      this.#onIdle = null;
+    }
     return true;
   }
 }
@@ -232,6 +259,13 @@ function refused(why: string): MillraceError {
 
 function peerGone(why: string): MillraceError {
   return new MillraceError('MILLRACE_PEER_GONE', `The request has no answer: ${why}`);
+}
+
+/** Why a request could not be sent. */
+function unsent(status: SendStatus, to: number): MillraceError {
+  if (status === SendStatus.GONE) return peerGone(`thread ${to} is not there`);
+  if (status === SendStatus.TOO_BIG) return refused('it is longer than what may cross threads');
+  return refused(`thread ${to} does not keep up, and no more may wait for it`);
 }
 
 function errorOf(status: number, from: number, body: Uint8Array): MillraceError {

@@ -32,17 +32,28 @@ export class InLink implements MessageHandler {
     counters: PairCounters,
     topics: TopicReader,
     reader: LinkReader,
+    continues: boolean,
   ) {
     this.#counters = counters;
-    this.#consumer = new RingConsumer(ringRegion(memory, from, to));
+    this.#consumer = new RingConsumer(ringRegion(memory, from, to), continues);
     this.#assembler = new RecordAssembler(this.#consumer, this, topics, MAX_CROSS_FRAME);
     this.#reader = reader;
-    // The first consumer of a ring misses nothing; another starts at the live edge.
-    this.#expected = this.#consumer.epoch === 1 ? 0 : -1;
+    // The first consumer of a ring misses nothing; another starts at the live edge, or somewhere in the middle.
+    this.#expected = this.#consumer.epoch === 1 && !continues ? 0 : -1;
   }
 
   hasRecords(): boolean {
     return this.#consumer.hasRecords();
+  }
+
+  /** A message has arrived in part. */
+  get isGathering(): boolean {
+    return this.#assembler.isGathering;
+  }
+
+  /** Reads a single piece of a message. Returns whether there was one. */
+  readOne(): boolean {
+    return this.#consumer.read(this.#assembler, this.#consumer.capacity, 1) > 0;
   }
 
   /** Reads a share of what there is. Returns whether there was anything that can be read now. */

@@ -1,4 +1,5 @@
 import { invalidArgument, MillraceError } from '../errors.ts';
+import { newHashKey } from '../keyed-hash.ts';
 import { PairTable } from '../metrics/pair-table.ts';
 import { SERVER_LIMITS } from '../options/server-limits.ts';
 import { formatRing, type RingRegion, ringByteLength } from '../ring/byte-ring.ts';
@@ -7,6 +8,7 @@ import { createInterestTable } from '../ring/interest-table.ts';
 import { alignUp, LINE_PAIR, MAX_THREADS } from '../ring/layout.ts';
 import { ParticipantTable } from '../ring/participant-table.ts';
 import { createSubscriberCounts } from '../ring/subscriber-counts.ts';
+import type { OwnershipTerms } from './ownership.ts';
 
 /**
  * The shared memory of participants, posted to each of the threads that are some. Each has a number: in a server the
@@ -29,6 +31,8 @@ export interface LinkMemory {
   readonly interest: SharedArrayBuffer;
   readonly counts: SharedArrayBuffer;
   readonly pairs: SharedArrayBuffer;
+  /** Who owns names. */
+  readonly owners: OwnershipTerms;
 }
 
 /** The longest frame that crosses threads. */
@@ -51,17 +55,29 @@ export function createLinkMemory(
   capacity: number = SERVER_LIMITS.ringSize.default,
   maxOverflow: number = SERVER_LIMITS.maxOverflow.default,
 ): LinkMemory {
-  const memory = createTables(Math.min(bridgeThreadOf(shards) + 1, MAX_THREADS), seed, capacity, maxOverflow);
+  const memory = createTables(
+    Math.min(bridgeThreadOf(shards) + 1, MAX_THREADS),
+    seed,
+    capacity,
+    maxOverflow,
+    { key: newHashKey(), threads: shards },
+  );
   for (let thread = 0; thread < memory.threads; thread++) memory.inboxes[thread] = createInbox(memory);
   return memory;
 }
 
 /** The memory of Apps that join one by one. Each gets an inbox when it joins. */
 export function createGroupMemory(seed: number, capacity: number, maxOverflow: number): LinkMemory {
-  return createTables(MAX_THREADS, seed, capacity, maxOverflow);
+  return createTables(MAX_THREADS, seed, capacity, maxOverflow, { key: newHashKey(), threads: 1 });
 }
 
-function createTables(threads: number, seed: number, capacity: number, maxOverflow: number): LinkMemory {
+function createTables(
+  threads: number,
+  seed: number,
+  capacity: number,
+  maxOverflow: number,
+  owners: OwnershipTerms,
+): LinkMemory {
   return {
     threads,
     capacity,
@@ -72,6 +88,7 @@ function createTables(threads: number, seed: number, capacity: number, maxOverfl
     interest: createInterestTable(undefined, seed),
     counts: createSubscriberCounts(threads, undefined, seed),
     pairs: PairTable.create(threads, threads),
+    owners,
   };
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PairCounter, PairTable } from '../metrics/pair-table.ts';
 import { Doorbell, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
@@ -10,6 +11,7 @@ import { InLink, type LinkReader } from './in-link.ts';
 import type { LinkMemory } from './link-memory.ts';
 import { Message, NO_BYTES } from './message.ts';
 import { OutLink } from './out-link.ts';
+import { type Ownership, SharedOwnership } from './ownership.ts';
 import type { PublishResult } from './publish-result.ts';
 import { SendStatus } from './send-status.ts';
 
@@ -43,6 +45,8 @@ export class Links implements Sleeper, LinkReader {
   readonly #counts: SubscriberCounts;
   readonly #pairs: PairTable;
   readonly #participants: ParticipantTable;
+  /** Who owns which name. */
+  readonly ownership: Ownership;
   /** This thread's instance number; 0: it does not read yet. */
   instance = 0;
   /** What this thread addresses to others. */
@@ -74,6 +78,7 @@ export class Links implements Sleeper, LinkReader {
   readonly #known: Int32Array;
   #changes = -1;
   readonly #topics = new TopicReader();
+  #isPaused = false;
   #waiter: DoorbellWaiter | null = null;
 
   constructor(memory: LinkMemory, thread: number, onOverflow: OnOverflow) {
@@ -85,6 +90,7 @@ export class Links implements Sleeper, LinkReader {
     this.#counts = new SubscriberCounts(memory.counts);
     this.#pairs = new PairTable(memory.pairs, memory.threads, memory.threads);
     this.#participants = new ParticipantTable(memory.participants);
+    this.ownership = new SharedOwnership(memory.owners);
     this.#known = new Int32Array(memory.threads);
     this.#addressed.sender = thread;
     this.#addressed.isAddressed = true;
@@ -106,8 +112,22 @@ export class Links implements Sleeper, LinkReader {
     setImmediate(this.#drain);
   }
 
-  /** This thread neither reads nor writes any more. */
+  /** This thread neither reads nor writes any more, and is gone. */
   close(): void {
+    this.#end();
+    this.clearThread(this.thread);
+  }
+
+  /**
+   * The same, but to the others it is there: a successor goes on where it has stopped. What it is interested in goes on
+   * being written for that one.
+   */
+  leave(): void {
+    this.#end();
+    this.#counts.clearThread(this.thread);
+  }
+
+  #end(): void {
     this.flush();
     if (this.#retry !== null) clearTimeout(this.#retry);
     if (this.#report !== null) clearTimeout(this.#report);
@@ -119,7 +139,6 @@ export class Links implements Sleeper, LinkReader {
     this.#in = [];
     this.#inFrom.length = 0;
     this.#handler = null;
-    this.clearThread(this.thread);
   }
 
   // Publishing.
@@ -213,24 +232,31 @@ export class Links implements Sleeper, LinkReader {
 
   // Reading.
 
-  /** Starts to take what other threads send: this thread is up. */
-  listen(role: number, handler: LinkHandler): void {
+  /**
+   * Starts to take what other threads send: this thread is up.
+   *
+   * @param continues it goes on where the thread that had its number before has left, and is the same to the others
+   */
+  listen(role: number, handler: LinkHandler, continues = false): void {
     const { threads, inboxes } = this.#memory;
     this.#handler = handler;
-    this.#localInterest = new LocalInterest(this.#interest, this.thread);
+    this.#localInterest = new LocalInterest(this.#interest, this.thread, continues);
     this.#localCounts = new LocalCounts(this.#counts, this.thread);
     for (let from = 0; from < threads; from++) {
-      if (from !== this.thread && inboxes[from] !== undefined) this.#read(from);
+      if (from !== this.thread && inboxes[from] !== undefined) this.#read(from, continues);
     }
     this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.thread, this);
     // Behind the rings: who sees this thread up writes to its readers, and to no predecessor's.
-    this.instance = this.#participants.begin(this.thread, role);
+    const life = this.#participants.life(this.thread);
+    this.instance = continues && isUp(life) ? instanceOf(life) : this.#participants.begin(this.thread, role);
     this.#ringAll();
     this.#drain();
   }
 
   /** Instance number of the thread that has a number now; 0: there is none. */
   instanceAt(thread: number): number {
+    // Who asks for it is told when that thread is gone.
+    if (this.#participants.changes !== this.#changes) this.#look();
     const life = this.#participants.life(thread);
     return isUp(life) ? instanceOf(life) : 0;
   }
@@ -272,7 +298,7 @@ export class Links implements Sleeper, LinkReader {
       const life = this.#participants.life(thread);
       if (life === this.#known[thread]) continue;
       // What those have written that had the number before comes first; they write no more.
-      if (!isUp(life) || instanceOf(life) > 1) this.#inFrom[thread]?.readAll();
+      if (!this.#isPaused && (!isUp(life) || instanceOf(life) > 1)) this.#inFrom[thread]?.readAll();
       // Unless a record among it was of an even later one.
       if (instanceOf(this.#known[thread]!) <= instanceOf(life)) this.#turn(thread, life);
     }
@@ -329,8 +355,40 @@ export class Links implements Sleeper, LinkReader {
     this.#drain();
   }
 
+  /** Reads nothing until `resume`: what comes waits in the rings, and for room in them. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    setImmediate(this.#drain);
+  }
+
+  /** Pauses where no message has arrived in part, for a successor to go on; at the deadline, in ms, wherever it is. */
+  async stop(deadline: number): Promise<void> {
+    this.pause();
+    while (this.#in.some(readOn) && performance.now() < deadline) await sleep(RETRY_INTERVAL);
+  }
+
+  /** Resolves when nothing waits for room in the rings of others, or the deadline, in ms, is over. */
+  async sent(deadline: number): Promise<void> {
+    this.flush();
+    while (this.#written.size > 0 && performance.now() < deadline) {
+      await sleep(RETRY_INTERVAL);
+      this.flush();
+    }
+  }
+
+  /** What the former life of this thread was interested in, and this one is not, is written for it no more. */
+  reconcile(): void {
+    this.#localInterest?.reconcile();
+  }
+
   readonly #drain = (): void => {
     if (this.#participants.changes !== this.#changes) this.#look();
+    if (this.#isPaused) return;
     const links = this.#in;
     const { length } = links;
     const since = performance.now();
@@ -371,9 +429,9 @@ export class Links implements Sleeper, LinkReader {
     return new OutLink(this.#memory, this.thread, to, counters, this.#participants);
   }
 
-  #read(from: number): void {
+  #read(from: number, continues = false): void {
     const counters = this.#pairs.counters(from, this.thread);
-    const link = new InLink(this.#memory, from, this.thread, counters, this.#topics, this);
+    const link = new InLink(this.#memory, from, this.thread, counters, this.#topics, this, continues);
     this.#in.push(link);
     this.#inFrom[from] = link;
   }
@@ -416,6 +474,12 @@ function note(result: PublishResult, status: SendStatus): void {
   if (status === SendStatus.WRITTEN) result.written++;
   else if (status === SendStatus.QUEUED) result.queued++;
   else result.dropped++;
+}
+
+/** Reads a message that has arrived in part to its end. Returns whether that is still to come. */
+function readOn(link: InLink): boolean {
+  while (link.isGathering && link.readOne());
+  return link.isGathering;
 }
 
 /** A thread's bit in the word of threads `base` to `base + 31`. */

@@ -1,14 +1,48 @@
 import { reportError } from '../error-report.ts';
 import { invalidArgument } from '../errors.ts';
-import type { ReceivedRecord } from '../ring/record.ts';
+import { ReceivedRecord } from '../ring/record.ts';
+import { TopicReader } from '../ring/topic-bytes.ts';
+import { type AnswerHandler, Answers } from './answers.ts';
+import { type AskOptions, type AskPort, Asks } from './asks.ts';
+import { before } from './before.ts';
 import type { Delivery } from './delivery.ts';
 import type { LinkHandler, Links } from './links.ts';
 import { EVERYTHING, Listener, Listeners, type ListenHandler } from './listeners.ts';
-import type { Message } from './message.ts';
+import { type Message, NO_BYTES } from './message.ts';
+import { type Ownership, type OwnershipTerms, SharedOwnership, SoleOwnership } from './ownership.ts';
 import { isBinary, isCompressed, payloadOf } from './publish-codec.ts';
 import type { PublishResult } from './publish-result.ts';
+import { type HeldRecord, RecordHold, restore } from './record-hold.ts';
 import { MAX_KIND, RecordKind } from './record-kinds.ts';
 import { SendStatus } from './send-status.ts';
+import {
+  HANDOVER_TIMEOUT,
+  type HandoverReport,
+  type PackedState,
+  type StateKeeper,
+  StateKeepers,
+} from './state-keepers.ts';
+
+/** Why a thread asks no more. */
+const REPLACED = 'this thread was replaced';
+
+/** What a thread leaves for its successor, which goes on under the same instance number where it has stopped. */
+export interface Handover {
+  /** What it kept by name. */
+  readonly states: readonly PackedState[];
+  /** Records that were read from the rings and not handled; they come before what is in the rings. */
+  readonly held: readonly HeldRecord[];
+  /** Number of its last request: an answer that comes late must not be taken for one to its successor. */
+  readonly lastAsk: number;
+}
+
+/** What of it changes hands without a copy when it is posted. */
+export function buffersOf({ states, held }: Handover): ArrayBuffer[] {
+  const buffers: ArrayBuffer[] = [];
+  for (const { pieces } of states) for (const piece of pieces) buffers.push(piece.buffer as ArrayBuffer);
+  for (const { bytes } of held) buffers.push(bytes.buffer as ArrayBuffer);
+  return buffers;
+}
 
 /** What a thread is among the others. The order is that of the numbers in shared memory. */
 const ROLES = ['shard', 'main', 'bridge', 'app'] as const;
@@ -44,17 +78,35 @@ export class Participant implements LinkHandler {
   readonly #handlers: (RecordHandler | undefined)[] = [];
   readonly #delivery: Delivery;
   readonly #listeners = new Listeners();
+  readonly #asks: Asks;
+  readonly #answers: Answers;
+  readonly #keepers = new StateKeepers(() => this.instance);
+  #ownership: Ownership;
+  /** What arrives and is not to be handled yet; null: it is handled. */
+  #hold: RecordHold | null = null;
+  /** It has left, and a successor goes on in its place. */
+  #hasLeft = false;
   readonly #peers = new Map<number, Peer>();
   readonly #peerHandlers: PeerHandler[] = [];
 
   /**
    * @param id its number, until it is linked under another
    * @param delivery brings publishes to the sockets of this thread and to the others
+   * @param counters of its thread, indexed by Counter
    */
-  constructor(role: Role, id: number, delivery: Delivery) {
+  constructor(role: Role, id: number, delivery: Delivery, counters: Float64Array) {
     this.role = role;
     this.#id = id;
     this.#delivery = delivery;
+    this.#ownership = new SoleOwnership(id);
+    this.#asks = new Asks(this.#askPort(), counters);
+    this.#answers = new Answers((to, record, instance) => this.#reply(to, record, instance), counters);
+    this.#handlers[RecordKind.REQUEST] = (record, from, instance) => {
+      this.#answers.onRequest(record, from, instance);
+    };
+    this.#handlers[RecordKind.REPLY] = (record, from) => {
+      this.#asks.onReply(from, record);
+    };
   }
 
   /** Its number among the others. */
@@ -72,12 +124,17 @@ export class Participant implements LinkHandler {
     return this.#peers;
   }
 
-  /** Takes part from here on. */
-  link(links: Links): void {
+  /**
+   * Takes part from here on.
+   *
+   * @param continues in the place of a thread that has left it
+   */
+  link(links: Links, continues = false): void {
     this.#links = links;
     this.#id = links.thread;
+    this.#ownership = links.ownership;
     this.#delivery.link(links);
-    links.listen(ROLES.indexOf(this.role), this);
+    links.listen(ROLES.indexOf(this.role), this, continues);
     for (const topic of this.#listeners.topics()) links.addInterest(links.hash(topic));
     if (this.#listeners.hearsAll) links.addInterestInAll();
   }
@@ -86,9 +143,11 @@ export class Participant implements LinkHandler {
   unlink(): void {
     const links = this.#links;
     if (links === null) return;
-    links.close();
+    if (this.#hasLeft) links.leave();
+    else links.close();
     this.#links = null;
     this.#delivery.link(null);
+    this.#ownership = new SoleOwnership(this.#id);
     for (const peer of Array.from(this.#peers.values())) this.#tell(peer, 'gone');
   }
 
@@ -177,9 +236,148 @@ export class Participant implements LinkHandler {
     for (const peer of Array.from(this.#peers.values())) callPeerHandler(handler, peer, 'up');
   }
 
+  // Requests.
+
+  /**
+   * Sends a request of this kind to a thread, this one included. Resolves with the answer's bytes. What is asked of one
+   * thread gets there in the order in which it was asked.
+   *
+   * @throws (it rejects) MillraceError
+   *   MILLRACE_ASK_REFUSED when it was not begun, so that it can be made again: dropped on the way, too many wait here or
+   *   are under way there, nobody answers that kind, this thread ends;
+   *   MILLRACE_ASK_FAILED when the handler there threw or rejected;
+   *   MILLRACE_PEER_GONE when the thread is not there, or ended before it answered, and MILLRACE_ASK_TIMEOUT when the
+   *   answer was not there in time: what was asked may have been done then
+   */
+  ask(id: number, kind: RecordKind, bytes: Uint8Array, options?: AskOptions): Promise<Uint8Array> {
+    return this.#asks.ask(id, kind, bytes, options);
+  }
+
+  /**
+   * Has `handler` answer the requests of a kind, with bytes or a promise of them. It gets bytes of its own. What it throws
+   * is told to whoever asked.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when requests of the kind are answered already
+   */
+  answer(kind: RecordKind, handler: AnswerHandler): void {
+    if (this.#answers.handle(kind, handler)) return;
+    throw invalidArgument(`Requests of kind ${String(kind)} are answered already`);
+  }
+
+  // Owners.
+
+  /** Number of the thread that owns a name: the same in all threads, for as long as the server runs. */
+  ownerOf(name: string): number {
+    return this.#ownership.ownerOf(name);
+  }
+
+  /**
+   * Has a keeper keep state in this thread: it is told how to begin, and packs the state when the thread is replaced.
+   * `name` is the keeper's own.
+   *
+   * @throws MillraceError MILLRACE_INVALID_ARGUMENT when another keeper has the name
+   */
+  keep(name: string, keeper: StateKeeper): void {
+    this.#keepers.add(name, keeper);
+  }
+
+  /** Instance of this thread in which the keeper's state began; another one says that state was lost. */
+  epochOf(name: string): number {
+    return this.#keepers.epochOf(name);
+  }
+
+  /**
+   * The thread is only about to begin: until `begin` what arrives is held, nothing can be asked, and keepers do not know
+   * how to begin.
+   *
+   * @param owners of the threads that it will be linked to
+   */
+  prepare(owners: OwnershipTerms): void {
+    this.#ownership = new SharedOwnership(owners);
+    this.#hold = new RecordHold();
+    this.#asks.refuse('the app module of this thread is being loaded');
+    this.#keepers.defer();
+  }
+
+  /**
+   * Keepers begin with what the former life of this thread has left, and what is held is handled; null: with nothing.
+   * Returns what was taken over, and what was lost. Never rejects.
+   */
+  async begin(handover: Handover | null): Promise<HandoverReport> {
+    const isLost = handover === null && this.instance > 1;
+    if (handover !== null) this.#asks.continueFrom(handover.lastAsk);
+    const report = await this.#keepers.begin(
+      handover?.states ?? [],
+      isLost ? 'the thread before it ended, and has left nothing' : null,
+      performance.now() + HANDOVER_TIMEOUT,
+    );
+    this.#asks.open();
+    const held = [...(handover?.held ?? []), ...(this.#hold?.take() ?? [])];
+    this.#hold = null;
+    const record = new ReceivedRecord(NO_BYTES, new TopicReader());
+    for (const one of held) {
+      restore(record, one);
+      this.onRecord(record);
+    }
+    this.#links?.reconcile();
+    this.#links?.resume();
+    return report;
+  }
+
+  /**
+   * Ends what this thread has to do with others, so that a successor can go on in its place, where nothing is missing and
+   * nothing comes again: what arrives is held, but for answers; handlers that are under way get done; what this thread has
+   * asked is answered; the rings are left between two messages; what waits for room in those of others is sent; state is
+   * packed. Each has its part of `HANDOVER_TIMEOUT`; what it has not done by then fails. Never rejects.
+   */
+  async handOver(): Promise<Handover> {
+    const start = performance.now();
+    const part = HANDOVER_TIMEOUT / 4;
+    const links = this.#links;
+    const hold = new RecordHold();
+    this.#hold = hold;
+    await before(start + part, this.#answers.idle());
+    this.#answers.abandon();
+    this.#asks.refuse(REPLACED);
+    await before(start + 2 * part, this.#asks.idle());
+    this.#asks.close(REPLACED);
+    await links?.stop(start + 3 * part);
+    await links?.sent(start + 3 * part);
+    const states = await this.#keepers.pack(start + 4 * part);
+    this.#hasLeft = true;
+    return { states, held: hold.take(), lastAsk: this.#asks.lastId };
+  }
+
+  #askPort(): AskPort {
+    return {
+      instanceAt: (id) => {
+        if (id === this.#id) return Math.max(this.instance, 1);
+        return this.#links === null ? 0 : this.#links.instanceAt(id);
+      },
+      sendRequest: (id, record, instance) => {
+        if (id !== this.#id) return this.sendTo(id, RecordKind.REQUEST, record, instance);
+        queueMicrotask(() => {
+          this.#answers.onRequest(record, id, instance);
+        });
+        return SendStatus.WRITTEN;
+      },
+    };
+  }
+
+  #reply(to: number, record: Uint8Array, instance: number): boolean {
+    if (to !== this.#id) return this.sendTo(to, RecordKind.REPLY, record, instance) <= SendStatus.QUEUED;
+    this.#asks.onReply(to, record);
+    return true;
+  }
+
   /** @internal of Links */
   onRecord(record: ReceivedRecord): boolean {
     const { kind } = record;
+    if (this.#hold !== null && kind !== RecordKind.REPLY) {
+      this.#hold.add(record);
+      if (this.#hold.isFull) this.#links?.pause();
+      return true;
+    }
     if (kind === RecordKind.PUBLISH) {
       this.#delivery.onRemotePublish(record);
       if (this.#listeners.size > 0) this.#hear(record);
@@ -230,7 +428,10 @@ export class Participant implements LinkHandler {
 
   #tell(peer: Peer, state: 'up' | 'gone'): void {
     if (state === 'up') this.#peers.set(peer.id, peer);
-    else this.#peers.delete(peer.id);
+    else {
+      this.#peers.delete(peer.id);
+      this.#asks.peerGone(peer.id, peer.instance);
+    }
     for (const handler of this.#peerHandlers) callPeerHandler(handler, peer, state);
   }
 }

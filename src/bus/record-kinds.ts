@@ -5,6 +5,9 @@
 export const RecordKind = {
   /** A message on a topic, for all that are interested (publish-codec.ts). The only kind that is not addressed. */
   PUBLISH: 1,
+  /** A request, which has a kind of its own, and the answer to one (ask-record.ts). */
+  REQUEST: 2,
+  REPLY: 3,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

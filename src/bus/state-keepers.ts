@@ -1,5 +1,6 @@
 import { messageOf } from '../error-report.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
+import { before } from './before.ts';
 
 /** Bytes that a thread may hand over to its successor, all keepers together. */
 export const MAX_STATE_BYTES = 64 * 1024 * 1024;
@@ -54,8 +55,8 @@ interface Entry {
 export class StateKeepers {
   readonly #entries = new Map<string, Entry>();
   readonly #instance: () => number;
-  /** They have begun: who comes now begins at once, with nothing. */
-  #hasBegun = false;
+  /** They are told later how they begin. */
+  #isDeferred = false;
 
   /** @param instance of this thread */
   constructor(instance: () => number) {
@@ -76,7 +77,12 @@ export class StateKeepers {
       throw invalidArgument(`Two keepers of state cannot have one name ('${name}')`);
     const entry: Entry = { keeper, epoch: this.#instance() };
     this.#entries.set(name, entry);
-    if (this.#hasBegun) keeper.startAnew(null);
+    if (!this.#isDeferred) keeper.startAnew(null);
+  }
+
+  /** Those that are registered from here on are told by `begin` how they begin. */
+  defer(): void {
+    this.#isDeferred = true;
   }
 
   /**
@@ -103,22 +109,23 @@ export class StateKeepers {
     return packed;
   }
 
-  /** Begins with what the former life left, or with nothing. Never rejects. */
-  async begin(
-    states: readonly PackedState[] | null,
-    why: string | null,
-    deadline: number,
-  ): Promise<HandoverReport> {
-    this.#hasBegun = true;
+  /**
+   * Begins with what the former life left, or with nothing. Never rejects.
+   *
+   * @param why there is nothing left of the former life; null: there is, or there was none
+   */
+  async begin(states: readonly PackedState[], why: string | null, deadline: number): Promise<HandoverReport> {
+    this.#isDeferred = false;
     const failures: string[] = [];
     let bytes = 0;
-    const left = new Map(states?.map((state) => [state.name, state]));
+    const left = new Map(states.map((state) => [state.name, state]));
     for (const [name, entry] of this.#entries) {
       const state = left.get(name);
       left.delete(name);
       entry.epoch = this.#instance();
       if (state === undefined) {
-        this.#startAnew(name, entry.keeper, states === null ? why : null, failures);
+        if (why !== null) failures.push(`${name}: ${why}`);
+        this.#startAnew(name, entry.keeper, why, failures);
         continue;
       }
       const failure = state.failure ?? (await this.#takeOver(entry.keeper, state.pieces, deadline));
@@ -144,7 +151,7 @@ export class StateKeepers {
         pieces.push(new Uint8Array(piece));
       }
     };
-    await inTime(all(), deadline);
+    if (!(await before(deadline, all()))) throw tooSlow();
     return pieces;
   }
 
@@ -152,7 +159,8 @@ export class StateKeepers {
   async #takeOver(keeper: StateKeeper, pieces: StatePieces, deadline: number): Promise<string | null> {
     const late = new AbortController();
     try {
-      await inTime(Promise.resolve(keeper.takeOver(pieces, late.signal)), deadline);
+      const taken = Promise.resolve(keeper.takeOver(pieces, late.signal));
+      if (!(await before(deadline, taken))) throw tooSlow();
       return null;
     } catch (error) {
       late.abort();
@@ -190,22 +198,4 @@ class Budget {
 
 function tooSlow(): MillraceError {
   return new MillraceError('MILLRACE_HANDOVER_FAILED', `it was not done within ${HANDOVER_TIMEOUT} ms`);
-}
-
-/** The promise, unless the deadline (in ms of `performance.now()`) comes first. */
-async function inTime(promise: Promise<void>, deadline: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => {
-        reject(tooSlow());
-      },
-      Math.max(deadline - performance.now(), 0),
-    );
-  });
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -79,6 +79,31 @@ export const THREAD_METRICS = {
     'Topics with subscribers here that other threads cannot count, for want of memory. While it is not 0, `numSubscribers` elsewhere may be too low, and `publish` elsewhere may return true for a topic without subscribers.',
   ),
 
+  asks: counter('count', PUBLISHING, 'Requests made to other threads, or to the own one.'),
+  asksFailed: counter('count', PUBLISHING, 'Requests of these that have no answer, whatever the reason.'),
+  askTimeouts: counter('count', PUBLISHING, 'Requests of these whose answer was not there in time.'),
+  lateAnswers: counter('count', PUBLISHING, 'Answers dropped because nobody waited for them any more.'),
+  answers: counter('count', PUBLISHING, 'Requests of other threads that were answered, with an error too.'),
+  answersFailed: counter('count', PUBLISHING, 'Requests of these whose handler threw or rejected.'),
+  answersRefused: counter(
+    'count',
+    PUBLISHING,
+    'Requests of these that were not begun, because too many were under way or nobody takes their kind.',
+  ),
+  answersDropped: counter(
+    'count',
+    PUBLISHING,
+    'Answers dropped because the thread that asked does not keep up, or is gone.',
+  ),
+  handovers: counter('count', SHARD, 'Times a successor took over what the shard keeps by name.', BY_MAIN),
+  handoverBytes: counter('bytes', SHARD, 'Bytes of that.', BY_MAIN),
+  statesLost: counter(
+    'count',
+    SHARD,
+    'Keepers of state that began anew, because it could not be handed over or the shard had crashed.',
+    BY_MAIN,
+  ),
+
   tlsHandshakes: counter('count', WEBSOCKETS, 'TLS handshakes that were done.'),
   tlsResumed: counter('count', WEBSOCKETS, 'TLS handshakes of these that resumed a session.'),
   tlsFailed: counter('count', WEBSOCKETS, 'TLS handshakes that failed, timed out or gave way.'),

@@ -111,13 +111,21 @@ export class LocalInterest {
    * Begins with no interest: bits left by a predecessor of the same number are cleared.
    *
    * @param thread 0 to 63
+   * @param continues they stay, until `reconcile`
    */
-  constructor(table: InterestTable, thread: number) {
+  constructor(table: InterestTable, thread: number, continues = false) {
     checkThread(thread);
     this.table = table;
     this.thread = thread;
     this.#counts = new Uint32Array(table.slots);
-    table.clearThread(thread);
+    if (!continues) table.clearThread(thread);
+  }
+
+  /** Clears what a predecessor was interested in and this thread is not. Linear in the slots. */
+  reconcile(): void {
+    for (let slot = 0; slot < this.#counts.length; slot++) {
+      if (this.#counts[slot] === 0) this.table.clearBit(slot, this.thread);
+    }
   }
 
   /**

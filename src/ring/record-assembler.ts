@@ -59,6 +59,11 @@ export class RecordAssembler implements RingHandler {
     this.#partial.owned = true;
   }
 
+  /** A message has arrived in part. */
+  get isGathering(): boolean {
+    return this.#gathering;
+  }
+
   onRecord(_bytes: Uint8Array, offset: number, length: number): void {
     if (length < PieceHeader.BYTES) {
       this.malformed++;

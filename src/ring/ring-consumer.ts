@@ -31,7 +31,7 @@ export interface RingHandler {
 /**
  * The reading side. One thread holds it. A new one over the same memory takes over from a consumer whose
  * thread has ended: it starts at the live edge, and `lostBytes` tells what the old one had left unread. The
- * first consumer of a ring misses nothing.
+ * first consumer of a ring misses nothing, and neither does one that continues where the last one has stopped.
  */
 export class RingConsumer {
   /** The data area, which the offsets of records refer to. */
@@ -60,17 +60,20 @@ export class RingConsumer {
   #producerEpoch = NO_EPOCH;
   #reading = false;
 
-  constructor(region: RingRegion) {
+  /** @param continues it goes on as the consumer that was there before, which has stopped: to the producer it is the same */
+  constructor(region: RingRegion, continues = false) {
     const { header, bytes, words, capacity } = openRing(region);
     this.#header = header;
     this.bytes = bytes;
     this.words = words;
     this.capacity = capacity;
     // No other consumer lives, so this orders nothing: it is atomic because the metrics may read it.
-    this.epoch = Atomics.add(header, RingHeader.CONSUMER_EPOCH >> 2, 1) + 1;
+    const former = Atomics.load(header, RingHeader.CONSUMER_EPOCH >> 2);
+    this.epoch =
+      continues && former > 0 ? former : Atomics.add(header, RingHeader.CONSUMER_EPOCH >> 2, 1) + 1;
     this.#head = Atomics.load(header, HEAD);
     this.#tail = Atomics.load(header, TAIL);
-    if (this.epoch > 1) this.#skipToLiveEdge();
+    if (!continues && this.epoch > 1) this.#skipToLiveEdge();
   }
 
   /** Is there something to read? The check to make between marking oneself asleep and sleeping. */

@@ -1,5 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LinkMemory } from '../bus/link-memory.ts';
+import type { Handover } from '../bus/participant.ts';
+import type { HandoverReport } from '../bus/state-keepers.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import type { HashKey } from '../keyed-hash.ts';
@@ -128,10 +130,10 @@ export type ToShard =
   | { readonly type: 'transfer-port'; readonly port: MessagePort }
   /** Use these credentials from now on. */
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
-  /** The thread that was this shard is gone. */
-  | { readonly type: 'take-over' }
-  /** End all connections, then the shard. */
-  | { readonly type: 'drain'; readonly terms: DrainTerms };
+  /** The thread that was this shard is gone. `handover`: what it has left; null: it could leave nothing. */
+  | { readonly type: 'take-over'; readonly handover: Handover | null }
+  /** End all connections, then the shard. A successor waits if `isReplaced`: hand over to it. */
+  | { readonly type: 'drain'; readonly terms: DrainTerms; readonly isReplaced: boolean };
 
 /** The module cannot be used. */
 export interface ModuleFailure {
@@ -155,6 +157,12 @@ export type FromShard =
   | { readonly type: 'discarded'; readonly fd: number }
   /** The credentials it was sent are in use; what was wrong with those of its server names. */
   | { readonly type: 'tls-loaded'; readonly errors: readonly string[] }
+  /** The connections of a shard that is replaced are gone; it packs what it keeps by name. */
+  | { readonly type: 'hands-over' }
+  /** That is done, and the thread ends. */
+  | { readonly type: 'handed-over'; readonly handover: Handover }
+  /** What the successor has taken over, or could not. */
+  | { readonly type: 'took-over'; readonly isHandedOver: boolean; readonly report: HandoverReport }
   /** A full collection has left the heap fuller than it is to be. */
   | { readonly type: 'heap-full'; readonly heap: HeapUse }
   /** Messages for another shard were dropped. */

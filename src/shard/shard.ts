@@ -71,15 +71,19 @@ export class Shard {
     this.io = new IoLoop(this.counters);
     this.deflate = new ZlibDeflatePort(this.counters);
     this.bus = new Bus(this.io, null, this.deflate);
-    this.participant = new Participant(control === null ? 'app' : 'shard', index, this.bus);
+    this.participant = new Participant(control === null ? 'app' : 'shard', index, this.bus, this.counters);
     if (links !== null) this.link(links);
   }
 
-  /** Shares its topics with the threads of these links from here on. */
-  link(links: Links): void {
+  /**
+   * Shares its topics with the threads of these links from here on.
+   *
+   * @param continues in the place of a thread that has left it
+   */
+  link(links: Links, continues = false): void {
     this.#links = links;
     this.bus.maxTopicLength = Math.min(this.bus.maxTopicLength, links.maxTopicLength);
-    this.participant.link(links);
+    this.participant.link(links, continues);
     for (const { name, hash, subscribers } of this.bus.topics.values()) {
       links.setCount(name, hash, subscribers.size, 0);
     }

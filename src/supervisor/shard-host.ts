@@ -1,3 +1,5 @@
+import { buffersOf, type Handover } from '../bus/participant.ts';
+import { HANDOVER_TIMEOUT, type HandoverReport } from '../bus/state-keepers.ts';
 import { messageOf } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
@@ -5,7 +7,7 @@ import type { FromShard, ModuleFailure, ShardData, TlsSetup } from '../shard/con
 import type { DrainTerms } from '../shard/drain.ts';
 import type { HeapUse } from '../shard/heap-watch.ts';
 import type { ProfiledThread } from '../shard/thread-profiler.ts';
-import { deadline, GRACE, within } from '../shard/timeout.ts';
+import { deadline, GRACE, isFulfilled, within } from '../shard/timeout.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import { RestartDelay } from './restart-delay.ts';
 import { ShardJoin } from './shard-join.ts';
@@ -15,8 +17,13 @@ import { type ShardLife, ShardPool } from './shard-pool.ts';
 export type ShardHostOptions = Omit<ShardData, 'port' | 'isSuccessor'>;
 
 export interface ShardHostEvents {
-  /** Its thread is gone; what it had in shared memory is to be cleared. */
-  onGone(): void;
+  /**
+   * Its thread is gone; what it had in shared memory is to be cleared. `isHandedOver`: but for its place in the rings,
+   * where its successor goes on.
+   */
+  onGone(isHandedOver: boolean): void;
+  /** A new life has taken over what the former one has left, unless that could leave nothing, and what is lost. */
+  onTakenOver(isHandedOver: boolean, report: HandoverReport): void;
   /** It ended unexpectedly, and is started anew after `delay` ms. */
   onCrash(cause: unknown, delay: number): void;
   /** It does not take the connections it is sent. */
@@ -45,6 +52,10 @@ export class ShardHost {
   #life: ShardLife | null = null;
   /** The life that is being replaced: its end is no crash. */
   #retiring: ShardLife | null = null;
+  /** What that life has left for its successor. */
+  #handover: Handover | null = null;
+  /** Called when it begins to pack that. */
+  #onHandsOver: (() => void) | null = null;
   /** Where its successor gets ready. */
   #nextPool: ShardPool | null = null;
   #restart: NodeJS.Timeout | null = null;
@@ -162,7 +173,7 @@ export class ShardHost {
     const life = this.#life;
     if (life === null) return;
     // One that is being replaced is drained already.
-    if (this.#retiring !== life) life.post({ type: 'drain', terms });
+    if (this.#retiring !== life) life.post({ type: 'drain', terms, isReplaced: false });
     // One that has not loaded its module has no connections, and may never load it.
     if (this.isReady || this.#retiring === life) await life.ended;
     else await within(life.ended, GRACE);
@@ -227,6 +238,12 @@ export class ShardHost {
       this.#join.discarded(message.fd);
     } else if (message.type === 'tls-loaded') {
       this.#reloading.shift()?.(message.errors);
+    } else if (message.type === 'hands-over') {
+      this.#onHandsOver?.();
+    } else if (message.type === 'handed-over') {
+      this.#handover = message.handover;
+    } else if (message.type === 'took-over') {
+      this.#events.onTakenOver(message.isHandedOver, message.report);
     } else if (message.type === 'heap-full') {
       this.#events.onHeapFull(message.heap);
     } else if (message.type === 'overflow') {
@@ -246,7 +263,7 @@ export class ShardHost {
   }
 
   #ended(error: unknown): void {
-    this.#clear();
+    this.#clear(false);
     if (this.#isClosing) return;
     if (this.#onStarted !== null) {
       this.#onStarted.reject(startError(this.#options.index, error));
@@ -259,8 +276,8 @@ export class ShardHost {
     }, delay);
   }
 
-  /** The thread is gone. */
-  #clear(): void {
+  /** The thread is gone. `isHandedOver`: its successor goes on where it has stopped. */
+  #clear(isHandedOver: boolean): void {
     this.#life = null;
     this.#stalledAt = -1;
     clearTimeout(this.#joining);
@@ -268,7 +285,7 @@ export class ShardHost {
     this.#join.clear();
     this.#wakeWaiting();
     for (const resolve of this.#reloading.splice(0)) resolve([]);
-    this.#events.onGone();
+    this.#events.onGone(isHandedOver);
   }
 
   /** Resolves when the acceptor knows the shard, or it ended. */
@@ -312,7 +329,7 @@ export class ShardHost {
       await this.#dismiss(pool);
       return false;
     }
-    await this.#retire(old, terms);
+    const handover = await this.#retire(old, terms);
     if (this.#isClosing) return false;
     this.#pool = pool;
     this.#nextPool = null;
@@ -321,7 +338,7 @@ export class ShardHost {
       successor.post({ type: 'tls', credentials: this.#tls.credentials });
     }
     const known = this.#known();
-    successor.post({ type: 'take-over' });
+    successor.post({ type: 'take-over', handover }, handover === null ? [] : buffersOf(handover));
     this.#awaitJoin();
     // It is a shard like any other now.
     this.#watch(successor, () => null);
@@ -353,17 +370,30 @@ export class ShardHost {
     await pool.destroy();
   }
 
-  /** Ends the shard politely: what was sent to it arrives, and its connections get time to leave. */
-  async #retire(life: ShardLife, terms: DrainTerms): Promise<void> {
+  /**
+   * Ends the shard politely: what was sent to it arrives, and its connections get time to leave. Resolves with what it has
+   * left for its successor; null: it could leave nothing, and the successor begins as after a crash.
+   */
+  async #retire(life: ShardLife, terms: DrainTerms): Promise<Handover | null> {
     this.#retiring = life;
     this.#join.retire();
     this.#acceptor.tell({ type: 'shard-retires', index: this.#options.index });
-    life.post({ type: 'drain', terms });
-    await within(Promise.allSettled([life.ended]), terms.deadline + GRACE);
+    const begun = new Promise<void>((resolve) => {
+      this.#onHandsOver = resolve;
+    });
+    life.post({ type: 'drain', terms, isReplaced: true });
+    const ended = Promise.allSettled([life.ended]);
+    if (await isFulfilled(Promise.race([ended, begun]), terms.deadline + GRACE)) {
+      await within(ended, HANDOVER_TIMEOUT + GRACE);
+    }
     // Its thread may hang, and must not live beside its successor.
     await this.#pool.destroy();
+    const handover = this.#handover;
+    this.#handover = null;
+    this.#onHandsOver = null;
     this.#retiring = null;
-    this.#clear();
+    this.#clear(handover !== null);
+    return handover;
   }
 }
 

@@ -6,6 +6,7 @@ import { Links } from '../bus/links.ts';
 import { Message } from '../bus/message.ts';
 import { Participant } from '../bus/participant.ts';
 import { Publisher } from '../bus/publisher.ts';
+import type { HandoverReport } from '../bus/state-keepers.ts';
 import type { HostRules } from '../http/allowed-hosts.ts';
 import { ControlBlock, Gauge, type ShardState } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
@@ -56,6 +57,8 @@ export interface SupervisorEvents {
   recovered: [index: number, duration: number];
   /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
   overflow: [from: number, to: number, dropped: number];
+  /** A shard was replaced, and some of what it kept by name could not be handed over: a line for each that starts anew. */
+  stateLost: [index: number, failures: readonly string[]];
   /** The acceptor ended unexpectedly; it is started anew after `delay` ms. */
   acceptorCrash: [error: unknown, delay: number];
 }
@@ -102,7 +105,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), ringCapacity(options.limits), maxOverflow);
     const id = mainThreadOf(shards);
     this.links = new Links(this.linkMemory, id, (to, dropped) => this.emit('overflow', id, to, dropped));
-    this.participant = new Participant('main', id, new Publisher(this.control.main.counters));
+    const { counters } = this.control.main;
+    this.participant = new Participant('main', id, new Publisher(counters), counters);
     this.participant.link(this.links);
     this.#acceptor = this.#hostAcceptor(options);
     this.#shards = Array.from({ length: shards }, (_, index) => this.#hostShard(index, options));
@@ -251,8 +255,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       onHeapFull: (heap) => {
         if (!this.#isClosing) this.#recyclers[index]!.full(heap);
       },
-      onGone: () => {
-        this.#shardGone(index);
+      onGone: (isHandedOver) => {
+        this.#shardGone(index, isHandedOver);
+      },
+      onTakenOver: (isHandedOver, report) => {
+        this.#takenOver(index, isHandedOver, report);
       },
       onCrash: (cause, delay) => {
         this.control.shard(index).counters[Counter.CRASHES]!++;
@@ -278,11 +285,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     await within(Promise.all(known), JOIN_PATIENCE);
   }
 
-  /** Clears what the shard had in shared memory, and tells the others. */
-  #shardGone(index: number): void {
+  #takenOver(index: number, isHandedOver: boolean, report: HandoverReport): void {
+    const { counters } = this.control.shard(index);
+    if (isHandedOver) counters[Counter.HANDOVERS]!++;
+    counters[Counter.HANDOVER_BYTES]! += report.bytes;
+    counters[Counter.STATES_LOST]! += report.failures.length;
+    if (report.failures.length > 0) this.emit('stateLost', index, report.failures);
+  }
+
+  /** Clears what the shard had in shared memory, and tells the others, unless its successor goes on in its place. */
+  #shardGone(index: number, isHandedOver: boolean): void {
     this.control.endShard(index);
     this.#addresses?.clear(index);
-    this.links.clearThread(index);
+    if (!isHandedOver) this.links.clearThread(index);
     if (this.#isClosing) return;
     this.#recyclers[index]!.ended();
     this.#acceptor.tell({ type: 'shard-down', index });

@@ -50,7 +50,7 @@ class DrivenShard {
   }
 
   async end(): Promise<void> {
-    this.tell({ type: 'drain', terms: { code: 1001, deadline: 0, grace: 0 } });
+    this.tell({ type: 'drain', terms: { code: 1001, deadline: 0, grace: 0 }, isReplaced: false });
     await this.ended;
     this.#port.close();
   }

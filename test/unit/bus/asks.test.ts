@@ -2,38 +2,51 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Answers } from '../../../src/bus/answers.ts';
 import { AnswerStatus, writeReply } from '../../../src/bus/ask-record.ts';
 import { type AskPort, Asks, MAX_ASK_BYTES, MAX_ASKS } from '../../../src/bus/asks.ts';
+import { SendStatus } from '../../../src/bus/send-status.ts';
+import { Counter, THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 
 const KIND = 7;
+
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const bytes = (value: string): Uint8Array => Buffer.from(value);
 
 /** Thread 0 asks, thread 1 answers; the test carries the records. */
 class Pair implements AskPort {
-  readonly id = 0;
-  instance = 3;
-  isPeerUp = true;
-  hasRoom = true;
-  readonly sent: { to: number; kind: number; bytes: Uint8Array }[] = [];
+  /** Of the thread that answers; 0: it is not there. */
+  peer = 3;
+  status: SendStatus = SendStatus.WRITTEN;
+  readonly sent: { to: number; bytes: Uint8Array }[] = [];
   readonly replies: Uint8Array[] = [];
-  readonly asks = new Asks(this);
-  readonly answers = new Answers((to, record) => {
-    expect(to).toBe(0);
+  readonly #counters = new Float64Array(THREAD_SLOTS);
+  readonly asks = new Asks(this, this.#counters);
+  readonly answers = new Answers((to, record, instance) => {
+    expect([to, instance]).toEqual([0, 8]);
     this.replies.push(record);
-    return this.hasRoom;
-  });
+    return this.status === SendStatus.WRITTEN;
+  }, this.#counters);
 
-  isUp(): boolean {
-    return this.isPeerUp;
+  instanceAt(): number {
+    return this.peer;
   }
 
-  sendTo(to: number, kind: number, record: Uint8Array): boolean {
-    if (this.hasRoom) this.sent.push({ to, kind, bytes: record });
-    return this.hasRoom;
+  sendRequest(to: number, record: Uint8Array, instance: number): SendStatus {
+    if (instance !== this.peer) throw new Error(`it is addressed to ${instance}`);
+    if (this.status === SendStatus.WRITTEN) this.sent.push({ to, bytes: record });
+    return this.status;
+  }
+
+  /** What was counted so far, but for what was not. */
+  get counts(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const [name, counter] of Object.entries(Counter)) {
+      if (this.#counters[counter]! > 0) counts[name] = this.#counters[counter]!;
+    }
+    return counts;
   }
 
   /** Carries what was sent so far, and the replies. */
   carry(): void {
-    for (const { kind, bytes: record } of this.sent.splice(0)) this.answers.onRequest(kind, 0, record);
+    for (const { bytes: record } of this.sent.splice(0)) this.answers.onRequest(record, 0, 8);
     this.carryBack();
   }
 
@@ -74,13 +87,7 @@ describe('ask', () => {
     pair.carryBack();
     expect(text(await second)).toBe('later two');
     expect(pair.asks.pending).toBe(0);
-    expect(pair.asks.counts).toEqual({ asks: 2, asksFailed: 0, askTimeouts: 0, lateAnswers: 0 });
-    expect(pair.answers.counts).toEqual({
-      answers: 2,
-      answersFailed: 0,
-      answersRefused: 0,
-      repliesDropped: 0,
-    });
+    expect(pair.counts).toEqual({ ASKS: 2, ANSWERS: 2 });
   });
 
   it('gives handler and caller bytes of their own', async () => {
@@ -90,8 +97,8 @@ describe('ask', () => {
       return request;
     });
     const answer = pair.asks.ask(1, KIND, bytes('stays'));
-    const { kind, bytes: record } = pair.sent[0]!;
-    pair.answers.onRequest(kind, 0, record);
+    const { bytes: record } = pair.sent[0]!;
+    pair.answers.onRequest(record, 0, 8);
     record.fill(0);
     const reply = pair.replies[0]!;
     pair.asks.onReply(1, reply);
@@ -119,7 +126,7 @@ describe('ask', () => {
     expect(first.message.length).toBeLessThan(400);
     expect(second.message).toBe('thread 1 failed at the request: not now');
     expect(third.message).toBe('thread 1 failed at the request: the handler gave no Uint8Array');
-    expect(pair.answers.counts).toMatchObject({ answers: 3, answersFailed: 3 });
+    expect(pair.counts).toEqual({ ASKS: 3, ASKS_FAILED: 3, ANSWERS: 3, ANSWERS_FAILED: 3 });
   });
 
   it('fails at its deadline, not before, and the answer that comes then is dropped and counted', async () => {
@@ -136,7 +143,7 @@ describe('ask', () => {
     expect(pair.asks.pending).toBe(1);
     pair.carry();
     expect(await long).toBe('answered');
-    expect(pair.asks.counts).toEqual({ asks: 2, asksFailed: 1, askTimeouts: 1, lateAnswers: 1 });
+    expect(pair.counts).toEqual({ ASKS: 2, ASKS_FAILED: 1, ASK_TIMEOUTS: 1, LATE_ANSWERS: 1, ANSWERS: 2 });
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(20);
     expect(vi.getTimerCount()).toBe(0);
@@ -144,57 +151,79 @@ describe('ask', () => {
 
   it('fails when the thread is gone, was never there, or does not keep up', async () => {
     const asked = codeOf(pair.asks.ask(1, KIND, bytes('')));
-    pair.asks.peerGone(2);
+    pair.asks.peerGone(2, 3);
+    // That of the life before comes late.
+    pair.asks.peerGone(1, 2);
     expect(pair.asks.pending).toBe(1);
-    pair.asks.peerGone(1);
+    pair.asks.peerGone(1, 3);
     expect(await asked).toBe('MILLRACE_PEER_GONE');
-    pair.isPeerUp = false;
+    pair.peer = 0;
     expect(await codeOf(pair.asks.ask(1, KIND, bytes('')))).toBe('MILLRACE_PEER_GONE');
-    pair.isPeerUp = true;
-    pair.hasRoom = false;
-    expect(await codeOf(pair.asks.ask(1, KIND, bytes('')))).toBe('MILLRACE_ASK_REFUSED');
+    pair.peer = 4;
+    for (const [status, code] of [
+      [SendStatus.DROPPED, 'MILLRACE_ASK_REFUSED'],
+      [SendStatus.TOO_BIG, 'MILLRACE_ASK_REFUSED'],
+      [SendStatus.GONE, 'MILLRACE_PEER_GONE'],
+    ] as const) {
+      pair.status = status;
+      expect(await codeOf(pair.asks.ask(1, KIND, bytes('')))).toBe(code);
+    }
     expect(pair.asks.pending).toBe(0);
-    expect(pair.asks.counts).toMatchObject({ asks: 3, asksFailed: 3 });
+    expect(pair.counts).toEqual({ ASKS: 5, ASKS_FAILED: 5 });
   });
 
   it('is refused when nobody answers its kind', async () => {
     const asked = codeOf(pair.asks.ask(1, KIND, bytes('')));
     pair.carry();
     expect(await asked).toBe('MILLRACE_ASK_REFUSED');
-    expect(pair.answers.counts).toMatchObject({ answersRefused: 1 });
+    expect(pair.counts).toEqual({ ASKS: 1, ASKS_FAILED: 1, ANSWERS: 1, ANSWERS_REFUSED: 1 });
   });
 
   it('is refused when too many wait, or too many bytes of them', async () => {
     const large = codeOf(pair.asks.ask(1, KIND, new Uint8Array(MAX_ASK_BYTES - 1000)));
     expect(await codeOf(pair.asks.ask(1, KIND, new Uint8Array(1000)))).toBe('MILLRACE_ASK_REFUSED');
-    pair.asks.peerGone(1);
+    pair.asks.peerGone(1, 3);
     expect(await large).toBe('MILLRACE_PEER_GONE');
     const many = Array.from({ length: MAX_ASKS }, () => codeOf(pair.asks.ask(1, KIND, bytes(''))));
     expect(await codeOf(pair.asks.ask(1, KIND, bytes('')))).toBe('MILLRACE_ASK_REFUSED');
-    pair.asks.peerGone(1);
+    pair.asks.peerGone(1, 3);
     expect(new Set(await Promise.all(many))).toEqual(new Set(['MILLRACE_PEER_GONE']));
   });
 
-  it('takes no answer of another thread, of another life, or of nobody', async () => {
+  it('takes no answer of another thread, to another request, or that is none', async () => {
     const asked = pair.asks.ask(1, KIND, bytes('who'));
     const id = pair.sent[0]!.bytes;
     const number = new DataView(id.buffer, id.byteOffset).getUint32(0, true);
     const { DONE } = AnswerStatus;
-    pair.asks.onReply(2, writeReply(number, 3, DONE, bytes('another thread')));
-    pair.asks.onReply(1, writeReply(number, 2, DONE, bytes('another life')));
-    pair.asks.onReply(1, writeReply(number + 1, 3, DONE, bytes('nobody')));
-    pair.asks.onReply(1, bytes('short'));
-    expect(pair.asks.counts.lateAnswers).toBe(4);
-    pair.asks.onReply(1, writeReply(number, 3, DONE, bytes('the one')));
-    pair.asks.onReply(1, writeReply(number, 3, DONE, bytes('again')));
+    pair.asks.onReply(2, writeReply(number, DONE, bytes('another thread')));
+    pair.asks.onReply(1, writeReply(number + 1, DONE, bytes('nobody')));
+    pair.asks.onReply(1, bytes('none'));
+    expect(pair.counts).toMatchObject({ LATE_ANSWERS: 3 });
+    pair.asks.onReply(1, writeReply(number, DONE, bytes('the one')));
+    pair.asks.onReply(1, writeReply(number, DONE, bytes('again')));
     expect(text(await asked)).toBe('the one');
-    expect(pair.asks.counts.lateAnswers).toBe(5);
+    expect(pair.counts).toMatchObject({ LATE_ANSWERS: 4 });
   });
 
   it('rejects a timeout that is none', async () => {
     for (const timeout of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 3_600_001]) {
       expect(await codeOf(pair.asks.ask(1, KIND, bytes(''), { timeout }))).toBe('MILLRACE_INVALID_ARGUMENT');
     }
+  });
+
+  it('is refused until its thread may ask, and is none of those that the thread before has made', async () => {
+    pair.asks.refuse('not yet');
+    await expect(pair.asks.ask(1, KIND, bytes(''))).rejects.toMatchObject({
+      code: 'MILLRACE_ASK_REFUSED',
+      message: 'The request was not sent: not yet',
+    });
+    pair.asks.open();
+    pair.asks.continueFrom(2 ** 32 - 1);
+    const asked = pair.asks.ask(1, KIND, bytes(''));
+    expect(pair.asks.lastId).toBe(0);
+    const idle = pair.asks.idle();
+    pair.asks.onReply(1, writeReply(0, AnswerStatus.DONE, bytes('')));
+    await Promise.all([asked, idle]);
   });
 
   it('fails when its thread ends, and later ones are refused', async () => {
@@ -229,9 +258,9 @@ describe('answers that are given up', () => {
   it('a reply for which there is no room is counted', () => {
     pair.answers.handle(KIND, (request) => request);
     const asked = codeOf(pair.asks.ask(1, KIND, bytes('')));
-    pair.hasRoom = false;
+    pair.status = SendStatus.DROPPED;
     pair.carry();
-    expect(pair.answers.counts.repliesDropped).toBe(1);
+    expect(pair.counts).toEqual({ ASKS: 1, ANSWERS: 1, ANSWERS_DROPPED: 1 });
     return asked;
   });
 });

@@ -22,7 +22,8 @@ class Talker {
 
   constructor(memory: LinkMemory, id: number, role: Role = 'bridge') {
     this.links = new Links(memory, id, () => {});
-    this.participant = new Participant(role, id, new Publisher(new Float64Array(128)));
+    const counters = new Float64Array(128);
+    this.participant = new Participant(role, id, new Publisher(counters), counters);
     this.participant.link(this.links);
   }
 

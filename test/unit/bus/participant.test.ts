@@ -5,6 +5,7 @@ import { Participant, type Role } from '../../../src/bus/participant.ts';
 import { Publisher } from '../../../src/bus/publisher.ts';
 import { RecordKind } from '../../../src/bus/record-kinds.ts';
 import { SendStatus } from '../../../src/bus/send-status.ts';
+import { THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { pattern } from '../../support/protocol/frame-bytes.ts';
 import { pairStats, quiet } from './link-threads.ts';
 
@@ -24,7 +25,8 @@ class Life {
 
   constructor(memory: LinkMemory, id: number, role: Role = 'shard') {
     this.links = new Links(memory, id, () => {});
-    this.participant = new Participant(role, id, new Publisher(new Float64Array(128)));
+    const counters = new Float64Array(THREAD_SLOTS);
+    this.participant = new Participant(role, id, new Publisher(counters), counters);
     this.participant.on(NOTE, (bytes, from, instance) => {
       const text = Buffer.from(Uint8Array.from(bytes)).toString();
       this.got.push(`${from}.${instance}: ${text}`);

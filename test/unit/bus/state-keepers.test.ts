@@ -37,9 +37,9 @@ async function handOver(
 ): Promise<{ failures: readonly string[]; bytes: number; keepers: StateKeepers }> {
   const former = new StateKeepers(() => 1);
   for (const [name, keeper] of Object.entries(old)) former.add(name, keeper);
-  await former.begin(null, null, soon());
   for (const keeper of Object.values(old)) if (keeper instanceof Keeper) keeper.text = 'state';
   const keepers = new StateKeepers(() => 2);
+  keepers.defer();
   for (const [name, keeper] of Object.entries(successor)) keepers.add(name, keeper);
   const { failures, bytes } = await keepers.begin(await former.pack(soon(), most), null, soon());
   return { failures, bytes, keepers };
@@ -59,8 +59,11 @@ describe('StateKeepers', () => {
     for (const why of [null, 'its thread ended']) {
       const keepers = new StateKeepers(() => 4);
       const keeper = new Keeper();
+      keepers.defer();
       keepers.add('a', keeper);
-      expect(await keepers.begin(null, why, soon())).toEqual({ bytes: 0, failures: [] });
+      expect(keeper.began).toEqual([]);
+      const failures = why === null ? [] : ['a: its thread ended'];
+      expect(await keepers.begin([], why, soon())).toEqual({ bytes: 0, failures });
       expect(keeper.began).toEqual([why]);
       expect(keepers.epochOf('a')).toBe(4);
     }
@@ -129,6 +132,7 @@ describe('StateKeepers', () => {
     const packed = await former.pack(performance.now() + 1);
     expect(packed.map(({ failure }) => failure)).toEqual(['it was not done within 5000 ms', null]);
     const keepers = new StateKeepers(() => 2);
+    keepers.defer();
     const keeper = new Hangs();
     keepers.add('takes', keeper);
     const { failures } = await keepers.begin(
@@ -150,6 +154,7 @@ describe('StateKeepers', () => {
 
   it('one that cannot even start anew is told, and one that comes late begins at once', async () => {
     const keepers = new StateKeepers(() => 1);
+    keepers.defer();
     keepers.add('bad', {
       pack: () => [],
       takeOver: () => {},
@@ -157,7 +162,7 @@ describe('StateKeepers', () => {
         throw new Error('never');
       },
     });
-    expect((await keepers.begin(null, null, soon())).failures).toEqual(['bad: it cannot start anew: never']);
+    expect((await keepers.begin([], null, soon())).failures).toEqual(['bad: it cannot start anew: never']);
     const late = new Keeper();
     keepers.add('late', late);
     expect(late.began).toEqual([null]);

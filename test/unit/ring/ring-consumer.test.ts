@@ -112,6 +112,21 @@ describe('a consumer that takes over', () => {
     expect(got.restarts).toEqual([]);
   });
 
+  test('or continues where the last one has stopped, and is the same to the producer', () => {
+    const { region, producer, consumer } = filled(5);
+    const got = new Collector();
+    consumer.read(got, CAPACITY, 2);
+    const second = new RingConsumer(region, true);
+    producer.tryWrite(pattern(8, 5));
+    producer.commit();
+    expect([second.epoch, producer.consumerEpoch, second.lostBytes]).toEqual([1, 1, 0]);
+    while (second.read(got) > 0);
+    expect(got.records).toEqual([0, 1, 2, 3, 4, 5].map((i) => pattern(8, i)));
+    expect(got.restarts).toEqual([]);
+    // Of a ring that nobody has read it is the first.
+    expect(new RingConsumer(createRing(CAPACITY), true).epoch).toBe(1);
+  });
+
   test('gives the producer of a full ring its room back', () => {
     const { region, producer } = filled(64);
     expect(producer.claim(0)).toBe(-1);
