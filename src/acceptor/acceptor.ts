@@ -88,21 +88,21 @@ export class Acceptor implements Admitting, OpeningServer {
     this.#release();
   }
 
-  /** The shard's thread is gone, its counts are cleared: what was sent to it since counts no more. */
+  /** The shard's thread is gone, and its counts are cleared: what was sent to it since counts no more. */
   shardGone(index: number): void {
     this.#channels.close(index);
     this.#channels.counts.clear(index);
   }
 
-  /** The shard is to end, and another to take its place: it gets what was sent to it, and no more. */
+  /** The shard is to end, and another to take its place: the one that ends gets what was sent to it, and no more. */
   shardRetires(index: number): void {
     this.#awaited.add(index);
     this.#channels.finish(index);
   }
 
   /**
-   * All shards are to end, and nobody is accepted any more. Who is here gets the grace to send its head, and is passed
-   * on. Resolves when nobody is here any more, or the deadline has passed.
+   * All shards are to end, and no connection is accepted any more. Those open here get the grace to send their
+   * heads, and are passed on. Resolves when none is open here any more, or the deadline has passed.
    */
   async stop({ grace, deadline }: DrainTerms): Promise<void> {
     this.#awaited.clear();
@@ -122,7 +122,7 @@ export class Acceptor implements Admitting, OpeningServer {
     else this.#passOn(client, row, timeStamp());
   }
 
-  /** Those of the shards count, and some more may be open here, so that they can be told that there are too many. */
+  /** Connections of the shards count, and some more may be open here, to be told that there are too many. */
   hasRoom(): boolean {
     const { maxConnections } = this.#limits;
     if (maxConnections === 0) return true;
@@ -171,7 +171,7 @@ export class Acceptor implements Admitting, OpeningServer {
     return this.#awaited.size > 0 && this.#held.hasRoom;
   }
 
-  /** Those that wait are tried again: sent to a shard, or refused if none is to come any more. */
+  /** Held requests are tried again: sent to a shard, or refused if none is to come any more. */
   #release(): void {
     const onRequest = (opening: Opening, request: string): void => {
       const bytes = Buffer.from(request, 'latin1');

@@ -10,7 +10,7 @@ export class Balancer {
   readonly #hash: KeyedHash;
   #turn = 0;
 
-  /** @param hashKey random for each server: who names a path or a cookie must not be able to choose the shard */
+  /** @param hashKey random for each server: a client that names a path or a cookie must not be able to choose the shard */
   constructor(balance: Balance, control: ControlBlock, hashKey: HashKey) {
     this.#balance = balance;
     this.#control = control;

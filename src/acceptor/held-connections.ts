@@ -6,7 +6,7 @@ import type { Opening } from './openings.ts';
 const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
 
-/** A connection nobody has read from. */
+/** A connection that was not read from. */
 interface HeldClient {
   readonly client: TcpHandle;
   /** Row of the address table. */
@@ -15,9 +15,9 @@ interface HeldClient {
   readonly timeout: NodeJS.Timeout;
 }
 
-/** HeldConnections: those that the acceptor has while no shard can take them, but one will soon. */
+/** HeldConnections: connections that the acceptor keeps while no shard can take them, but one will soon. */
 export class HeldConnections {
-  /** With the request, and what came behind it. */
+  /** Connections with their request, and what came behind it. */
   readonly #requests = new Map<Opening, string>();
   #bytes = 0;
   readonly #clients = new Set<HeldClient>();
@@ -26,14 +26,14 @@ export class HeldConnections {
     return this.#requests.size + this.#clients.size < MAX_HELD && this.#bytes < MAX_HELD_BYTES;
   }
 
-  /** What comes behind the request waits in the kernel. */
+  /** Holds a connection with its request. What comes behind the request waits in the kernel. */
   hold(opening: Opening, request: string): void {
     this.#requests.set(opening, request);
     this.#bytes += request.length;
     opening.transport.pause();
   }
 
-  /** @param onTimeout it has waited for as many seconds, and waits no more */
+  /** @param onTimeout called when the client has waited for `seconds`, and waits no more */
   holdUnread(
     client: TcpHandle,
     row: number,
@@ -49,7 +49,7 @@ export class HeldConnections {
     this.#clients.add(held);
   }
 
-  /** It waits no more. Returns its request; '' when it did not wait. */
+  /** The connection is held no more. Returns its request; '' when it was not held. */
   drop(opening: Opening): string {
     const request = this.#requests.get(opening);
     if (request === undefined) return '';
@@ -58,7 +58,7 @@ export class HeldConnections {
     return request;
   }
 
-  /** None of them waits any more, oldest first. */
+  /** Holds none any more: gives back all, oldest first. */
   release(
     onRequest: (opening: Opening, request: string) => void,
     onClient: (held: HeldClient) => void,

@@ -7,14 +7,14 @@ const LOOK_INTERVAL = 250;
 const QUIET_LOOKS = 5;
 
 /**
- * Intake: whether a thread takes what it is sent. It is looked at now and then, and counts looks instead of time: that a
+ * Intake: whether a thread takes what it is sent. The sender looks now and then, and counts looks instead of time: that a
  * process which was stopped took nothing meanwhile says nothing of its threads.
  */
 export class Intake {
   #taken = 0;
   #quiet = 0;
 
-  /** It has not taken what it was sent for a second. */
+  /** The thread has not taken what it was sent for a second. */
   get isStalled(): boolean {
     return this.#quiet >= QUIET_LOOKS;
   }
@@ -59,24 +59,24 @@ export class LookTimer {
   };
 }
 
-interface Way {
-  /** Sockets sent by it. */
+interface ShardChannel {
+  /** Sockets sent through the channel or port that is open now. */
   sent: number;
   intake: Intake;
   isOpen: boolean;
 }
 
-/** ShardIntakes: what an acceptor has sent to each shard by the way that is open now, and whether the shard takes it. */
+/** ShardIntakes: what an acceptor has sent to each shard by the channel that is open now, and whether the shard takes it. */
 export class ShardIntakes {
   readonly #control: ControlBlock;
-  readonly #ways: readonly Way[];
+  readonly #channels: readonly ShardChannel[];
   readonly #onChanged: (shard: number, isStalled: boolean) => void;
   readonly #onStalledLook: (shard: number) => void;
   readonly #timer = new LookTimer(() => this.#look());
 
   /**
    * @param onChanged the shard is stalled from now on, or no more
-   * @param onStalledLook it is, or still is: called at each look
+   * @param onStalledLook the shard is stalled, or still is: called at each look
    */
   constructor(
     control: ControlBlock,
@@ -86,39 +86,39 @@ export class ShardIntakes {
     this.#control = control;
     this.#onChanged = onChanged;
     this.#onStalledLook = onStalledLook;
-    this.#ways = Array.from({ length: control.shards }, () => ({
+    this.#channels = Array.from({ length: control.shards }, () => ({
       sent: 0,
       intake: new Intake(),
       isOpen: false,
     }));
   }
 
-  /** The shard has opened a way to it, on which it has taken nothing: so it lives. */
+  /** A new channel to the shard is open, of which it has taken nothing yet: the shard counts as alive. */
   opened(shard: number): void {
-    const way = this.#ways[shard]!;
-    way.sent = 0;
-    way.intake = new Intake();
-    way.isOpen = true;
+    const channel = this.#channels[shard]!;
+    channel.sent = 0;
+    channel.intake = new Intake();
+    channel.isOpen = true;
     this.#control.setGauge(shard, Gauge.STALLED, 0);
   }
 
-  /** Nothing is sent by this way any more. What is said of the shard holds until it opens another. */
+  /** Nothing is sent through the channel any more. What is said of the shard holds until another is open. */
   closed(shard: number): void {
-    this.#ways[shard]!.isOpen = false;
+    this.#channels[shard]!.isOpen = false;
   }
 
   sent(shard: number): void {
-    this.#ways[shard]!.sent++;
+    this.#channels[shard]!.sent++;
     this.#timer.start();
   }
 
   isStalled(shard: number): boolean {
-    return this.#ways[shard]!.intake.isStalled;
+    return this.#channels[shard]!.intake.isStalled;
   }
 
-  /** Sockets that were sent by the way that is open and not taken. */
+  /** Sockets that were sent through the channel that is open, and not taken. */
   waiting(shard: number): number {
-    return (this.#ways[shard]!.sent - this.#control.gauge(shard, Gauge.TAKEN)) | 0;
+    return (this.#channels[shard]!.sent - this.#control.gauge(shard, Gauge.TAKEN)) | 0;
   }
 
   stop(): void {
@@ -127,7 +127,7 @@ export class ShardIntakes {
 
   #look(): boolean {
     let isAnyWaiting = false;
-    for (const [shard, { intake, isOpen }] of this.#ways.entries()) {
+    for (const [shard, { intake, isOpen }] of this.#channels.entries()) {
       if (!isOpen) continue;
       const isWaiting = this.waiting(shard) > 0;
       const hasChanged = intake.look(isWaiting, this.#control.gauge(shard, Gauge.TAKEN));

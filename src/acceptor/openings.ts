@@ -25,7 +25,7 @@ export class Opening implements HeadConnection {
   isLingering = false;
   /** Row of the address table. */
   readonly row: number;
-  /** It is one too many, and its request is answered so; null: it is not. */
+  /** What the request is answered, because the connection is one too many; null: it is not. */
   readonly refusal: Refusal | null;
 
   constructor(transport: Transport<Opening>, deadline: number, row: number, refusal: Refusal | null) {
@@ -40,7 +40,7 @@ export class Opening implements HeadConnection {
 export interface OpeningServer {
   /** The head is complete; `bytes[rest, end)` came behind it. */
   onRequest(opening: Opening, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void;
-  /** It waits no more, if it did, for a shard. Returns whether it did. */
+  /** The opening waits for a shard no more. Returns whether it did. */
   dropHeld(opening: Opening): boolean;
 }
 
@@ -58,7 +58,7 @@ export class Openings implements TransportContext<Opening> {
   readonly #gate: Gate;
   readonly #heads: HeadReader<Opening>;
   readonly #all = new Set<Opening>();
-  /** Those of them whose head is not complete. */
+  /** The openings whose head is not complete. */
   readonly #waiting = new WaitingRoom();
   /** How many of them were refused, or said nothing, and are to follow our FIN. */
   #lingering = 0;
@@ -112,7 +112,7 @@ export class Openings implements TransportContext<Opening> {
     this.#heads.release(opening);
   }
 
-  /** Its head is complete: it gives way to nobody any more. */
+  /** The head is complete: the opening gives way to no other any more. */
   served(opening: Opening): void {
     this.#waiting.delete(opening.transport);
   }
@@ -198,7 +198,7 @@ export class Openings implements TransportContext<Opening> {
     return opening.deadline;
   }
 
-  /** It is open here no more. */
+  /** The connection is open here no more. */
   #forget(opening: Opening): void {
     this.#heads.release(opening);
     this.#server.dropHeld(opening);

@@ -21,11 +21,11 @@ export interface SocketSender {
   readonly pending: number;
   /** Gets back what was not sent when the channel is lost, cancelled or closed. */
   onUnsent: ((message: string, handle: TcpHandle) => void) | null;
-  /** Sends a socket with a message, one byte a character. On failure it stays open, and the caller's. */
+  /** Sends a socket with a message, one byte a character. On failure the socket stays open, and the caller's. */
   send(message: string, handle: TcpHandle): boolean;
   /** Gives up what is pending: the channel is lost. */
   cancel(): void;
-  /** What was sent arrives; nothing more is sent. */
+  /** Sends nothing more; what was sent arrives. */
   finish(): void;
   close(): void;
 }
@@ -40,7 +40,7 @@ export class ShardChannels {
   readonly #counters: Float64Array;
   readonly #balancer: Balancer;
   readonly #intakes: ShardIntakes;
-  /** Sockets go by postMessage. */
+  /** Sockets go by `postMessage`, through ports instead of channels. */
   readonly #isByPort: boolean;
   readonly #senders: (SocketSender | null)[];
   readonly #tables: (RouteTable | null)[];
@@ -51,7 +51,7 @@ export class ShardChannels {
     // A port does not say that it is full.
     return !this.#isByPort || this.#intakes.waiting(shard) < MAX_IN_PORT;
   };
-  /** It takes them, too, as far as is known. */
+  /** The shard has room, and takes what it is sent, as far as is known. */
   readonly #isAvailable = (shard: number): boolean => this.#hasRoom(shard) && !this.#intakes.isStalled(shard);
 
   /**
@@ -108,7 +108,7 @@ export class ShardChannels {
     this.#intakes.closed(index);
   }
 
-  /** The shard gets what was sent to it, or goes to another if it stands still, and no more. */
+  /** The shard gets what was sent to it, and no more; if it stands still, what the kernel has not taken goes to another. */
   finish(index: number): void {
     if (this.#intakes.isStalled(index)) this.#relieve(index);
     this.#finish(index);
@@ -145,7 +145,7 @@ export class ShardChannels {
     return this.#balancer.mostWaiting(this.#isAvailable);
   }
 
-  /** Gives a socket of the row to a shard, to another one with the same routes when that is gone; closes it if there is none. */
+  /** Gives a socket of the row to a shard, or to another with the same routes when that is gone; closes it if there is none. */
   send(handle: TcpHandle, shard: number, message: string, row: number): void {
     for (let at = shard; at >= 0; at = this.#chooseLike(shard)) {
       this.counts.add(at, row);
@@ -160,7 +160,7 @@ export class ShardChannels {
     handle.close();
   }
 
-  /** Another one for a message that has a number of the table of `shard`. */
+  /** Another shard for a message that has a route's number in the table of `shard`; -1: there is none. */
   #chooseLike(shard: number): number {
     const table = this.#tables[shard];
     const choose = (isGood: (shard: number) => boolean): number =>
@@ -181,7 +181,7 @@ export class ShardChannels {
     if (other >= 0 && this.#isAvailable(other)) sender.cancel();
   }
 
-  /** It was sent to the shard, and the channel ended before the kernel had it. */
+  /** A socket was sent to the shard, and the channel ended before the kernel had it. */
   #resend(handle: TcpHandle, shard: number, message: string): void {
     const row = addressIn(message);
     this.counts.takeBack(shard, row);

@@ -28,7 +28,7 @@ import { RestartDelay } from './restart-delay.ts';
 /** The entry point of the acceptor's thread, in the build. */
 const ACCEPTOR_ENTRY = new URL('../../workers/acceptor.js', import.meta.url);
 
-/** The longest time, in ms, that an acceptor which dies again and again is given rest: nobody is accepted meanwhile. */
+/** Most ms before an acceptor that dies again and again is started anew: no connection is accepted meanwhile. */
 const LAST_DELAY = 1000;
 
 export interface AcceptorHostOptions {
@@ -37,7 +37,7 @@ export interface AcceptorHostOptions {
   readonly balance: Balance;
   readonly limits: Readonly<ServeLimits>;
   readonly hosts: HostRules;
-  /** Only whether there are any matters here. */
+  /** Null: connections are plain. The credentials do not matter here. */
   readonly tls: object | null;
 }
 
@@ -48,9 +48,9 @@ export interface AcceptorHostEvents {
   onShardLost(index: number): void;
   /** The shard does not take what it is sent, or takes it again. */
   onShardStalled(index: number, isStalled: boolean): void;
-  /** The thread ended; what it was told and did not answer, it did not do. */
+  /** The thread ended; what the acceptor was told and did not answer, it did not do. */
   onEnded(): void;
-  /** It ended unexpectedly, and is started anew after `delay` ms. */
+  /** The acceptor ended unexpectedly, and is started anew after `delay` ms. */
   onCrash(cause: unknown, delay: number): void;
   /** Joins a new acceptor with the shards. It listens when this resolves. */
   join(): Promise<void>;
@@ -72,7 +72,7 @@ export class AcceptorHost {
   #listening: TcpHandle | null = null;
   #port = -1;
   #worker: Worker | null = null;
-  /** Main's end of the channel that listening sockets go to the acceptor by. */
+  /** The main thread's end of the channel that listening sockets go to the acceptor by. */
   #sender: HandoffSender | null = null;
   /** Rejects when the acceptor ends, or cannot listen, before it ever has. Later it is started anew. */
   readonly failed: Promise<never>;
@@ -96,7 +96,7 @@ export class AcceptorHost {
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
-    // Whoever starts the server is told; before that and after it nobody waits.
+    // `start` and `listen` wait for it; before and after them nobody does.
     this.failed.catch(ignore);
   }
 
@@ -139,11 +139,11 @@ export class AcceptorHost {
       this.#onListening = resolve;
     });
     this.#sendListener();
-    const patience = deadline(this.#options.limits.loadTimeout, () => {
+    const timeout = deadline(this.#options.limits.loadTimeout, () => {
       this.#fail(startFailed(this.#lateness()));
     });
     await Promise.race([listening, this.failed]).finally(() => {
-      clearTimeout(patience);
+      clearTimeout(timeout);
     });
   }
 
@@ -162,10 +162,10 @@ export class AcceptorHost {
     };
   }
 
-  /** Resolves when no connection is accepted any more and none is left there, or the acceptor does not answer. */
+  /** Resolves when no connection is accepted any more and the acceptor has none left, or does not answer. */
   async stop(terms: DrainTerms): Promise<void> {
     this.#isClosing = true;
-    // Before the acceptor's: what the kernel connects behind its back nobody would accept.
+    // Before the acceptor's duplicate: what the kernel connects behind its back would never be accepted.
     const listening = this.#listening;
     this.#listening = null;
     if (this.#sender === null) listening?.close();
@@ -252,7 +252,7 @@ export class AcceptorHost {
 
   #watch(worker: Worker): void {
     let cause: unknown = new Error('the acceptor thread exited');
-    const patience = deadline(this.#options.limits.loadTimeout, () => {
+    const timeout = deadline(this.#options.limits.loadTimeout, () => {
       cause = this.#lateness();
       void worker.terminate();
     });
@@ -260,11 +260,11 @@ export class AcceptorHost {
       cause = error;
     });
     worker.on('message', (message: FromAcceptor) => {
-      if (message.type === 'started') clearTimeout(patience);
+      if (message.type === 'started') clearTimeout(timeout);
       this.#onMessage(message);
     });
     worker.on('exit', () => {
-      clearTimeout(patience);
+      clearTimeout(timeout);
       this.#worker = null;
       // What it had accepted and not handed over died with it.
       this.#control.acceptor.end();
@@ -279,7 +279,7 @@ export class AcceptorHost {
     return new Error(`it does not start within ${this.#options.limits.loadTimeout} s ('loadTimeout')`);
   }
 
-  /** Connections live on in the shards; who connects meanwhile waits in the kernel's backlog. */
+  /** Connections live on in the shards; clients that connect meanwhile wait in the kernel's backlog. */
   async #restart(cause: unknown): Promise<void> {
     const delay = this.#delay.next(performance.now());
     this.#events.onCrash(cause, delay);
@@ -287,7 +287,7 @@ export class AcceptorHost {
     await sleep(delay, undefined, { ref: false });
     const obstacle = new Obstacle('millrace: the acceptor cannot be started anew:');
     for (let isStarted = false; !isStarted && !this.#isClosing; ) {
-      // Without descriptors it cannot be started now.
+      // Without descriptors a thread cannot be started now.
       isStarted = await this.#startThread().then(
         () => true,
         (error: unknown) => {
@@ -299,7 +299,7 @@ export class AcceptorHost {
     const worker = this.#worker;
     if (worker === null) return;
     await this.#events.join();
-    // It may have died meanwhile, and be replaced in turn.
+    // The new acceptor may have died meanwhile, and be replaced in turn.
     if (this.#worker === worker) this.#sendListener();
   }
 

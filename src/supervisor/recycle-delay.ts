@@ -14,12 +14,12 @@ export class RecycleDelay {
   #notBefore = Number.NEGATIVE_INFINITY;
   #streak = 0;
 
-  /** Ms from `now` (of a monotonic clock) until it may be replaced; 0: now. */
+  /** Ms from `now` (of a monotonic clock) until the shard may be replaced; 0: now. */
   until(now: number): number {
     return Math.max(this.#notBefore - now, 0);
   }
 
-  /** It is replaced now. */
+  /** The shard is replaced now. */
   recycled(now: number): void {
     this.#streak = now - this.#notBefore < LONG_LIFE ? this.#streak + 1 : 1;
     const late = this.#streak - FREE;

@@ -5,7 +5,7 @@ import { RecycleDelay } from './recycle-delay.ts';
 export interface FullHeap extends HeapUse {
   /** Ms until the shard may be replaced; 0: it is being replaced. */
   readonly delay: number;
-  /** Why it could not be replaced: it stays, and is tried again after `delay` ms. Else undefined. */
+  /** Why the shard could not be replaced: it stays, and is tried again after `delay` ms. Else undefined. */
   readonly error?: unknown;
 }
 
@@ -18,21 +18,21 @@ export class Recycler {
   readonly #tell: (heap: FullHeap) => void;
   #delay = new RecycleDelay();
   #isUnderWay = false;
-  /** It was told that this life waits. */
+  /** It was told that this instance of the shard waits. */
   #isTold = false;
 
-  /** @param replace resolves with whether it was replaced: it may be needless by then */
+  /** @param replace resolves with whether the shard was replaced: that may be needless by then */
   constructor(replace: () => Promise<boolean>, tell: (heap: FullHeap) => void) {
     this.#replace = replace;
     this.#tell = tell;
   }
 
-  /** Its life is over, however it ended. */
+  /** The instance of the shard has ended, in whatever way. */
   ended(): void {
     this.#isTold = false;
   }
 
-  /** It may have other code. */
+  /** The shard may have other code now. */
   reloaded(): void {
     this.#delay = new RecycleDelay();
   }
