@@ -18,7 +18,7 @@ export async function within(promise: Promise<unknown>, timeout: number): Promis
 }
 
 /** Ms that threads get to answer before they are ended by force. */
-export const GRACE = 1000;
+export const ANSWER_TIMEOUT = 1000;
 
 /** Calls back after `seconds`, unless it is cleared before; 0: never. Keeps no process alive. */
 export function deadline(seconds: number, onLate: () => void): NodeJS.Timeout | undefined {
@@ -26,4 +26,4 @@ export function deadline(seconds: number, onLate: () => void): NodeJS.Timeout | 
 }
 
 /** Ms that a thread which is ended by force gets to be gone: native code that it is in cannot be ended. */
-export const FORCE = 5000;
+export const END_TIMEOUT = 5000;

@@ -21,7 +21,7 @@ import {
 } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import type { ProfiledThread } from '../shard/thread-profiler.ts';
-import { deadline, FORCE, GRACE, within } from '../shard/timeout.ts';
+import { ANSWER_TIMEOUT, deadline, END_TIMEOUT, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
 import { RestartDelay } from './restart-delay.ts';
 
@@ -52,8 +52,8 @@ export interface AcceptorHostEvents {
   onEnded(): void;
   /** The acceptor ended unexpectedly, and is started anew after `delay` ms. */
   onCrash(cause: unknown, delay: number): void;
-  /** Joins a new acceptor with the shards. It listens when this resolves. */
-  join(): Promise<void>;
+  /** Attaches the shards to a new acceptor, which listens when this resolves. */
+  attach(): Promise<void>;
 }
 
 /**
@@ -179,14 +179,14 @@ export class AcceptorHost {
         });
       });
       this.tell({ type: 'stop', terms });
-      await within(stopped, terms.deadline + GRACE);
+      await within(stopped, terms.deadline + ANSWER_TIMEOUT);
     }
   }
 
   /** Ends the thread, after `stop`. */
   async terminate(): Promise<void> {
     this.#sender?.close();
-    if (this.#worker !== null) await within(this.#worker.terminate(), FORCE);
+    if (this.#worker !== null) await within(this.#worker.terminate(), END_TIMEOUT);
   }
 
   #bind(): void {
@@ -298,7 +298,7 @@ export class AcceptorHost {
     }
     const worker = this.#worker;
     if (worker === null) return;
-    await this.#events.join();
+    await this.#events.attach();
     // The new acceptor may have died meanwhile, and be replaced in turn.
     if (this.#worker === worker) this.#sendListener();
   }

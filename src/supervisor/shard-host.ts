@@ -1,38 +1,38 @@
 import { buffersOf, type Handover } from '../bus/participant.ts';
 import { HANDOVER_TIMEOUT, type HandoverReport } from '../bus/state-keepers.ts';
-import { messageOf } from '../error-report.ts';
-import { MillraceError } from '../errors.ts';
+import type { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
-import type { FromShard, ModuleFailure, ShardData, TlsSetup } from '../shard/control-message.ts';
+import type { FromShard, ShardData, TlsSetup } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import type { HeapUse } from '../shard/heap-watch.ts';
 import type { ProfiledThread } from '../shard/thread-profiler.ts';
-import { deadline, GRACE, isFulfilled, within } from '../shard/timeout.ts';
+import { ANSWER_TIMEOUT, deadline, isFulfilled, within } from '../shard/timeout.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
 import { RestartDelay } from './restart-delay.ts';
-import { ShardJoin } from './shard-join.ts';
-import { type ShardLife, ShardPool } from './shard-pool.ts';
+import { ShardAttachment } from './shard-attachment.ts';
+import { badModule, notAttached, notLoaded, startError } from './shard-errors.ts';
+import { type ShardInstance, ShardPool } from './shard-pool.ts';
 
-/** What every life of the shard is started with. */
+/** What every instance of the shard is started with. */
 export type ShardHostOptions = Omit<ShardData, 'port' | 'isSuccessor'>;
 
 export interface ShardHostEvents {
   /**
-   * Its thread is gone; what it had in shared memory is to be cleared. `isHandedOver`: but for its place in the rings,
-   * where its successor goes on.
+   * The shard's thread is gone; what it had in shared memory is to be cleared. `isHandedOver`: but for its place in the
+   * rings, where its successor goes on.
    */
   onGone(isHandedOver: boolean): void;
-  /** A new life has taken over what the former one has left, unless that could leave nothing, and what is lost. */
+  /** A new instance has taken over what the former one has left, unless that could leave nothing, and what is lost. */
   onTakenOver(isHandedOver: boolean, report: HandoverReport): void;
-  /** It ended unexpectedly, and is started anew after `delay` ms. */
+  /** The shard ended unexpectedly, and is started anew after `delay` ms. */
   onCrash(cause: unknown, delay: number): void;
-  /** It does not take the connections it is sent. */
+  /** The shard does not take the connections it is sent. */
   onStalled(): void;
-  /** It takes them again, after `duration` ms. */
+  /** The shard takes connections again, after `duration` ms. */
   onRecovered(duration: number): void;
-  /** A full collection has left its heap fuller than it is to be. */
+  /** A full collection has left the shard's heap fuller than it is to be. */
   onHeapFull(heap: HeapUse): void;
-  /** `dropped` of its messages were dropped for shard `to`. */
+  /** `dropped` of the shard's messages were dropped for shard `to`. */
   onOverflow(to: number, dropped: number): void;
 }
 
@@ -44,15 +44,15 @@ export class ShardHost {
   readonly #options: ShardHostOptions;
   readonly #acceptor: AcceptorHost;
   readonly #events: ShardHostEvents;
-  readonly #join: ShardJoin;
+  readonly #attachment: ShardAttachment;
   readonly #delay = new RestartDelay();
-  /** What a life that starts from now on gets. */
+  /** The TLS that an instance gets which starts from now on. */
   #tls: TlsSetup | null;
   #pool: ShardPool;
-  #life: ShardLife | null = null;
-  /** The life that is being replaced: its end is no crash. */
-  #retiring: ShardLife | null = null;
-  /** What that life has left for its successor. */
+  #instance: ShardInstance | null = null;
+  /** The instance that is being replaced: its end is no crash. */
+  #retiring: ShardInstance | null = null;
+  /** What that instance has left for its successor. */
   #handover: Handover | null = null;
   /** Called when it begins to pack that. */
   #onHandsOver: (() => void) | null = null;
@@ -65,11 +65,11 @@ export class ShardHost {
   #waiting: (() => void)[] = [];
   /** Called when the module is loaded, or the shard ended. */
   #onLoaded: (() => void)[] = [];
-  /** Runs from then on, or from a take-over, until the shard has opened the first channel that it was offered. */
-  #joining: NodeJS.Timeout | undefined;
-  /** What waits for the first start. */
+  /** Runs from when the module is loaded, or from a take-over, until the shard has opened its end of a channel. */
+  #attaching: NodeJS.Timeout | undefined;
+  /** The caller that waits for the first start. */
   #onStarted: { resolve(): void; reject(error: MillraceError): void } | null = null;
-  /** When it was told that it does not take what it is sent, in ms of `performance.now()`; -1: it does. */
+  /** When the shard was said to be stalled, in ms of `performance.now()`; -1: it is not. */
   #stalledAt = -1;
   #isClosing = false;
 
@@ -79,16 +79,16 @@ export class ShardHost {
     this.#tls = options.tls;
     this.#acceptor = acceptor;
     this.#events = events;
-    this.#join = new ShardJoin(options.index, acceptor);
+    this.#attachment = new ShardAttachment(options.index, acceptor);
   }
 
   get index(): number {
     return this.#options.index;
   }
 
-  /** It has loaded its module, and is to have connections. */
+  /** The shard has loaded its module, and is to have connections. */
   get isReady(): boolean {
-    return this.#join.isReady;
+    return this.#attachment.isReady;
   }
 
   /** The first start; resolves when the shard gets connections. An app module that cannot be used is the caller's mistake. */
@@ -102,51 +102,51 @@ export class ShardHost {
   /** Has the shard use these credentials; resolves with what was wrong with those of its server names. */
   reloadTls(credentials: TlsCredentials): Promise<readonly string[]> {
     this.#tls = { ...this.#tls!, credentials };
-    const life = this.#life;
-    if (life === null) return Promise.resolve([]);
-    life.post({ type: 'tls', credentials });
+    const instance = this.#instance;
+    if (instance === null) return Promise.resolve([]);
+    instance.post({ type: 'tls', credentials });
     return new Promise((resolve) => this.#reloading.push(resolve));
   }
 
-  /** Its thread as the profiler sees it; null while there is none. */
+  /** The shard's thread as the profiler sees it; null while there is none. */
   profiled(): ProfiledThread | null {
-    const life = this.#life;
-    if (life === null) return null;
+    const instance = this.#instance;
+    if (instance === null) return null;
     return {
       thread: `shard ${this.#options.index}`,
       post: (message, transfer) => {
-        life.post(message, transfer);
+        instance.post(message, transfer);
       },
     };
   }
 
   // The acceptor.
 
-  /** Joins it with a new acceptor; resolves when the acceptor knows it, or it ended. */
-  join(): Promise<void> {
+  /** Attaches the shard to a new acceptor; resolves when the acceptor knows the shard, or that ended. */
+  attach(): Promise<void> {
     const known = this.#known();
-    void this.#join.connect();
+    void this.#attachment.attach();
     return known;
   }
 
-  /** The channel to it broke. */
-  joinSoon(): void {
-    this.#join.connectSoon();
+  /** Attaches the shard again: the channel to it broke. */
+  attachSoon(): void {
+    this.#attachment.attachSoon();
   }
 
   /** The acceptor sends connections to the shard from here on. */
   acceptorKnows(): void {
-    this.#join.known();
+    this.#attachment.known();
     this.setStalled(false);
     this.#onStarted?.resolve();
     this.#onStarted = null;
     this.#wakeWaiting();
   }
 
-  /** It does not take what the acceptor sends it, or does again. */
+  /** The shard does not take what the acceptor sends it, or does again. */
   setStalled(isStalled: boolean): void {
     const wasStalled = this.#stalledAt >= 0;
-    // One that is replaced or gone is told of otherwise.
+    // Of a shard that is replaced or gone other events tell.
     if (isStalled === wasStalled || !this.isReady || this.#isClosing) return;
     const now = performance.now();
     const since = this.#stalledAt;
@@ -156,30 +156,30 @@ export class ShardHost {
   }
 
   acceptorEnded(): void {
-    this.#join.acceptorEnded();
+    this.#attachment.acceptorEnded();
   }
 
   // Ending.
 
-  /** It is not started anew any more. */
+  /** The shard is not started anew any more. */
   stop(): void {
     this.#isClosing = true;
-    this.#join.close();
+    this.#attachment.close();
     if (this.#restart !== null) clearTimeout(this.#restart);
   }
 
-  /** After `stop`: ends its connections. Settles when its thread has ended. */
+  /** After `stop`: ends the shard's connections. Settles when its thread has ended. */
   async drain(terms: DrainTerms): Promise<void> {
-    const life = this.#life;
-    if (life === null) return;
-    // One that is being replaced is drained already.
-    if (this.#retiring !== life) life.post({ type: 'drain', terms, isReplaced: false });
-    // One that has not loaded its module has no connections, and may never load it.
-    if (this.isReady || this.#retiring === life) await life.ended;
-    else await within(life.ended, GRACE);
+    const instance = this.#instance;
+    if (instance === null) return;
+    // An instance that is being replaced is drained already.
+    if (this.#retiring !== instance) instance.post({ type: 'drain', terms, isReplaced: false });
+    // An instance that has not loaded its module has no connections, and may never load it.
+    if (this.isReady || this.#retiring === instance) await instance.ended;
+    else await within(instance.ended, ANSWER_TIMEOUT);
   }
 
-  /** Ends its thread, after `stop`. */
+  /** Ends the shard's thread, after `stop`. */
   async terminate(): Promise<void> {
     await Promise.all([this.#pool.destroy(), this.#nextPool?.destroy()]);
   }
@@ -190,52 +190,52 @@ export class ShardHost {
     this.#restart = null;
     if (this.#pool.isDestroyed) this.#pool = new ShardPool(this.#options.limits.maxHeapSize);
     let failure: MillraceError | null = null;
-    const life = this.#launch(this.#pool, false, (message) => {
+    const instance = this.#launch(this.#pool, false, (message) => {
       if (message.type === 'failed') failure = badModule(this.#options.module, message);
       else this.#onMessage(message);
     });
-    this.#life = life;
-    this.#watch(life, () => failure);
+    this.#instance = instance;
+    this.#watch(instance, () => failure);
   }
 
-  #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardLife {
+  #launch(pool: ShardPool, isSuccessor: boolean, onMessage: (message: FromShard) => void): ShardInstance {
     const data = { ...this.#options, tls: this.#tls, isSuccessor };
-    const patience = deadline(this.#options.limits.loadTimeout, () => {
+    const timeout = deadline(this.#options.limits.loadTimeout, () => {
       void pool.destroy(notLoaded(this.#options.module, this.#options.limits.loadTimeout));
     });
-    const life = pool.start(data, (message) => {
-      if (message.type === 'ready' || message.type === 'prepared') clearTimeout(patience);
+    const instance = pool.start(data, (message) => {
+      if (message.type === 'ready' || message.type === 'prepared') clearTimeout(timeout);
       onMessage(message);
     });
-    life.ended
+    instance.ended
       .catch(() => {})
       .finally(() => {
-        clearTimeout(patience);
+        clearTimeout(timeout);
       });
-    return life;
+    return instance;
   }
 
-  /** From here on it is started anew if it ends. `failure`: what it said of that. */
-  #watch(life: ShardLife, failure: () => MillraceError | null): void {
+  /** From here on the shard is started anew if this instance ends. `failure`: what the instance said of its end. */
+  #watch(instance: ShardInstance, failure: () => MillraceError | null): void {
     const ended = (error: unknown): void => {
-      if (this.#life === life && this.#retiring !== life) this.#ended(failure() ?? error);
+      if (this.#instance === instance && this.#retiring !== instance) this.#ended(failure() ?? error);
     };
-    life.ended.then(() => {
+    instance.ended.then(() => {
       ended(new Error('the shard returned'));
     }, ended);
   }
 
   #onMessage(message: FromShard): void {
     if (message.type === 'ready') {
-      if (this.#life === null) return;
-      this.#join.ready(this.#life, message.routes);
-      this.#awaitJoin();
+      if (this.#instance === null) return;
+      this.#attachment.ready(this.#instance, message.routes);
+      this.#awaitAttached();
       for (const resolve of this.#onLoaded.splice(0)) resolve();
     } else if (message.type === 'connected') {
-      clearTimeout(this.#joining);
-      this.#join.connected(message.fd);
+      clearTimeout(this.#attaching);
+      this.#attachment.connected(message.fd);
     } else if (message.type === 'discarded') {
-      this.#join.discarded(message.fd);
+      this.#attachment.discarded(message.fd);
     } else if (message.type === 'tls-loaded') {
       this.#reloading.shift()?.(message.errors);
     } else if (message.type === 'hands-over') {
@@ -252,13 +252,13 @@ export class ShardHost {
   }
 
   /** Ends a thread that has loaded the module and stands still since. */
-  #awaitJoin(): void {
-    clearTimeout(this.#joining);
-    this.#joining = deadline(this.#options.limits.loadTimeout, () => {
-      // Without descriptors none can be offered, which is not its fault.
-      if (!this.isReady || this.#join.isOffered)
-        void this.#pool.destroy(notJoined(this.#options.module, this.#options.limits.loadTimeout));
-      else this.#awaitJoin();
+  #awaitAttached(): void {
+    clearTimeout(this.#attaching);
+    this.#attaching = deadline(this.#options.limits.loadTimeout, () => {
+      // Without descriptors no channel can be made, which is not the shard's fault.
+      if (!this.isReady || this.#attachment.isPending)
+        void this.#pool.destroy(notAttached(this.#options.module, this.#options.limits.loadTimeout));
+      else this.#awaitAttached();
     });
   }
 
@@ -278,11 +278,11 @@ export class ShardHost {
 
   /** The thread is gone. `isHandedOver`: its successor goes on where it has stopped. */
   #clear(isHandedOver: boolean): void {
-    this.#life = null;
+    this.#instance = null;
     this.#stalledAt = -1;
-    clearTimeout(this.#joining);
+    clearTimeout(this.#attaching);
     for (const resolve of this.#onLoaded.splice(0)) resolve();
-    this.#join.clear();
+    this.#attachment.clear();
     this.#wakeWaiting();
     for (const resolve of this.#reloading.splice(0)) resolve([]);
     this.#events.onGone(isHandedOver);
@@ -300,23 +300,23 @@ export class ShardHost {
   // Replacing.
 
   /**
-   * Replaces it with a thread that has loaded the module anew. Resolves with whether it did.
+   * Replaces the shard's thread with one that has loaded the module anew. Resolves with whether it did.
    *
    * @throws MillraceError MILLRACE_BAD_MODULE when the module cannot be loaded; the shard stays. MILLRACE_SHARD_CRASHED when
    *   the new thread ended before it had connections; it is started anew
    */
   async replace(terms: DrainTerms): Promise<boolean> {
-    // One that is being started may have loaded the old module.
-    if (this.#life !== null && !this.isReady) {
+    // An instance that is being started may have loaded the old module.
+    if (this.#instance !== null && !this.isReady) {
       await new Promise<void>((resolve) => this.#onLoaded.push(resolve));
     }
-    const old = this.#life;
-    // One that crashed loads the module anew anyhow.
+    const old = this.#instance;
+    // A shard that crashed loads the module anew anyhow.
     if (old === null || !this.isReady || this.#isClosing) return false;
     const tls = this.#tls;
     const pool = new ShardPool(this.#options.limits.maxHeapSize);
     this.#nextPool = pool;
-    let successor: ShardLife;
+    let successor: ShardInstance;
     try {
       successor = await this.#prepare(pool);
     } catch (error) {
@@ -325,7 +325,7 @@ export class ShardHost {
       throw error;
     }
     if (this.#isClosing) return false;
-    if (this.#life !== old) {
+    if (this.#instance !== old) {
       await this.#dismiss(pool);
       return false;
     }
@@ -333,32 +333,32 @@ export class ShardHost {
     if (this.#isClosing) return false;
     this.#pool = pool;
     this.#nextPool = null;
-    this.#life = successor;
+    this.#instance = successor;
     if (tls !== this.#tls && this.#tls !== null) {
       successor.post({ type: 'tls', credentials: this.#tls.credentials });
     }
     const known = this.#known();
     successor.post({ type: 'take-over', handover }, handover === null ? [] : buffersOf(handover));
-    this.#awaitJoin();
-    // It is a shard like any other now.
+    this.#awaitAttached();
+    // The successor is a shard like any other now.
     this.#watch(successor, () => null);
-    // A successor that hangs is ended then, see #awaitJoin.
-    await within(known, Math.max(2 * this.#options.limits.loadTimeout * 1000, GRACE));
+    // A successor that hangs is ended then, see #awaitAttached.
+    await within(known, Math.max(2 * this.#options.limits.loadTimeout * 1000, ANSWER_TIMEOUT));
     if (this.#isClosing) return false;
-    if (this.#life === successor) return true;
+    if (this.#instance === successor) return true;
     throw startError(this.#options.index, await successor.ended.catch((error: unknown) => error));
   }
 
   /** Resolves when the successor has loaded the module, and waits. */
-  #prepare(pool: ShardPool): Promise<ShardLife> {
+  #prepare(pool: ShardPool): Promise<ShardInstance> {
     return new Promise((resolve, reject) => {
       let failure: MillraceError | null = null;
-      const life = this.#launch(pool, true, (message) => {
+      const instance = this.#launch(pool, true, (message) => {
         if (message.type === 'failed') failure = badModule(this.#options.module, message);
-        else if (message.type === 'prepared') resolve(life);
-        else if (this.#life === life) this.#onMessage(message);
+        else if (message.type === 'prepared') resolve(instance);
+        else if (this.#instance === instance) this.#onMessage(message);
       });
-      life.ended.catch((error: unknown) => {
+      instance.ended.catch((error: unknown) => {
         reject(failure ?? startError(this.#options.index, error));
       });
     });
@@ -374,19 +374,19 @@ export class ShardHost {
    * Ends the shard politely: what was sent to it arrives, and its connections get time to leave. Resolves with what it has
    * left for its successor; null: it could leave nothing, and the successor begins as after a crash.
    */
-  async #retire(life: ShardLife, terms: DrainTerms): Promise<Handover | null> {
-    this.#retiring = life;
-    this.#join.retire();
+  async #retire(instance: ShardInstance, terms: DrainTerms): Promise<Handover | null> {
+    this.#retiring = instance;
+    this.#attachment.retire();
     this.#acceptor.tell({ type: 'shard-retires', index: this.#options.index });
     const begun = new Promise<void>((resolve) => {
       this.#onHandsOver = resolve;
     });
-    life.post({ type: 'drain', terms, isReplaced: true });
-    const ended = Promise.allSettled([life.ended]);
-    if (await isFulfilled(Promise.race([ended, begun]), terms.deadline + GRACE)) {
-      await within(ended, HANDOVER_TIMEOUT + GRACE);
+    instance.post({ type: 'drain', terms, isReplaced: true });
+    const ended = Promise.allSettled([instance.ended]);
+    if (await isFulfilled(Promise.race([ended, begun]), terms.deadline + ANSWER_TIMEOUT)) {
+      await within(ended, HANDOVER_TIMEOUT + ANSWER_TIMEOUT);
     }
-    // Its thread may hang, and must not live beside its successor.
+    // The thread may hang, and must not run beside its successor.
     await this.#pool.destroy();
     const handover = this.#handover;
     this.#handover = null;
@@ -395,38 +395,4 @@ export class ShardHost {
     this.#clear(handover !== null);
     return handover;
   }
-}
-
-function badModule(module: string, failure: ModuleFailure): MillraceError {
-  if (failure.code !== undefined) return new MillraceError(failure.code, failure.message);
-  const cause = new Error(failure.message);
-  cause.stack = failure.stack;
-  return new MillraceError('MILLRACE_BAD_MODULE', `Cannot use the app module ${module}: ${failure.message}`, {
-    cause,
-  });
-}
-
-function notJoined(module: string, seconds: number): MillraceError {
-  return new MillraceError(
-    'MILLRACE_BAD_MODULE',
-    `Cannot use the app module ${module}: the event loop stands still since it was loaded, for ${seconds} s now ` +
-      "('loadTimeout'). Something that it started does not end",
-  );
-}
-
-function notLoaded(module: string, seconds: number): MillraceError {
-  return new MillraceError(
-    'MILLRACE_BAD_MODULE',
-    `Cannot use the app module ${module}: it was not loaded within ${seconds} s. Either something that it awaits does ` +
-      "not settle, or a loop in it does not end. If it needs longer, raise 'loadTimeout' (seconds; 0: no limit)",
-  );
-}
-
-/** Why a shard could not be started. */
-function startError(index: number, cause: unknown): MillraceError {
-  if (cause instanceof MillraceError) return cause;
-  const reason = messageOf(cause);
-  return new MillraceError('MILLRACE_SHARD_CRASHED', `Shard ${index} ended while it started: ${reason}`, {
-    cause,
-  });
 }

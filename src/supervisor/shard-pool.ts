@@ -1,14 +1,14 @@
 import { MessageChannel, receiveMessageOnPort, type Transferable, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { FromShard, ShardData, ToShard } from '../shard/control-message.ts';
-import { FORCE, isFulfilled, within } from '../shard/timeout.ts';
+import { END_TIMEOUT, isFulfilled, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
 
 /** The entry point of a shard's thread, in the build: workers start from compiled files only. */
 const SHARD_ENTRY = new URL('../../workers/shard.cjs', import.meta.url);
 
-/** One life of a shard: from the start of its task until it was drained or crashed. */
-export interface ShardLife {
+/** One instance of a shard: from the start of its task until it was drained or crashed. */
+export interface ShardInstance {
   post(message: ToShard, transfer?: readonly Transferable[]): void;
   /** Resolves when the shard was drained, rejects when its thread ended otherwise. */
   readonly ended: Promise<void>;
@@ -21,11 +21,11 @@ export interface ShardLife {
  */
 export class ShardPool {
   readonly #pool: Piscina<ShardData, void>;
-  /** Lives that no thread has taken up yet. */
+  /** Instances that no thread has taken up yet. */
   readonly #waiting = new Set<AbortController>();
   /** Every thread of the pool that is not gone, one that it has given up already included. */
   readonly #threads = new Map<Worker, Promise<void>>();
-  /** Why its thread was ended by force, and that being done. */
+  /** Why the thread was ended by force, and the promise of its end. */
   #cause: unknown;
   #destroyed: Promise<void> | null = null;
 
@@ -74,12 +74,12 @@ export class ShardPool {
     }
   }
 
-  /** Ends the lives that no thread will take up. */
+  /** Ends the instances that no thread will take up. */
   #abandon(cause: unknown): void {
-    for (const life of this.#waiting) life.abort(cause);
+    for (const instance of this.#waiting) instance.abort(cause);
   }
 
-  start(data: Omit<ShardData, 'port'>, onMessage: (message: FromShard) => void): ShardLife {
+  start(data: Omit<ShardData, 'port'>, onMessage: (message: FromShard) => void): ShardInstance {
     const { port1, port2 } = new MessageChannel();
     const waiting = new AbortController();
     const { signal } = waiting;
@@ -107,12 +107,12 @@ export class ShardPool {
   async #run(data: ShardData, signal: AbortSignal): Promise<void> {
     try {
       const done = this.#pool.run(data, { transferList: [data.port] as never, signal });
-      // It makes a thread if it has none.
+      // The pool makes a thread if it has none.
       this.#noteThreads();
       await done;
     } catch (error) {
-      // Whoever is the shard next must be the only one: the thread is gone first. One that failed may still be ending.
-      await (this.#destroyed ?? within(this.#forgotten(), FORCE));
+      // The next instance must be the only one: the thread is gone first. A thread that failed may still be ending.
+      await (this.#destroyed ?? within(this.#forgotten(), END_TIMEOUT));
       throw signal.aborted ? signal.reason : (this.#cause ?? error);
     }
   }
@@ -123,12 +123,12 @@ export class ShardPool {
     await Promise.all([...this.#threads].filter(([thread]) => !own.includes(thread)).map(([, gone]) => gone));
   }
 
-  /** It was ended by force, and no life can be started in it. */
+  /** The pool was ended by force, and starts no instance any more. */
   get isDestroyed(): boolean {
     return this.#destroyed !== null;
   }
 
-  /** Ends the thread, whatever it does, and its life with `cause`. Resolves when it is gone. */
+  /** Ends the thread, whatever it does, and its instance with `cause`. Resolves when it is gone. */
   destroy(cause?: Error): Promise<void> {
     this.#cause ??= cause;
     // Once at a time: a second call to the pool would take the end of the thread for a crash, and start another.
@@ -137,11 +137,11 @@ export class ShardPool {
   }
 
   async #end(): Promise<void> {
-    const isGone = await isFulfilled(this.#empty(), FORCE);
+    const isGone = await isFulfilled(this.#empty(), END_TIMEOUT);
     if (isGone) return;
-    // It runs no JavaScript any more.
+    // The thread runs no JavaScript any more.
     console.error(
-      `millrace: the thread of a shard was ended and is not gone after ${FORCE / 1000} s: it is in native code, such as ` +
+      `millrace: the thread of a shard was ended and is not gone after ${END_TIMEOUT / 1000} s: it is in native code, such as ` +
         'a synchronous call of node:child_process. What it holds is released when that returns.',
     );
   }

@@ -23,7 +23,7 @@ import {
   recordThread,
   type ThreadProfile,
 } from '../shard/thread-profiler.ts';
-import { GRACE, within } from '../shard/timeout.ts';
+import { ANSWER_TIMEOUT, within } from '../shard/timeout.ts';
 import { oldSpaceFlag } from '../worker-options.ts';
 import { AcceptorHost } from './acceptor-host.ts';
 import { chooseHandoffMode } from './handoff-mode.ts';
@@ -53,7 +53,7 @@ export interface SupervisorEvents {
   crash: [index: number, error: unknown, delay: number];
   /** A shard has not taken the connections it was sent for a second; newcomers go to others. */
   stalled: [index: number];
-  /** It takes them again, `duration` ms after it was told that it does not. */
+  /** The shard takes connections again, `duration` ms after it was said to be stalled. */
   recovered: [index: number, duration: number];
   /** `dropped` messages of thread `from` (the number of shards: the main thread) were dropped for shard `to`. */
   overflow: [from: number, to: number, dropped: number];
@@ -63,11 +63,11 @@ export interface SupervisorEvents {
   acceptorCrash: [error: unknown, delay: number];
 }
 
-/** How long a new acceptor waits for shards that are slow to join it, when it has one, in ms. */
-const JOIN_PATIENCE = 250;
+/** Ms that a new acceptor waits for shards that are slow to be attached, when it has one. */
+const ATTACH_TIMEOUT = 250;
 
-/** Ms after which it listens though all shards hang. Until then those who connect wait; then they are answered 503. */
-const LISTEN_PATIENCE = 10_000;
+/** Ms after which the acceptor listens though all shards hang. Until then clients wait; then they are answered 503. */
+const LISTEN_TIMEOUT = 10_000;
 
 /**
  * Supervisor: main thread. It starts and ends the acceptor and the shards together, tells each what happens to the
@@ -101,7 +101,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#loopWatch = new LoopWatch(this.control.main);
     const { maxConnections, maxConnectionsPerAddress, maxOverflow } = options.limits;
     this.#addresses = maxConnectionsPerAddress === 0 ? null : AddressTable.create(shards + 1, maxConnections);
-    // Random: who names topics must not be able to choose where they land in the tables.
+    // Random: a user who names topics must not be able to choose where they land in the tables.
     this.linkMemory = createLinkMemory(shards, randomInt(2 ** 32), ringCapacity(options.limits), maxOverflow);
     const id = mainThreadOf(shards);
     this.links = new Links(this.linkMemory, id, (to, dropped) => this.emit('overflow', id, to, dropped));
@@ -155,7 +155,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       for (const error of await answer) errors.add(error);
     });
     // A shard whose event loop hangs does so later.
-    await within(Promise.all(all), GRACE);
+    await within(Promise.all(all), ANSWER_TIMEOUT);
     return [...errors];
   }
 
@@ -190,7 +190,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const shard = this.#shards[index]!;
     const { counters } = this.control.shard(index);
     const replace = async (): Promise<boolean> => {
-      // It may have been replaced while others were, have died, or be empty again.
+      // The shard may have been replaced while others were, have died, or have an empty heap again.
       if (!isHeapFull(counters, this.#heapShare)) return false;
       if (!(await shard.replace(this.#recycleTerms))) return false;
       counters[Counter.RECYCLED]!++;
@@ -209,7 +209,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     for (const shard of this.#shards) shard.stop();
     const ends = [this.#acceptor.stop(terms), ...this.#shards.map((shard) => shard.drain(terms))];
     // A shard whose event loop hangs does not answer; its thread is ended all the same.
-    await within(Promise.allSettled(ends), terms.deadline + GRACE);
+    await within(Promise.allSettled(ends), terms.deadline + ANSWER_TIMEOUT);
     await Promise.all([this.#acceptor, ...this.#shards].map((host) => host.terminate()));
     this.participant.unlink();
     this.#loopWatch.stop();
@@ -221,7 +221,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         this.#shards[index]!.acceptorKnows();
       },
       onShardLost: (index) => {
-        this.#shards[index]!.joinSoon();
+        this.#shards[index]!.attachSoon();
       },
       onShardStalled: (index, isStalled) => {
         this.#shards[index]!.setStalled(isStalled);
@@ -233,7 +233,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         this.control.acceptor.counters[Counter.CRASHES]!++;
         this.emit('acceptorCrash', cause, delay);
       },
-      join: () => this.#joinAll(),
+      attach: () => this.#attachAll(),
     });
   }
 
@@ -277,12 +277,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     });
   }
 
-  /** Joins a new acceptor with the shards. One that is busy does not hold up the others for long. */
-  async #joinAll(): Promise<void> {
-    const known = this.#shards.filter(({ isReady }) => isReady).map((shard) => shard.join());
+  /** Attaches the shards to a new acceptor. A shard that is busy does not hold up the others for long. */
+  async #attachAll(): Promise<void> {
+    const known = this.#shards.filter(({ isReady }) => isReady).map((shard) => shard.attach());
     if (known.length === 0) return;
-    await within(Promise.race(known), LISTEN_PATIENCE);
-    await within(Promise.all(known), JOIN_PATIENCE);
+    await within(Promise.race(known), LISTEN_TIMEOUT);
+    await within(Promise.all(known), ATTACH_TIMEOUT);
   }
 
   #takenOver(index: number, isHandedOver: boolean, report: HandoverReport): void {

@@ -4,10 +4,10 @@ import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import { Obstacle } from '../net/obstacle.ts';
 import { HandoffMode, type RouteEntry, type ToAcceptor } from '../shard/control-message.ts';
 import type { AcceptorHost } from './acceptor-host.ts';
-import type { ShardLife } from './shard-pool.ts';
+import type { ShardInstance } from './shard-pool.ts';
 
-/** What makes the acceptor send connections to a shard, once the shard has opened its end of the channel. */
-interface Offer {
+/** A channel, or a port, that the shard was told to open: `message` then has the acceptor send connections through it. */
+interface Pending {
   readonly message: ToAcceptor;
   readonly transfer: readonly Transferable[];
   /** Null in transfer mode. */
@@ -15,23 +15,23 @@ interface Offer {
 }
 
 /**
- * ShardJoin: joins a shard and the acceptor with a channel, and again when either of them is another one. The shard
- * opens its end first, then the acceptor; an end that nobody will open is closed here.
+ * ShardAttachment: attaches a shard to the acceptor by a channel, and again when either of them is another one. The shard
+ * opens its end first, then the acceptor; an end that neither will open is closed here.
  *
- *     ready ─▶ connect ─▶ shard: connected ─▶ acceptor: shard known
+ *     ready ─▶ attach ─▶ shard: connected ─▶ acceptor: shard known
  */
-export class ShardJoin {
+export class ShardAttachment {
   readonly #index: number;
   readonly #acceptor: AcceptorHost;
-  /** The shard of now, once it was ready. */
-  #life: ShardLife | null = null;
+  /** The instance of now, once it was ready. */
+  #instance: ShardInstance | null = null;
   /** Null until the shard is ready. */
   #routes: readonly RouteEntry[] | null = null;
   /** The shard was told to open its end, and has not opened it yet. */
-  #offer: Offer | null = null;
+  #pending: Pending | null = null;
   /** The channel whose sending end the acceptor was told to open, and has not opened yet. */
-  #offered: Channel | null = null;
-  /** Offers that another has overtaken, and whose end the shard has neither opened nor closed, oldest first. */
+  #opening: Channel | null = null;
+  /** Channels that another has overtaken, and whose end the shard has neither opened nor closed, oldest first. */
   readonly #overtaken: Channel[] = [];
   readonly #obstacle: Obstacle;
   #isClosing = false;
@@ -39,7 +39,7 @@ export class ShardJoin {
   constructor(index: number, acceptor: AcceptorHost) {
     this.#index = index;
     this.#acceptor = acceptor;
-    this.#obstacle = new Obstacle(`millrace: shard ${index} cannot be joined with the acceptor:`);
+    this.#obstacle = new Obstacle(`millrace: shard ${index} cannot be attached to the acceptor:`);
   }
 
   /** The shard has loaded its module, and is to have connections. */
@@ -48,15 +48,15 @@ export class ShardJoin {
   }
 
   /** The shard was told to open its end, and has not. */
-  get isOffered(): boolean {
-    return this.#offer !== null;
+  get isPending(): boolean {
+    return this.#pending !== null;
   }
 
   /** The shard has loaded its module. */
-  ready(life: ShardLife, routes: readonly RouteEntry[]): void {
-    this.#life = life;
+  ready(instance: ShardInstance, routes: readonly RouteEntry[]): void {
+    this.#instance = instance;
     this.#routes = routes;
-    void this.connect();
+    void this.attach();
   }
 
   /** No channel is made for the shard any more. */
@@ -66,11 +66,11 @@ export class ShardJoin {
 
   /** The shard's thread is gone. */
   clear(): void {
-    this.#life = null;
+    this.#instance = null;
     this.#routes = null;
-    const channel = this.#offer?.channel ?? null;
+    const channel = this.#pending?.channel ?? null;
     if (channel !== null) discardChannel(channel);
-    this.#offer = null;
+    this.#pending = null;
     for (const { receiver } of this.#overtaken.splice(0)) discardEnd(receiver);
   }
 
@@ -78,14 +78,14 @@ export class ShardJoin {
     this.#isClosing = true;
   }
 
-  /** Joins the shard with the acceptor of now. A new acceptor joins all shards that are ready. */
-  async connect(): Promise<void> {
-    const life = this.#life;
+  /** Attaches the shard to the acceptor of now. To a new acceptor all shards that are ready are attached. */
+  async attach(): Promise<void> {
+    const instance = this.#instance;
     const routes = this.#routes;
     const acceptor = this.#acceptor.current;
-    if (life === null || routes === null || acceptor === null || this.#isClosing) return;
+    if (instance === null || routes === null || acceptor === null || this.#isClosing) return;
     if (this.#acceptor.mode === HandoffMode.TRANSFER) {
-      this.#offerPort(life, routes);
+      this.#attachPort(instance, routes);
       return;
     }
     let channel: Channel;
@@ -94,53 +94,53 @@ export class ShardJoin {
     } catch (error) {
       // No descriptors, mostly.
       this.#obstacle.tell(error);
-      this.connectSoon();
+      this.attachSoon();
       return;
     }
     this.#obstacle.clear();
-    if (this.#life !== life || this.#acceptor.current !== acceptor || this.#isClosing) {
+    if (this.#instance !== instance || this.#acceptor.current !== acceptor || this.#isClosing) {
       discardChannel(channel);
       return;
     }
-    // An offer the shard has not taken up is void; if it does so now, it finds that end closed.
-    const before = this.#offer?.channel ?? null;
+    // A channel that the shard has not opened is void; if the shard opens it now, it finds the other end closed.
+    const before = this.#pending?.channel ?? null;
     if (before !== null) {
       discardEnd(before.sender);
       this.#overtaken.push(before);
     }
-    this.#offer = {
+    this.#pending = {
       message: { type: 'shard-up', index: this.#index, routes, end: channel.senderFd },
       transfer: [],
       channel,
     };
-    life.post({ type: 'channel', fd: channel.receiverFd });
+    instance.post({ type: 'channel', fd: channel.receiverFd });
   }
 
-  /** Joins them after a while, if the shard is the same then. */
-  connectSoon(): void {
-    const life = this.#life;
+  /** Attaches the shard after a while, if the instance is the same then. */
+  attachSoon(): void {
+    const instance = this.#instance;
     setTimeout(() => {
-      if (this.#life === life) void this.connect();
+      if (this.#instance === instance) void this.attach();
     }, ACCEPT_BACKOFF);
   }
 
   /** The shard has opened its end, `fd` (-1: a port). */
   connected(fd: number): void {
-    // Another channel may have been offered since.
+    // The shard may have been told of another channel since.
     if (this.discarded(fd)) return;
-    const offer = this.#offer;
-    if (offer === null || (offer.channel?.receiverFd ?? -1) !== fd) return;
-    this.#offer = null;
+    const pending = this.#pending;
+    if (pending === null || (pending.channel?.receiverFd ?? -1) !== fd) return;
+    this.#pending = null;
     if (this.#acceptor.current === null || this.#routes === null) {
-      // The next one gets a channel of its own, and a shard that is to end needs none.
-      if (offer.channel !== null) discardEnd(offer.channel.sender);
+      // The next acceptor gets a channel of its own, and a shard that is to end needs none.
+      if (pending.channel !== null) discardEnd(pending.channel.sender);
       return;
     }
-    this.#offered = offer.channel;
-    this.#acceptor.tell(offer.message, offer.transfer);
+    this.#opening = pending.channel;
+    this.#acceptor.tell(pending.message, pending.transfer);
   }
 
-  /** The end `fd` is the shard's to close, or closed by it. Returns whether its offer was overtaken. */
+  /** The end `fd` is the shard's to close, or closed by it. Returns whether that channel was overtaken. */
   discarded(fd: number): boolean {
     const at = this.#overtaken.findIndex(({ receiverFd }) => receiverFd === fd);
     if (at >= 0) this.#overtaken.splice(at, 1);
@@ -149,22 +149,22 @@ export class ShardJoin {
 
   /** The acceptor has opened its end. */
   known(): void {
-    this.#offered = null;
+    this.#opening = null;
   }
 
-  /** The acceptor's thread is gone: what it was told to open, it did not. */
+  /** The acceptor's thread is gone: the end that it was told to open, it did not open. */
   acceptorEnded(): void {
-    if (this.#offered !== null) discardEnd(this.#offered.sender);
-    this.#offered = null;
+    if (this.#opening !== null) discardEnd(this.#opening.sender);
+    this.#opening = null;
   }
 
-  #offerPort(life: ShardLife, routes: readonly RouteEntry[]): void {
+  #attachPort(instance: ShardInstance, routes: readonly RouteEntry[]): void {
     const { port1, port2 } = new MessageChannel();
-    this.#offer = {
+    this.#pending = {
       message: { type: 'shard-up', index: this.#index, routes, end: port1 },
       transfer: [port1],
       channel: null,
     };
-    life.post({ type: 'transfer-port', port: port2 }, [port2]);
+    instance.post({ type: 'transfer-port', port: port2 }, [port2]);
   }
 }
