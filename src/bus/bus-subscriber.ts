@@ -1,9 +1,24 @@
-import type { Transport } from '../net/transport.ts';
+import type { Slab } from '../net/write-memory.ts';
+import type { Output } from '../protocol/sender.ts';
 import type { Subscriber, Topic } from '../pubsub/topic-tree.ts';
 
-/** A socket as the bus sees it. */
+/** Where a subscriber's frames go: a socket's transport, for one. */
+export interface FrameSink extends Output {
+  /**
+   * Sends frames whose bytes others are sent, too.
+   *
+   * @param slab the memory they lie in, which stays as it is while it is pinned; null: they never change
+   */
+  writeShared(frames: Uint8Array, slab: Slab | null): void;
+  /** From here to `endCork` what it is sent goes out in one write. */
+  beginCork(): void;
+  /** @param previous the one that was corked before (`IoLoop.corked`), which is corked again */
+  endCork(previous: unknown): void;
+}
+
+/** A subscriber as the bus sees it. */
 export interface BusSubscriber extends Subscriber {
-  readonly transport: Transport;
+  readonly sink: FrameSink;
   /** Frames can be sent. */
   readonly isOpen: boolean;
   /** So much waits for it already that its route drops messages. */

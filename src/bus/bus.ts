@@ -1,7 +1,6 @@
 import { Counter } from '../metrics/counter.ts';
 import type { IoLoop, TurnListener } from '../net/io-loop.ts';
 import { textPort } from '../net/native-ports.ts';
-import type { Transport } from '../net/transport.ts';
 import { allocate } from '../net/write-memory.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import type { DeflatePort } from '../protocol/message-deflate.ts';
@@ -10,7 +9,7 @@ import { Sender } from '../protocol/sender.ts';
 import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { ReceivedRecord } from '../ring/record.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
-import { type BusSubscriber, cursorOf, indexOf, messagesFor } from './bus-subscriber.ts';
+import { type BusSubscriber, cursorOf, type FrameSink, indexOf, messagesFor } from './bus-subscriber.ts';
 import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
 import type { Delivery } from './delivery.ts';
 import type { Links } from './links.ts';
@@ -317,7 +316,7 @@ export class Bus implements TurnListener, Delivery {
       }
       const form = compressed?.[subscriber.deflateBits] ?? null;
       if (form !== null) subscriber.noteForeign();
-      subscriber.transport.writeShared(form ?? frame, null);
+      subscriber.sink.writeShared(form ?? frame, null);
       this.#count(1);
     }
     // Their handlers come when all others have it, so that nothing these send can overtake it.
@@ -366,12 +365,12 @@ export class Bus implements TurnListener, Delivery {
     if (rest === HELD_ALL) return;
     const first = messages[0]!;
     const last = messages[length - 1]!;
-    const { transport } = subscriber;
+    const { sink } = subscriber;
     // It may have published into a later batch since, in a handler: whether also into this one is not known then.
     const isWhole = rest === 0 && subscriber.sentEpoch < batch.epoch;
     const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
-    if (isWhole && !transport.blocked && last - first === length - 1) {
-      transport.writeShared(form.view(form.start(first), form.end(last)), form.slab);
+    if (isWhole && !sink.blocked && last - first === length - 1) {
+      sink.writeShared(form.view(form.start(first), form.end(last)), form.slab);
       this.#count(length);
     } else {
       this.#deliverSome(subscriber, batch, form, messages, length, rest);
@@ -387,9 +386,9 @@ export class Bus implements TurnListener, Delivery {
     length: number,
     cursor: number,
   ): void {
-    const { transport } = subscriber;
-    const previous = transport.io.corked;
-    transport.beginCork();
+    const { sink } = subscriber;
+    const previous = this.#io.corked;
+    sink.beginCork();
     let start = -1;
     let end = -1;
     let count = 0;
@@ -397,8 +396,8 @@ export class Bus implements TurnListener, Delivery {
     for (let i = indexOf(messages, cursor); i < length; i++) {
       const message = messages[i]!;
       if (batch.senderOf(message) === subscriber) continue;
-      if (transport.blocked) {
-        copyRange(transport, form, start, end);
+      if (sink.blocked) {
+        copyRange(sink, form, start, end);
         start = end = -1;
         if (subscriber.isOverLimit) {
           const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
@@ -408,15 +407,15 @@ export class Bus implements TurnListener, Delivery {
         }
       }
       if (form.start(message) !== end) {
-        copyRange(transport, form, start, end);
+        copyRange(sink, form, start, end);
         start = form.start(message);
       }
       end = form.end(message);
       count++;
     }
-    copyRange(transport, form, start, end);
+    copyRange(sink, form, start, end);
     this.#count(count);
-    transport.endCork(previous);
+    sink.endCork(previous);
   }
 
   #count(messages: number): void {
@@ -476,11 +475,11 @@ function largeForms(
   return found;
 }
 
-function copyRange<S>(transport: Transport, batch: TurnBatch<S>, start: number, end: number): void {
+function copyRange<S>(sink: FrameSink, batch: TurnBatch<S>, start: number, end: number): void {
   if (start === end) return;
-  const at = transport.reserve(end - start);
-  transport.bytes.set(batch.view(start, end), at);
-  transport.commit(end - start);
+  const at = sink.reserve(end - start);
+  sink.bytes.set(batch.view(start, end), at);
+  sink.commit(end - start);
 }
 
 function isMember<S>(topic: Topic<S>, subscriber: S | null): boolean {

@@ -96,6 +96,10 @@ export class Session extends Connection implements BusSubscriber {
     return this.output as Transport<Session>;
   }
 
+  get sink(): Transport<Session> {
+    return this.output as Transport<Session>;
+  }
+
   /** Messages can be sent; a socket that closes ends its session first, see SessionRoute. */
   get isOpen(): boolean {
     return this.state === ConnectionState.OPEN;

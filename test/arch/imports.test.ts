@@ -31,6 +31,7 @@ const BREACHES: [file: string, source: string][] = [
   ['src/admission/planted.ts', "import '../shard/control-message.ts';"],
   ['src/admission/planted.ts', "import '../bus/bus.ts';"],
   ['src/bus/planted.ts', "import '../shard/shard.ts';"],
+  ['src/bus/planted.ts', "import type { Transport } from '../net/transport.ts';"],
   ['src/bus/planted.ts', "import '../admission/gate.ts';"],
   ['src/shard/planted.ts', "import '../app/app.ts';"],
   ['src/shard/planted.ts', "import '../acceptor/acceptor.ts';"],

@@ -116,6 +116,10 @@ export class BusReader implements BusSubscriber {
     this.foreign++;
   }
 
+  get sink(): Transport {
+    return this.transport;
+  }
+
   get io(): IoLoop {
     return this.#shard.io;
   }
