@@ -70,7 +70,7 @@ const ALLOWED: [file: string, source: string][] = [
   ['src/admission/planted.ts', "import '../net/transport.ts';\nimport '../metrics/control-block.ts';"],
   [
     'src/bus/planted.ts',
-    "import '../ring/byte-ring.ts';\nimport '../net/transport.ts';\nimport '../pubsub/topic-tree.ts';",
+    "import '../ring/byte-ring.ts';\nimport '../net/write-memory.ts';\nimport '../pubsub/topic-tree.ts';",
   ],
   ['src/shard/planted.ts', "import '../bus/bus.ts';\nimport '../admission/address-table.ts';"],
   ['src/acceptor/planted.ts', "import '../shard/control-message.ts';\nimport '../admission/gate.ts';"],
