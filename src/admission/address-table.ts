@@ -31,7 +31,7 @@ const WINDOW = 32;
  *
  * An address is an IPv4 address or the /64 of an IPv6 one (what one customer gets). Each column is that of a thread: of a
  * shard, and the last one of the acceptor, for connections it has not given to a shard yet. The acceptor alone chooses
- * rows; whoever has a connection counts it down.
+ * rows; the thread that has a connection counts it down.
  *
  * The table has two rows for each connection that there may be, up to 262,144. When more addresses than that are connected,
  * an address may find the 32 rows that it may have all taken: it then shares one of them, always the same. So no address
@@ -127,7 +127,7 @@ export class AddressTable {
     this.recount(column, new Map());
   }
 
-  /** The connections of a column are these, by row. Whoever else counts in it must have stopped. */
+  /** The connections of a column are these, by row. Any other thread that counts in it must have stopped. */
   recount(column: number, counts: ReadonlyMap<number, number>): void {
     const words = this.#words;
     if (column >= Atomics.load(words, Header.USED) && counts.size === 0) return;

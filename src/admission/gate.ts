@@ -5,7 +5,7 @@ import { NO_ADDRESS } from './address-table.ts';
 import type { AddressKey } from './peer-address.ts';
 import { type Refusal, Refusing } from './refusing.ts';
 
-/** Who has the connections that a gate lets in. */
+/** Admitting: what takes the connections that a gate lets in. */
 export interface Admitting {
   /**
    * Another connection may be open here.

@@ -3,7 +3,7 @@ import type { Transport } from '../net/transport.ts';
 
 /**
  * WaitingRoom: connections that have sent nothing whole yet, oldest first. Where places are short the oldest gives way to
- * who comes now: who is honest says at once what it wants, so that nobody can keep others out by saying nothing.
+ * newcomers: an honest client says at once what it wants, so that nobody can keep others out by saying nothing.
  */
 export class WaitingRoom {
   /** The turn of the event loop in which each came. */

@@ -53,7 +53,7 @@ export class HttpRequest {
   getQuery(key: RecognizedString): string | undefined;
   getQuery(...keys: RecognizedString[]): string | undefined {
     const { query } = this.#request.head;
-    // An undefined key is the empty one, as in uWebSockets.js: whoever looks for a key never gets all of the query.
+    // An undefined key is the empty one, as in uWebSockets.js: a look-up of a key never gets all of the query.
     return keys.length === 0 ? query : queryValue(query, textOf(keys[0]!));
   }
 

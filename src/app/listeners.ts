@@ -94,7 +94,7 @@ export class Listeners {
   }
 }
 
-/** Tells whoever called `listen`, and who gets what his callback throws, as in uWebSockets.js. */
+/** Tells the caller of `listen`, who gets what its callback throws, as in uWebSockets.js. */
 function tellNow(callback: ListenCallback, socket: ListenSocket | false): void {
   const result: unknown = callback(socket);
   if (result !== undefined) watch(result, listenCallbackFailed);

@@ -11,7 +11,7 @@ const MAX_MESSAGE_BYTES = 1024;
 
 /**
  * Answers the requests of one kind. `request` is the handler's own. What it throws, or its promise rejects with, is told
- * to whoever asked.
+ * to the thread that asked.
  */
 export type AnswerHandler = (request: Uint8Array, from: number) => Uint8Array | Promise<Uint8Array>;
 

@@ -4,7 +4,7 @@
  *     request   [ID 4, KIND 1] bytes
  *     reply     [ID 4, STATUS 1] bytes, or a text that says what failed
  *
- * Both are addressed to one life of a thread, so an ID need not say whose it is.
+ * Both are addressed to one instance of a thread, so an ID need not say whose it is.
  */
 export const REQUEST_HEADER = 5;
 export const REPLY_HEADER = 5;

@@ -8,7 +8,7 @@ import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
 /** Bytes that are read at a time, however large the ring is. */
 const MAX_READ = 64 * 1024;
 
-/** Who gets what was read. */
+/** The taker of what was read. */
 export interface LinkReader {
   /** This thread's instance number. */
   readonly instance: number;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PairCounter, PairTable } from '../metrics/pair-table.ts';
 import { Doorbell, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
-import { instanceOf, isUp, lifeOf, ParticipantTable, roleOf } from '../ring/participant-table.ts';
+import { instanceOf, isUp, ParticipantTable, roleOf, wordOf } from '../ring/participant-table.ts';
 import { INSTANCE_MASK, metaInstance, type ReceivedRecord } from '../ring/record.ts';
 import { maxNameLengthOf } from '../ring/record-writer.ts';
 import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';
@@ -30,10 +30,10 @@ export interface LinkHandler {
   /** Returns false when nobody takes records of this kind. May not throw. */
   onRecord(record: ReceivedRecord): boolean;
   /**
-   * A thread is up under a number, or gone. What a thread addressed to this one comes between the two. A life that began
+   * A thread is up under a number, or gone. What a thread addressed to this one comes between the two. An instance that began
    * and ended between two looks is told of only if it addressed something to this thread.
    */
-  onLife(id: number, instance: number, role: number, isUp: boolean): void;
+  onInstance(id: number, instance: number, role: number, isUp: boolean): void;
 }
 
 /** What one thread has to do with the rings of all others. */
@@ -156,7 +156,7 @@ export class Links implements Sleeper, LinkReader {
 
   /** Subscribers of a topic on all other shards. */
   countElsewhere(topic: string): number {
-    // Who counts a subscriber has set its bit before.
+    // A thread that counts a subscriber has set its bit before.
     const slot = this.#interest.slotOf(this.#interest.hash(topic));
     const low = this.#interest.targetsLow(slot) & ~bitOf(this.thread, 0);
     return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32));
@@ -246,9 +246,9 @@ export class Links implements Sleeper, LinkReader {
       if (from !== this.thread && inboxes[from] !== undefined) this.#read(from, continues);
     }
     this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.thread, this);
-    // Behind the rings: who sees this thread up writes to its readers, and to no predecessor's.
-    const life = this.#participants.life(this.thread);
-    this.instance = continues && isUp(life) ? instanceOf(life) : this.#participants.begin(this.thread, role);
+    // Behind the rings: a thread that sees this one up writes to its readers, and to no predecessor's.
+    const word = this.#participants.word(this.thread);
+    this.instance = continues && isUp(word) ? instanceOf(word) : this.#participants.begin(this.thread, role);
     this.#ringAll();
     this.#drain();
   }
@@ -257,8 +257,8 @@ export class Links implements Sleeper, LinkReader {
   instanceAt(thread: number): number {
     // Who asks for it is told when that thread is gone.
     if (this.#participants.changes !== this.#changes) this.#look();
-    const life = this.#participants.life(thread);
-    return isUp(life) ? instanceOf(life) : 0;
+    const word = this.#participants.word(thread);
+    return isUp(word) ? instanceOf(word) : 0;
   }
 
   onRecord(record: ReceivedRecord): boolean {
@@ -268,15 +268,15 @@ export class Links implements Sleeper, LinkReader {
 
   /** Instance number of the thread that sent a record, which may be gone. */
   senderInstance(record: ReceivedRecord): number {
-    const last = instanceOf(this.#participants.life(record.sender));
+    const last = instanceOf(this.#participants.word(record.sender));
     return last - ((last - metaInstance(record.meta)) & INSTANCE_MASK);
   }
 
-  /** Who sent a record is told of first, also when it is gone already. */
+  /** The sender of a record is told of first, also when it is gone already. */
   #meetSender(thread: number, instance: number): void {
     const known = this.#known[thread]!;
     if (isUp(known) && instanceOf(known) === instance) return;
-    this.#turn(thread, lifeOf(instance, roleOf(this.#participants.life(thread))));
+    this.#turn(thread, wordOf(instance, roleOf(this.#participants.word(thread))));
     // It may have to be told that it is gone.
     this.#changes = -1;
   }
@@ -295,34 +295,34 @@ export class Links implements Sleeper, LinkReader {
     this.#changes = this.#participants.changes;
     for (let thread = 0; thread < this.#memory.threads; thread++) {
       if (thread === this.thread) continue;
-      const life = this.#participants.life(thread);
-      if (life === this.#known[thread]) continue;
+      const word = this.#participants.word(thread);
+      if (word === this.#known[thread]) continue;
       // What those have written that had the number before comes first; they write no more.
-      if (!this.#isPaused && (!isUp(life) || instanceOf(life) > 1)) this.#inFrom[thread]?.readAll();
+      if (!this.#isPaused && (!isUp(word) || instanceOf(word) > 1)) this.#inFrom[thread]?.readAll();
       // Unless a record among it was of an even later one.
-      if (instanceOf(this.#known[thread]!) <= instanceOf(life)) this.#turn(thread, life);
+      if (instanceOf(this.#known[thread]!) <= instanceOf(word)) this.#turn(thread, word);
     }
   }
 
   /** Tells of one thread what has changed. */
-  #turn(thread: number, life: number): void {
+  #turn(thread: number, word: number): void {
     const known = this.#known[thread]!;
-    if (life === known) return;
+    if (word === known) return;
     // First, as a handler may have records read.
-    this.#known[thread] = life;
+    this.#known[thread] = word;
     // Lets go of what waits for one that is gone.
     this.#out[thread]?.meetReader();
     if (isUp(known)) this.#tell(thread, known, false);
-    if (isUp(life)) this.#tell(thread, life, true);
+    if (isUp(word)) this.#tell(thread, word, true);
   }
 
-  #tell(thread: number, life: number, up: boolean): void {
-    this.#handler?.onLife(thread, instanceOf(life), roleOf(life), up);
+  #tell(thread: number, word: number, up: boolean): void {
+    this.#handler?.onInstance(thread, instanceOf(word), roleOf(word), up);
   }
 
   /** A local topic has `count` subscribers, after it had `before`. */
   setCount(topic: string, hash: number, count: number, before: number): void {
-    // Interest first: who is told of a subscriber by the count finds the bit set.
+    // Interest first: a thread that learns of a subscriber by the count finds the bit set.
     if (before === 0) this.#localInterest?.add(hash);
     this.#localCounts?.set(topic, count, before);
     if (count === 0) this.#localInterest?.remove(hash);
@@ -381,7 +381,7 @@ export class Links implements Sleeper, LinkReader {
     }
   }
 
-  /** What the former life of this thread was interested in, and this one is not, is written for it no more. */
+  /** What the former instance of this thread was interested in, and this one is not, is written for it no more. */
   reconcile(): void {
     this.#localInterest?.reconcile();
   }

@@ -1,6 +1,6 @@
 import { PairCounter, type PairCounters } from '../metrics/pair-table.ts';
 import { Doorbell } from '../ring/doorbell.ts';
-import { instanceOf, isUp, NO_LIFE, type ParticipantTable } from '../ring/participant-table.ts';
+import { instanceOf, isUp, NO_INSTANCE, type ParticipantTable } from '../ring/participant-table.ts';
 import { RecordWriter, WriteStatus } from '../ring/record-writer.ts';
 import { RingProducer } from '../ring/ring-producer.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
@@ -37,7 +37,7 @@ export class OutLink {
   #partialCost = 0;
   #sequence = 0;
   /** The reader, as the participants' table has it; what was written and what waits is for this one. */
-  #life: number;
+  #word: number;
   /** What was written to its predecessors less what they have read. */
   #unreadBefore = 0;
 
@@ -55,7 +55,7 @@ export class OutLink {
     this.#writer = new RecordWriter(this.#producer, MAX_CROSS_FRAME);
     this.#doorbell = new Doorbell(memory.doorbells, to);
     this.#maxOverflow = memory.maxOverflow;
-    this.#life = participants.life(to);
+    this.#word = participants.word(to);
     this.#unreadBefore = this.#unread();
     // What waited in a predecessor that died is gone.
     counters.set(PairCounter.OVERFLOW_BYTES, 0);
@@ -69,7 +69,7 @@ export class OutLink {
   /** Instance number of the reader; 0: there is none now. */
   get readerInstance(): number {
     this.meetReader();
-    return isUp(this.#life) ? instanceOf(this.#life) : 0;
+    return isUp(this.#word) ? instanceOf(this.#word) : 0;
   }
 
   /** Writes a message, or keeps a copy of it until there is room. */
@@ -118,13 +118,13 @@ export class OutLink {
    * addressed to that nor what was published before its own clients subscribed.
    */
   meetReader(): void {
-    const life = this.#participants.life(this.#to);
-    if (life !== this.#life) this.#meet(life);
+    const word = this.#participants.word(this.#to);
+    if (word !== this.#word) this.#meet(word);
   }
 
-  #meet(life: number): void {
-    const isFirst = this.#life === NO_LIFE;
-    this.#life = life;
+  #meet(word: number): void {
+    const isFirst = this.#word === NO_INSTANCE;
+    this.#word = word;
     const unread = this.#unread();
     // The first one succeeds nobody: it gets all.
     if (!isFirst) {
@@ -136,7 +136,7 @@ export class OutLink {
 
   /** The last one that had the number. Of one that nobody has had yet nothing is known. */
   get #isReaderGone(): boolean {
-    return this.#life !== NO_LIFE && !isUp(this.#life);
+    return this.#word !== NO_INSTANCE && !isUp(this.#word);
   }
 
   #unread(): number {

@@ -14,8 +14,8 @@ export interface OwnershipTerms {
 }
 
 /**
- * Names spread over the shards of a server by a keyed hash: who chooses names must not be able to choose that one shard
- * owns them all. The key is the server's, so a name stays where it is when a shard is replaced or starts anew; another
+ * Names spread over the shards of a server by a keyed hash: a client that chooses names must not be able to choose
+ * that one shard owns them all. The key is the server's, so a name stays where it is when a shard is replaced or starts anew; another
  * run of the server spreads names differently.
  *
  * Of joined Apps the one that the others were joined to owns all names. The others come and go, and with them names would

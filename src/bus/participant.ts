@@ -300,7 +300,7 @@ export class Participant implements LinkHandler {
   }
 
   /**
-   * Keepers begin with what the former life of this thread has left, and what is held is handled; null: with nothing.
+   * Keepers begin with what the former instance of this thread has left, and what is held is handled; null: with nothing.
    * Returns what was taken over, and what was lost. Never rejects.
    */
   async begin(handover: Handover | null): Promise<HandoverReport> {
@@ -388,7 +388,7 @@ export class Participant implements LinkHandler {
   }
 
   /** @internal of Links */
-  onLife(id: number, instance: number, role: number, isUp: boolean): void {
+  onInstance(id: number, instance: number, role: number, isUp: boolean): void {
     if (isUp) this.#tell({ id, instance, role: ROLES[role]! }, 'up');
     else this.#tell(this.#peers.get(id)!, 'gone');
   }

@@ -11,7 +11,7 @@ export const HANDOVER_TIMEOUT = 5000;
 export type StatePieces = readonly Uint8Array[];
 
 /**
- * Keeps what a thread owns by name: queues, histories, sets of members. In each life of a thread, before it gets the
+ * Keeps what a thread owns by name: queues, histories, sets of members. In each instance of a thread, before it gets the
  * first request, either `takeOver` or `startAnew` is called, once.
  */
 export interface StateKeeper {
@@ -21,15 +21,15 @@ export interface StateKeeper {
    */
   pack(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
   /**
-   * Takes over what the former life packed. If it throws or rejects, or is not done in time, which the signal says,
+   * Takes over what the former instance packed. If it throws or rejects, or is not done in time, which the signal says,
    * `startAnew` is called, and has to clear away what there is already.
    */
   takeOver(pieces: StatePieces, signal: AbortSignal): void | Promise<void>;
-  /** Begins with nothing, in a new epoch. `why`: the state of the former life is lost; null: there was none. */
+  /** Begins with nothing, in a new epoch. `why`: the state of the former instance is lost; null: there was none. */
   startAnew(why: string | null): void;
 }
 
-/** What the former life left of one keeper's state. It is posted from thread to thread. */
+/** What the former instance left of one keeper's state. It is posted from thread to thread. */
 export interface PackedState {
   readonly name: string;
   /** The instance of the thread in which this state began. */
@@ -93,7 +93,7 @@ export class StateKeepers {
     return this.#entries.get(name)?.epoch ?? 0;
   }
 
-  /** Packs the state of all, one after the other. Never rejects: whoever cannot pack in time has lost its state. */
+  /** Packs the state of all, one after the other. Never rejects: a keeper that cannot pack in time has lost its state. */
   async pack(deadline: number, most: number = MAX_STATE_BYTES): Promise<PackedState[]> {
     const packed: PackedState[] = [];
     let rest = most;
@@ -110,9 +110,9 @@ export class StateKeepers {
   }
 
   /**
-   * Begins with what the former life left, or with nothing. Never rejects.
+   * Begins with what the former instance left, or with nothing. Never rejects.
    *
-   * @param why there is nothing left of the former life; null: there is, or there was none
+   * @param why there is nothing left of the former instance; null: there is, or there was none
    */
   async begin(states: readonly PackedState[], why: string | null, deadline: number): Promise<HandoverReport> {
     this.#isDeferred = false;

@@ -12,7 +12,7 @@ const MOST_MISSED = 10_000;
 /**
  * LoopWatch: how late this thread's event loop calls what is due, by a timer of its own. A timer alone would see a second
  * of standing still once, as it sees 50 ms of work: so the calls that were due meanwhile are counted too, each with the
- * time that it would have waited. Of a loop that stands still now, whoever reads the metrics sees the heartbeat grow old.
+ * time that it would have waited. Of a loop that stands still now, a reader of the metrics sees the heartbeat grow old.
  */
 export class LoopWatch {
   readonly #counters: Float64Array;

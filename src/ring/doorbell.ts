@@ -59,7 +59,7 @@ export class Doorbell {
   }
 }
 
-/** What a reader thread does around its sleep. One object for the life of the thread. */
+/** What a reader thread does around its sleep. One object for each thread. */
 export interface Sleeper {
   /** Does any of its rings hold records? Asked after the thread has been marked asleep. */
   hasWork(): boolean;

@@ -164,7 +164,7 @@ export const ParticipantHeader = {
 /** One participant's row. */
 export const ParticipantRow = {
   /** Bit 0 is it up, 1–3 role, 4–31 instance number. */
-  LIFE: 0,
+  WORD: 0,
   BYTES: LINE_PAIR,
 } as const;
 

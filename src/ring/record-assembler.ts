@@ -12,7 +12,7 @@ import {
 import type { RingConsumer, RingHandler } from './ring-consumer.ts';
 import type { TopicReader } from './topic-bytes.ts';
 
-/** What a thread does with the messages of one ring. One object for the life of the ring. */
+/** What a thread does with the messages of one ring. One object for each ring. */
 export interface MessageHandler {
   /** A whole message. The object is used again for the next one; see ReceivedRecord for how long it holds. */
   onMessage(record: ReceivedRecord): void;

@@ -6,7 +6,7 @@
  *     first piece   [META, BODY_LENGTH, SEQUENCE ×2, NAME_LENGTH, TAG] name, gap, bytes of the body
  *     further       [META, BODY_OFFSET, SEQUENCE ×2]                   gap, bytes of the body
  *
- *     META          kind's flags and piece flags │ kind │ sender, its life, alignment
+ *     META          kind's flags and piece flags │ kind │ sender, its instance, alignment
  *
  * What name, tag, flags and body mean is a matter of the record's kind; the ring only carries them.
  *

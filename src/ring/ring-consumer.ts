@@ -14,7 +14,7 @@ import { PADDING, RingHeader } from './layout.ts';
 /** No record has been read, so any producer's will do. */
 const NO_EPOCH = -1;
 
-/** What a consumer hands its records to. One object for the life of the ring. */
+/** What a consumer hands its records to. One object for each ring. */
 export interface RingHandler {
   /**
    * One record: `length` bytes of `bytes` from `offset`, a multiple of 8. They stay as they are until `read`

@@ -4,7 +4,7 @@ const FREE = 2;
 const FIRST_DELAY = 60_000;
 const LAST_DELAY = 3_600_000;
 /** Ms after which a shard may be recycled again at once. */
-const LONG_LIFE = 600_000;
+const LONG_RUN = 600_000;
 
 /**
  * How soon a shard whose heap is full may be replaced: at once, unless that did not help the last times, as the heap was
@@ -21,7 +21,7 @@ export class RecycleDelay {
 
   /** The shard is replaced now. */
   recycled(now: number): void {
-    this.#streak = now - this.#notBefore < LONG_LIFE ? this.#streak + 1 : 1;
+    this.#streak = now - this.#notBefore < LONG_RUN ? this.#streak + 1 : 1;
     const late = this.#streak - FREE;
     this.#notBefore = now + (late < 0 ? 0 : Math.min(FIRST_DELAY * 2 ** late, LAST_DELAY));
   }

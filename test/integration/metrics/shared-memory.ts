@@ -63,7 +63,7 @@ export function endedReader(): Promise<Both> {
     note();
     zero.links.clearThread(1);
     const next = new Links(links, 1, () => {});
-    next.listen(0, { onRecord: () => false, onLife: () => {} });
+    next.listen(0, { onRecord: () => false, onInstance: () => {} });
     zero.flush();
     await quiet(links);
     note();

@@ -152,7 +152,7 @@ describe('ask', () => {
   it('fails when the thread is gone, was never there, or does not keep up', async () => {
     const asked = codeOf(pair.asks.ask(1, KIND, bytes('')));
     pair.asks.peerGone(2, 3);
-    // That of the life before comes late.
+    // The reply of the instance before comes late.
     pair.asks.peerGone(1, 2);
     expect(pair.asks.pending).toBe(1);
     pair.asks.peerGone(1, 3);

@@ -21,7 +21,7 @@ export class LinkThread {
   /** What `onOverflow` was told. */
   readonly reports: [to: number, dropped: number][] = [];
   /** Threads that came and went. */
-  readonly lives: string[] = [];
+  readonly peers: string[] = [];
   readonly links: Links;
   readonly #counts = new Map<string, number>();
 
@@ -46,8 +46,8 @@ export class LinkThread {
         });
         return true;
       },
-      onLife: (id, instance, _role, isUp) => {
-        this.lives.push(`${id} ${isUp ? 'up' : 'gone'} ${instance}`);
+      onInstance: (id, instance, _role, isUp) => {
+        this.peers.push(`${id} ${isUp ? 'up' : 'gone'} ${instance}`);
       },
     });
     return this;

@@ -454,12 +454,12 @@ describe('a thread that is replaced', () => {
     const [a, b, main] = threads(memory);
     b.subscribe('t');
     let reader = b;
-    for (let life = 1; life <= 3; life++) {
+    for (let instance = 1; instance <= 3; instance++) {
       await quiet(memory);
       reader.die();
       main.links.clearThread(1);
       reader = new LinkThread(memory, 1).listen().subscribe('t');
-      const texts = Array.from({ length: 200 }, (_, i) => `for life ${life}: ${i}`);
+      const texts = Array.from({ length: 200 }, (_, i) => `for instance ${instance}: ${i}`);
       for (const text of texts) a.publish('t', text);
       a.publish('t', pattern(20_000));
       a.flush();

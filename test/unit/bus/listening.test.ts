@@ -148,47 +148,47 @@ describe('a listener', () => {
 });
 
 describe('a thread that is interested in everything', () => {
-  test('hears all of all shards and publishes to them, through 20 lives, none of which hears what was for another', async () => {
+  test('hears all of all shards and publishes to them, through 20 instances, none of which hears what was for another', async () => {
     const memory = createLinkMemory(2, 5);
     const [zero, one] = [shardOf(memory, 0), shardOf(memory, 1)];
     const main = new Talker(memory, 2, 'main');
     const readers = [zero, one].map((shard) => new BusReader(shard).subscribe('from the bridge'));
-    const lives: string[] = [];
+    const peers: string[] = [];
     zero.participant.onPeer(({ role, instance }, state) => {
-      if (role === 'bridge') lives.push(`${state} ${instance}`);
+      if (role === 'bridge') peers.push(`${state} ${instance}`);
     });
-    for (let life = 1; life <= 20; life++) {
+    for (let instance = 1; instance <= 20; instance++) {
       const bridge = new Talker(memory, 3);
       const own = bridge.listen(EVERYTHING);
-      const sent = ['a', 'b', 'c'].map((text) => `${text}${life}`);
+      const sent = ['a', 'b', 'c'].map((text) => `${text}${instance}`);
       for (const text of sent) {
         zero.publish(`topic ${text}`, text, false, null);
         one.publish(text, text, false, null);
       }
-      main.publish('from main', `${life}`);
-      bridge.publish('from the bridge', `${life}`, own);
+      main.publish('from main', `${instance}`);
+      bridge.publish('from the bridge', `${instance}`, own);
       await settled(memory, zero, one);
       const heard = bridge.take();
       expect(heard.filter((text) => text.includes('from 0'))).toEqual(
         sent.map((t) => `topic ${t} from 0: ${t}`),
       );
       expect(heard.filter((text) => text.includes('from 1'))).toEqual(sent.map((t) => `${t} from 1: ${t}`));
-      expect(heard).toContain(`from main from 2: ${life}`);
+      expect(heard).toContain(`from main from 2: ${instance}`);
       expect(heard).toHaveLength(7);
       await settled(memory, zero, one);
       for (const [i, shard] of [zero, one].entries()) {
         shard.io.flushDirty();
-        expect(readers[i]!.texts()).toEqual([`${life}`]);
+        expect(readers[i]!.texts()).toEqual([`${instance}`]);
       }
       // It dies, and is still thought to be there for a while.
       bridge.links.onWake = () => {};
-      zero.publish('t', `for the dead ${life}`, false, null);
+      zero.publish('t', `for the dead ${instance}`, false, null);
       zero.bus.onTurnEnd();
       main.links.clearThread(3);
       await new Promise((resolve) => setImmediate(resolve));
       await new Promise((resolve) => setImmediate(resolve));
     }
-    expect(lives).toEqual(Array.from({ length: 20 }, (_, i) => [`up ${i + 1}`, `gone ${i + 1}`]).flat());
+    expect(peers).toEqual(Array.from({ length: 20 }, (_, i) => [`up ${i + 1}`, `gone ${i + 1}`]).flat());
     expect(zero.publish('t', 'for nobody', false, null)).toBe(false);
     expect(pairStats(memory, 0, 3)).toMatchObject({ UNREAD: 20, WRITTEN: 80, LOST: 0, STALE: 0 });
   });

@@ -13,8 +13,8 @@ import { pairStats, quiet } from './link-threads.ts';
 const NOTE = 200 as RecordKind;
 const OTHER = 201 as RecordKind;
 
-/** One life of a thread; here all of them share one thread. */
-class Life {
+/** One instance of a thread; here all of them share one thread. */
+class Instance {
   readonly participant: Participant;
   readonly links: Links;
   /** What it was sent, with who sent it. */
@@ -55,7 +55,7 @@ class Life {
 describe('what one thread addresses to another', () => {
   test('arrives there alone, in order, with who sent it, and within the call at the thread itself', async () => {
     const memory = createLinkMemory(2, 5);
-    const [a, b, main] = [new Life(memory, 0), new Life(memory, 1), new Life(memory, 2, 'main')];
+    const [a, b, main] = [new Instance(memory, 0), new Instance(memory, 1), new Instance(memory, 2, 'main')];
     expect(a.note(1, 'one')).toBe(SendStatus.WRITTEN);
     expect([a.note(1, 'two'), a.note(2, 'three'), main.note(0, 'four')]).toEqual([0, 0, 0]);
     expect(a.note(0, 'to itself')).toBe(SendStatus.WRITTEN);
@@ -68,7 +68,7 @@ describe('what one thread addresses to another', () => {
 
   test.each([0, 1, 1000, 5000, 100_000])('of %i bytes arrives whole', async (length) => {
     const memory = createLinkMemory(2, 5, 4096);
-    const [a, b] = [new Life(memory, 0), new Life(memory, 1)];
+    const [a, b] = [new Instance(memory, 0), new Instance(memory, 1)];
     const got: Uint8Array[] = [];
     b.participant.on(OTHER, (bytes) => got.push(Uint8Array.from(bytes)));
     const bytes = pattern(length);
@@ -84,14 +84,14 @@ describe('what one thread addresses to another', () => {
 
   test('is refused when it is too long, and counted', () => {
     const memory = createLinkMemory(2, 5);
-    const [a] = [new Life(memory, 0), new Life(memory, 1)];
+    const [a] = [new Instance(memory, 0), new Instance(memory, 1)];
     expect(a.participant.sendTo(1, NOTE, new Uint8Array(MAX_CROSS_FRAME + 1))).toBe(SendStatus.TOO_BIG);
     expect(pairStats(memory, 0, 1)).toMatchObject({ DROPPED: 1, WRITTEN: 0 });
   });
 
   test('waits up to the limit and is dropped beyond it, as the sender is told', async () => {
     const memory = createLinkMemory(2, 5, 4096, 10 * (128 + 100));
-    const [a, b] = [new Life(memory, 0), new Life(memory, 1)];
+    const [a, b] = [new Instance(memory, 0), new Instance(memory, 1)];
     const counts = [0, 0, 0, 0, 0];
     for (let i = 0; i < 100; i++) counts[a.note(1, String(i).padEnd(100))]!++;
     const { WRITTEN, OVERFLOWED, DROPPED } = pairStats(memory, 0, 1);
@@ -105,7 +105,7 @@ describe('what one thread addresses to another', () => {
 
   test('of a kind that nobody takes is counted and dropped; what handlers throw costs the next nothing', async () => {
     const memory = createLinkMemory(2, 5);
-    const [a, b] = [new Life(memory, 0), new Life(memory, 1)];
+    const [a, b] = [new Instance(memory, 0), new Instance(memory, 1)];
     const report = vi.spyOn(console, 'error').mockImplementation(() => {});
     a.participant.sendTo(1, OTHER, Buffer.from('for nobody'));
     a.note(1, 'one');
@@ -122,7 +122,7 @@ describe('what one thread addresses to another', () => {
   });
 
   test('is taken by one handler for each kind, and PUBLISH by none', () => {
-    const { participant } = new Life(createLinkMemory(1, 5), 0);
+    const { participant } = new Instance(createLinkMemory(1, 5), 0);
     const invalid = expect.objectContaining({ code: 'MILLRACE_INVALID_ARGUMENT' });
     for (const kind of [NOTE, RecordKind.PUBLISH, -1, 256, 1.5]) {
       expect(() => {
@@ -135,7 +135,7 @@ describe('what one thread addresses to another', () => {
 describe('a thread that ends', () => {
   test('leaves nothing that was addressed to it to its successor, and what is lost is counted', async () => {
     const memory = createLinkMemory(2, 5, 4096);
-    const [a, b, main] = [new Life(memory, 0), new Life(memory, 1), new Life(memory, 2, 'main')];
+    const [a, b, main] = [new Instance(memory, 0), new Instance(memory, 1), new Instance(memory, 2, 'main')];
     await quiet(memory);
     b.die();
     const statuses = Array.from({ length: 100 }, (_, i) => a.note(1, `for the dead ${i}`));
@@ -144,7 +144,7 @@ describe('a thread that ends', () => {
     expect(statuses).toContain(SendStatus.QUEUED);
     main.links.clearThread(1);
     expect(a.note(1, 'for nobody')).toBe(SendStatus.GONE);
-    const next = new Life(memory, 1);
+    const next = new Instance(memory, 1);
     expect(next.participant.instance).toBe(2);
     expect(a.note(1, 'for the first', 1)).toBe(SendStatus.GONE);
     expect([a.note(1, 'for the second', 2), a.note(1, 'for whoever is there')]).toEqual([0, 0]);
@@ -156,31 +156,31 @@ describe('a thread that ends', () => {
 
   test('leaves it nothing that was claimed and not sent off either', async () => {
     const memory = createLinkMemory(2, 5, 4096);
-    const [a, b, main] = [new Life(memory, 0), new Life(memory, 1), new Life(memory, 2, 'main')];
+    const [a, b, main] = [new Instance(memory, 0), new Instance(memory, 1), new Instance(memory, 2, 'main')];
     await quiet(memory);
     expect(a.note(1, 'for the dead')).toBe(SendStatus.WRITTEN);
     b.die();
     main.links.clearThread(1);
-    const next = new Life(memory, 1);
+    const next = new Instance(memory, 1);
     // Only now does the writer commit: the record is behind the live edge at which the successor began.
     await quiet(memory);
     expect(next.got).toEqual([]);
     expect(pairStats(memory, 0, 1).STALE).toBe(1);
   });
 
-  test('is told of once for each life under 20 restarts, up before its first record and gone behind its last', async () => {
+  test('is told of once for each instance under 20 restarts, up before its first record and gone behind its last', async () => {
     const memory = createLinkMemory(2, 5);
-    const [a, main] = [new Life(memory, 0), new Life(memory, 2, 'main')];
+    const [a, main] = [new Instance(memory, 0), new Instance(memory, 2, 'main')];
     const expected: string[] = [];
-    for (let life = 1; life <= 20; life++) {
-      const b = new Life(memory, 1);
+    for (let instance = 1; instance <= 20; instance++) {
+      const b = new Instance(memory, 1);
       for (let i = 0; i < 3; i++) b.note(0, `${i}`);
       b.links.flush();
-      expected.push(`1 up ${life}`, ...[0, 1, 2].map((i) => `1.${life}: ${i}`), `1 gone ${life}`);
-      if (life % 2 === 0) await quiet(memory);
+      expected.push(`1 up ${instance}`, ...[0, 1, 2].map((i) => `1.${instance}: ${i}`), `1 gone ${instance}`);
+      if (instance % 2 === 0) await quiet(memory);
       b.die();
       main.links.clearThread(1);
-      if (life % 3 === 0) await quiet(memory);
+      if (instance % 3 === 0) await quiet(memory);
       // As the next one comes at once, the reader may hear of both only then.
       a.links.onWake();
     }
@@ -192,7 +192,7 @@ describe('a thread that ends', () => {
 
   test('that leaves hears that all others are gone, and they hear of it', async () => {
     const memory = createLinkMemory(2, 5);
-    const [a, b] = [new Life(memory, 0), new Life(memory, 1), new Life(memory, 2, 'main')];
+    const [a, b] = [new Instance(memory, 0), new Instance(memory, 1), new Instance(memory, 2, 'main')];
     await quiet(memory);
     expect(b.peers).toEqual(['shard 0 up 1', 'main 2 up 1']);
     b.participant.unlink();

@@ -29,7 +29,7 @@ class Keeper implements StateKeeper {
   }
 }
 
-/** Two lives of a thread: what one packs the other begins with. */
+/** Two instances of a thread: what one packs the other begins with. */
 async function handOver(
   old: Record<string, StateKeeper>,
   successor: Record<string, StateKeeper>,
@@ -55,7 +55,7 @@ describe('StateKeepers', () => {
     expect(keepers.epochOf('a')).toBe(1);
   });
 
-  it('begin with nothing in a first life, and after a crash, which is said', async () => {
+  it('begin with nothing in a first instance, and after a crash, which is said', async () => {
     for (const why of [null, 'its thread ended']) {
       const keepers = new StateKeepers(() => 4);
       const keeper = new Keeper();
