@@ -36,7 +36,7 @@ export interface BusSubscriber extends Subscriber {
   sentEpoch: number;
   /** It takes compressed messages that refer back by at most 2^deflateBits bytes; 0: it takes none. */
   readonly deflateBits: number;
-  /** It was sent messages that others get in the same compressed form: its own must not refer back behind them. */
+  /** The subscriber was sent a variant that others got, too: what is compressed for it alone must not refer back behind that. */
   noteForeign(): void;
   /** Tells that a frame is not sent to it. Calls handlers of the user, which may do anything. */
   drop(frame: Uint8Array, isBinary: boolean): void;

@@ -10,7 +10,7 @@ import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { ReceivedRecord } from '../ring/record.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type BusSubscriber, cursorOf, type FrameSink, indexOf, messagesFor } from './bus-subscriber.ts';
-import { DeflateForms, fits, frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
+import { DeflateVariants, fits, frameHeaderLength, frameLengthAt } from './deflate-variants.ts';
 import type { Delivery } from './delivery.ts';
 import type { Links } from './links.ts';
 import type { Message } from './message.ts';
@@ -41,7 +41,7 @@ export class Bus implements TurnListener, Delivery {
   /** Bytes of the longest topic that can have subscribers. */
   maxTopicLength = Number.POSITIVE_INFINITY;
   /** Null: nothing is compressed here. */
-  readonly forms: DeflateForms | null;
+  readonly variants: DeflateVariants | null;
   readonly #io: IoLoop;
   readonly #counters: Float64Array;
   #links: Links | null;
@@ -68,7 +68,7 @@ export class Bus implements TurnListener, Delivery {
   /** @param deflate compresses what is published so */
   constructor(io: IoLoop, links: Links | null, deflate: DeflatePort | null = null) {
     this.#io = io;
-    this.forms = deflate === null ? null : new DeflateForms(deflate);
+    this.variants = deflate === null ? null : new DeflateVariants(deflate);
     this.#counters = io.counters;
     this.#links = links;
     this.topics = new TopicTree<BusSubscriber>((name) => this.#links?.hash(name) ?? 0);
@@ -109,9 +109,9 @@ export class Bus implements TurnListener, Delivery {
     result.local = others;
     result.isHeard = others > 0 || links!.hasElsewhere(name);
     const target = others === 0 ? undefined : topic;
-    const forms = message.compress ? this.#formsFor(isWanted) : null;
-    if (isLarge) this.#publishLarge(message, target, isWanted, forms);
-    else this.#publishBatched(message, target, isWanted, forms);
+    const variants = message.compress ? this.#variantsFor(isWanted) : null;
+    if (isLarge) this.#publishLarge(message, target, isWanted, variants);
+    else this.#publishBatched(message, target, isWanted, variants);
     return result;
   }
 
@@ -133,8 +133,8 @@ export class Bus implements TurnListener, Delivery {
     const opcode = isBinary(flags) ? Opcode.BINARY : Opcode.TEXT;
     if (isLarge) {
       // Ring memory is the producer's again after this call; a message that came in pieces has its own.
-      const joined = record.owned ? record.body() : new Uint8Array(record.body());
-      this.#deliverLarge(topic, joined, frameLength, compressed ? this.forms : null, opcode, null);
+      const pair = record.owned ? record.body() : new Uint8Array(record.body());
+      this.#deliverLarge(topic, pair, frameLength, compressed ? this.variants : null, opcode, null);
       return;
     }
     const message = this.#begin(topic, null, opcode === Opcode.BINARY);
@@ -143,9 +143,9 @@ export class Bus implements TurnListener, Delivery {
     batch.bytes.set(record.bytes.subarray(bodyOffset, bodyOffset + frameLength), at);
     batch.commit(frameLength);
     topic.pending.push(message);
-    if (compressed && this.forms !== null && this.forms.used.length > 0) {
+    if (compressed && this.variants !== null && this.variants.used.length > 0) {
       const other = record.bytes.subarray(bodyOffset + frameLength, bodyOffset + record.bodyLength);
-      this.#addForms(this.forms, other, opcode);
+      this.#addVariants(this.variants, other, opcode);
     }
   }
 
@@ -224,7 +224,7 @@ export class Bus implements TurnListener, Delivery {
     message: Message,
     topic: Topic<BusSubscriber> | undefined,
     isWanted: boolean,
-    forms: DeflateForms | null,
+    variants: DeflateVariants | null,
   ): void {
     const batch = this.#batch;
     const { payload } = message;
@@ -233,13 +233,13 @@ export class Bus implements TurnListener, Delivery {
     if (typeof payload === 'string') this.#sender.text(batch, FIN | opcode, payload);
     else this.#sender.bytes(batch, FIN | opcode, payload);
     if (topic !== undefined) topic.pending.push(number);
-    if (!isWanted && forms === null) return;
+    if (!isWanted && variants === null) return;
     const frame = batch.bytes.subarray(batch.start(number), batch.length);
-    const joined = forms === null ? null : join(forms, frame, opcode, false);
-    if (joined !== null && topic !== undefined) {
-      this.#addForms(forms!, joined.subarray(frame.length), opcode);
+    const pair = variants === null ? null : pairOf(variants, frame, opcode, false);
+    if (pair !== null && topic !== undefined) {
+      this.#addVariants(variants!, pair.subarray(frame.length), opcode);
     }
-    if (isWanted) this.#write(message, joined ?? frame, joined !== null, false);
+    if (isWanted) this.#write(message, pair ?? frame, pair !== null, false);
   }
 
   /** Writes a message for the other threads. */
@@ -251,20 +251,20 @@ export class Bus implements TurnListener, Delivery {
   }
 
   /** Compression that is of use: to a socket here, or to one on the other shards. */
-  #formsFor(isWanted: boolean): DeflateForms | null {
-    const { forms } = this;
-    if (forms === null || !(isWanted ? forms.isEnabled : forms.used.length > 0)) return null;
-    return forms;
+  #variantsFor(isWanted: boolean): DeflateVariants | null {
+    const { variants } = this;
+    if (variants === null || !(isWanted ? variants.isEnabled : variants.used.length > 0)) return null;
+    return variants;
   }
 
-  /** Gives the message begun last its compressed forms. `frame` is the one that refers to nothing but itself. */
-  #addForms(forms: DeflateForms, frame: Uint8Array, opcode: number): void {
+  /** Gives the message begun last its compressed variants. `frame` is the one that refers to nothing but itself. */
+  #addVariants(variants: DeflateVariants, frame: Uint8Array, opcode: number): void {
     const batch = this.#batch;
     const start = batch.start(batch.count - 1);
     const payload = batch.bytes.subarray(start + frameHeaderLength(batch.bytes, start), batch.length);
-    for (const bits of forms.used) {
-      const own = fits(payload.length, bits) ? frame : forms.frameFor(bits, payload, opcode);
-      if (own !== null) batch.addForm(bits, own);
+    for (const bits of variants.used) {
+      const own = fits(payload.length, bits) ? frame : variants.frameFor(bits, payload, opcode);
+      if (own !== null) batch.addVariant(bits, own);
     }
   }
 
@@ -272,36 +272,37 @@ export class Bus implements TurnListener, Delivery {
     message: Message,
     topic: Topic<BusSubscriber> | undefined,
     isWanted: boolean,
-    forms: DeflateForms | null,
+    variants: DeflateVariants | null,
   ): void {
     const payload = encode(message.payload);
     const opcode = message.isBinary ? Opcode.BINARY : Opcode.TEXT;
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
-    const joined = forms === null ? null : join(forms, frame, opcode, true);
+    const pair = variants === null ? null : pairOf(variants, frame, opcode, true);
     if (isWanted) {
-      this.#write(message, joined ?? frame, joined !== null, true);
+      this.#write(message, pair ?? frame, pair !== null, true);
       this.#io.requestTurnEnd();
     }
     if (topic === undefined) return;
-    const used = joined === null ? null : forms;
+    const used = pair === null ? null : variants;
     const result = { ...this.result };
-    this.#deliverLarge(topic, joined ?? frame, frame.length, used, opcode, message.except);
+    this.#deliverLarge(topic, pair ?? frame, frame.length, used, opcode, message.except);
     // Handlers may have published meanwhile.
     Object.assign(this.result, result);
   }
 
-  /** @param joined the frame, `length` bytes, and unless `forms` is null the same compressed behind it */
+  /** @param pair the frame, `length` bytes, and unless `variants` is null the same compressed behind it */
   #deliverLarge(
     topic: Topic<BusSubscriber>,
-    joined: Uint8Array,
+    pair: Uint8Array,
     length: number,
-    forms: DeflateForms | null,
+    variants: DeflateVariants | null,
     opcode: number,
     except: BusSubscriber | null,
   ): void {
-    const frame = joined.length === length ? joined : joined.subarray(0, length);
-    const compressed = forms === null ? null : largeForms(forms, frame, joined.subarray(length), opcode);
+    const frame = pair.length === length ? pair : pair.subarray(0, length);
+    const compressed =
+      variants === null ? null : largeVariants(variants, frame, pair.subarray(length), opcode);
     let refused: BusSubscriber[] | null = null;
     for (const subscriber of topic.subscribers) {
       if (subscriber === except || !subscriber.isOpen) continue;
@@ -314,9 +315,9 @@ export class Bus implements TurnListener, Delivery {
         subscriber.hold(frame);
         continue;
       }
-      const form = compressed?.[subscriber.deflateBits] ?? null;
-      if (form !== null) subscriber.noteForeign();
-      subscriber.sink.writeShared(form ?? frame, null);
+      const variant = compressed?.[subscriber.deflateBits] ?? null;
+      if (variant !== null) subscriber.noteForeign();
+      subscriber.sink.writeShared(variant ?? frame, null);
       this.#count(1);
     }
     // Their handlers come when all others have it, so that nothing these send can overtake it.
@@ -368,12 +369,12 @@ export class Bus implements TurnListener, Delivery {
     const { sink } = subscriber;
     // It may have published into a later batch since, in a handler: whether also into this one is not known then.
     const isWhole = rest === 0 && subscriber.sentEpoch < batch.epoch;
-    const form = batch.hasForms && subscriber.deflateBits !== 0 ? formOf(subscriber, batch) : batch;
+    const variant = batch.hasVariants && subscriber.deflateBits !== 0 ? variantOf(subscriber, batch) : batch;
     if (isWhole && !sink.blocked && last - first === length - 1) {
-      sink.writeShared(form.view(form.start(first), form.end(last)), form.slab);
+      sink.writeShared(variant.view(variant.start(first), variant.end(last)), variant.slab);
       this.#count(length);
     } else {
-      this.#deliverSome(subscriber, batch, form, messages, length, rest);
+      this.#deliverSome(subscriber, batch, variant, messages, length, rest);
     }
   }
 
@@ -381,7 +382,7 @@ export class Bus implements TurnListener, Delivery {
   #deliverSome(
     subscriber: BusSubscriber,
     batch: TurnBatch<BusSubscriber>,
-    form: TurnBatch<BusSubscriber>,
+    variant: TurnBatch<BusSubscriber>,
     messages: readonly number[],
     length: number,
     cursor: number,
@@ -397,7 +398,7 @@ export class Bus implements TurnListener, Delivery {
       const message = messages[i]!;
       if (batch.senderOf(message) === subscriber) continue;
       if (sink.blocked) {
-        copyRange(sink, form, start, end);
+        copyRange(sink, variant, start, end);
         start = end = -1;
         if (subscriber.isOverLimit) {
           const frame = batch.bytes.subarray(batch.start(message), batch.end(message));
@@ -406,14 +407,14 @@ export class Bus implements TurnListener, Delivery {
           continue;
         }
       }
-      if (form.start(message) !== end) {
-        copyRange(sink, form, start, end);
-        start = form.start(message);
+      if (variant.start(message) !== end) {
+        copyRange(sink, variant, start, end);
+        start = variant.start(message);
       }
-      end = form.end(message);
+      end = variant.end(message);
       count++;
     }
-    copyRange(sink, form, start, end);
+    copyRange(sink, variant, start, end);
     this.#count(count);
     sink.endCork(previous);
   }
@@ -448,29 +449,34 @@ function hold<S extends BusSubscriber>(
 }
 
 /** What a socket that takes compressed messages is sent of a batch. */
-function formOf<S extends BusSubscriber>(subscriber: S, batch: TurnBatch<S>): TurnBatch<S> {
-  const form = batch.formFor(subscriber.deflateBits);
-  if (form !== batch) subscriber.noteForeign();
-  return form;
+function variantOf<S extends BusSubscriber>(subscriber: S, batch: TurnBatch<S>): TurnBatch<S> {
+  const variant = batch.variantFor(subscriber.deflateBits);
+  if (variant !== batch) subscriber.noteForeign();
+  return variant;
 }
 
 /** The frame with the same compressed behind it, or null: it is too short, or becomes no shorter. */
-function join(forms: DeflateForms, frame: Uint8Array, opcode: number, isStable: boolean): Uint8Array | null {
+function pairOf(
+  variants: DeflateVariants,
+  frame: Uint8Array,
+  opcode: number,
+  isStable: boolean,
+): Uint8Array | null {
   const payload = frame.subarray(frameHeaderLength(frame, 0));
-  return payload.length < forms.threshold ? null : forms.join(frame, payload, opcode, isStable);
+  return payload.length < variants.threshold ? null : variants.pair(frame, payload, opcode, isStable);
 }
 
 /** Compressed frames of a large message by window bits. */
-function largeForms(
-  forms: DeflateForms,
+function largeVariants(
+  variants: DeflateVariants,
   frame: Uint8Array,
   compressed: Uint8Array,
   opcode: number,
 ): (Uint8Array | null)[] {
   const payload = frame.subarray(frameHeaderLength(frame, 0));
   const found: (Uint8Array | null)[] = [];
-  for (const bits of forms.used) {
-    found[bits] = fits(payload.length, bits) ? compressed : forms.frameFor(bits, payload, opcode);
+  for (const bits of variants.used) {
+    found[bits] = fits(payload.length, bits) ? compressed : variants.frameFor(bits, payload, opcode);
   }
   return found;
 }

@@ -14,7 +14,7 @@ export class Message implements OutgoingRecord {
   name = '';
   payload: Uint8Array | string = NO_BYTES;
   isBinary = false;
-  /** Send it in compressed form to those that take it. */
+  /** Send the message compressed to those that take it so. */
   compress = false;
   /** The socket here that does not get it, as it is its own. */
   except: BusSubscriber | null = null;

@@ -3,10 +3,10 @@
  * rest is in the record's flags.
  */
 import type { ReceivedRecord } from '../ring/record.ts';
-import { frameHeaderLength, frameLengthAt } from './deflate-forms.ts';
+import { frameHeaderLength, frameLengthAt } from './deflate-variants.ts';
 
 const BINARY = 1;
-/** Behind the frame there is the same in compressed form. */
+/** Behind the frame there is the same message compressed. */
 const COMPRESSED = 2;
 
 export function publishFlags(isBinary: boolean, isCompressed: boolean): number {

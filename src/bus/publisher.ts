@@ -4,7 +4,7 @@ import { ZlibDeflatePort } from '../net/zlib-deflater.ts';
 import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
-import { DeflateForms } from './deflate-forms.ts';
+import { DeflateVariants } from './deflate-variants.ts';
 import type { Delivery } from './delivery.ts';
 import type { Links } from './links.ts';
 import type { Message } from './message.ts';
@@ -16,13 +16,13 @@ export class Publisher implements Delivery {
   readonly result: PublishResult = noResult();
   #links: Links | null = null;
   readonly #counters: Float64Array;
-  readonly #forms: DeflateForms;
+  readonly #variants: DeflateVariants;
   #isScheduled = false;
 
   /** @param counters of its thread, indexed by Counter */
   constructor(counters: Float64Array) {
     this.#counters = counters;
-    this.#forms = new DeflateForms(new ZlibDeflatePort(counters));
+    this.#variants = new DeflateVariants(new ZlibDeflatePort(counters));
   }
 
   link(links: Links | null): void {
@@ -56,12 +56,12 @@ export class Publisher implements Delivery {
     const opcode = message.isBinary ? Opcode.BINARY : Opcode.TEXT;
     const frame = allocate(headerLength(payload.length, false) + payload.length);
     frame.set(payload, writeHeader(frame, 0, FIN | opcode, payload.length));
-    const joined =
-      message.compress && payload.length >= this.#forms.threshold
-        ? this.#forms.join(frame, payload, opcode, true)
+    const pair =
+      message.compress && payload.length >= this.#variants.threshold
+        ? this.#variants.pair(frame, payload, opcode, true)
         : null;
-    message.flags = publishFlags(message.isBinary, joined !== null);
-    message.body = joined ?? frame;
+    message.flags = publishFlags(message.isBinary, pair !== null);
+    message.body = pair ?? frame;
     message.isStable = true;
   }
 

@@ -11,8 +11,8 @@ import type { Output } from '../protocol/sender.ts';
  *
  * As the Output of a Sender it takes one frame after each `begin`.
  *
- * Once a message is to go out compressed there is a form of the batch for each kind of socket that takes it so: the
- * same messages, some of them compressed. Forms take over what they lack when they are asked for.
+ * Once a message is to go out compressed there is a variant of the batch for each kind of socket that takes it so: the
+ * same messages, some of them compressed. Variants take over what they lack when they are asked for.
  */
 export class TurnBatch<S> implements Output {
   readonly blocked = false;
@@ -29,8 +29,8 @@ export class TurnBatch<S> implements Output {
   readonly #senders: (S | null)[] = [];
   readonly #binary: boolean[] = [];
   /** By window bits; null: there are none. */
-  #forms: (TurnBatch<S> | undefined)[] | null = null;
-  readonly #spareForms: TurnBatch<S>[] = [];
+  #variants: (TurnBatch<S> | undefined)[] | null = null;
+  readonly #spareVariants: TurnBatch<S>[] = [];
   #view: Uint8Array | null = null;
   #viewStart = 0;
   #viewEnd = 0;
@@ -78,28 +78,28 @@ export class TurnBatch<S> implements Output {
     return this.#binary[message]!;
   }
 
-  /** Whether some of its messages have compressed forms. */
-  get hasForms(): boolean {
-    return this.#forms !== null;
+  /** Whether some of its messages have compressed variants. */
+  get hasVariants(): boolean {
+    return this.#variants !== null;
   }
 
   /** What a socket that takes compressed messages with this window is sent. */
-  formFor(bits: number): TurnBatch<S> {
-    const form = this.#forms?.[bits];
-    if (form === undefined) return this;
-    form.#takeOver(this, this.count);
-    return form;
+  variantFor(bits: number): TurnBatch<S> {
+    const variant = this.#variants?.[bits];
+    if (variant === undefined) return this;
+    variant.#takeOver(this, this.count);
+    return variant;
   }
 
-  /** The message begun last is `frame` in this form. */
-  addForm(bits: number, frame: Uint8Array): void {
-    this.#forms ??= [];
-    const form = (this.#forms[bits] ??= this.#spareForms.pop() ?? new TurnBatch<S>(this.#slabs));
+  /** The message begun last is `frame` in this variant. */
+  addVariant(bits: number, frame: Uint8Array): void {
+    this.#variants ??= [];
+    const variant = (this.#variants[bits] ??= this.#spareVariants.pop() ?? new TurnBatch<S>(this.#slabs));
     const number = this.count - 1;
-    form.#takeOver(this, number);
-    form.begin(null, this.isBinary(number));
-    form.bytes.set(frame, form.reserve(frame.length));
-    form.commit(frame.length);
+    variant.#takeOver(this, number);
+    variant.begin(null, this.isBinary(number));
+    variant.bytes.set(frame, variant.reserve(frame.length));
+    variant.commit(frame.length);
   }
 
   /** Makes the messages from its own count up to `end` those of `batch`. */
@@ -132,16 +132,16 @@ export class TurnBatch<S> implements Output {
     this.#view = null;
     // Senders must not be kept alive by a quiet shard.
     this.#senders.length = 0;
-    if (this.#forms !== null) this.#resetForms(this.#forms);
+    if (this.#variants !== null) this.#resetVariants(this.#variants);
     if (this.slab.pins > 0 || this.bytes.length > SLAB_SIZE) this.#replaceSlab(this.#slabs.take());
   }
 
-  #resetForms(forms: readonly (TurnBatch<S> | undefined)[]): void {
-    this.#forms = null;
-    for (const form of forms) {
-      if (form === undefined) continue;
-      form.reset();
-      this.#spareForms.push(form);
+  #resetVariants(variants: readonly (TurnBatch<S> | undefined)[]): void {
+    this.#variants = null;
+    for (const variant of variants) {
+      if (variant === undefined) continue;
+      variant.reset();
+      this.#spareVariants.push(variant);
     }
   }
 

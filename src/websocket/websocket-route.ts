@@ -87,7 +87,7 @@ export class WebSocketRoute
     this.protocol = this.#protocols.plain;
     // Says now, and not to the first client, if this runtime cannot.
     if (behavior.compression !== 0) shard.deflate.sharedInflater();
-    if (this.compresses) this.#enableForms();
+    if (this.compresses) this.#enableVariants();
     this.#clock = new SessionClock(behavior, shard.io.timer);
     this.#sampler = new MessageSampler(shard.metrics);
   }
@@ -106,7 +106,7 @@ export class WebSocketRoute
   ): void {
     const session = new Session(this, socket, this.#protocols.of(deflate));
     socket.passTo(this, session);
-    if (session.canDeflate) this.shard.bus.forms!.add(session.deflateBits);
+    if (session.canDeflate) this.shard.bus.variants!.add(session.deflateBits);
     if (typeof userData === 'object' && userData !== null) Object.assign(session.socket, userData);
     this.#clock.start(session);
     this.shard.count(Counter.OPENED);
@@ -271,13 +271,13 @@ export class WebSocketRoute
   }
 
   /** Published messages are worth compressing. */
-  #enableForms(): void {
-    const { forms } = this.shard.bus;
+  #enableVariants(): void {
+    const { variants } = this.shard.bus;
     const { compressionThreshold } = this.behavior;
-    forms!.threshold = forms!.isEnabled
-      ? Math.min(forms!.threshold, compressionThreshold)
+    variants!.threshold = variants!.isEnabled
+      ? Math.min(variants!.threshold, compressionThreshold)
       : compressionThreshold;
-    forms!.isEnabled = true;
+    variants!.isEnabled = true;
   }
 
   // SessionRoute
@@ -359,7 +359,7 @@ export class WebSocketRoute
     session.isClosed = true;
     session.dropHeld();
     this.shard.count(Counter.CLOSED);
-    if (session.canDeflate) this.shard.bus.forms!.remove(session.deflateBits);
+    if (session.canDeflate) this.shard.bus.variants!.remove(session.deflateBits);
     if (session.subscriptions !== null) {
       for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
     }

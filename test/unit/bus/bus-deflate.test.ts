@@ -14,14 +14,14 @@ import { quiet } from './link-threads.ts';
 let shard: Shard;
 beforeEach(() => {
   shard = new Shard();
-  shard.bus.forms!.isEnabled = true;
+  shard.bus.variants!.isEnabled = true;
 });
 
 /** A subscriber of 't' that takes compressed messages with a window of 2^bits bytes; 0: it does not. */
 function reader(bits: number, on = shard): BusReader {
   const made = new BusReader(on);
   made.deflateBits = bits;
-  if (bits !== 0) on.bus.forms!.add(bits);
+  if (bits !== 0) on.bus.variants!.add(bits);
   return made.subscribe('t');
 }
 
@@ -136,7 +136,7 @@ describe('a compressed publish', () => {
 
   test('whose sockets have left is no longer compressed', () => {
     const first = reader(15);
-    shard.bus.forms!.remove(first.deflateBits);
+    shard.bus.variants!.remove(first.deflateBits);
     first.deflateBits = 0;
     shard.publish('t', prose(500), false, null, true);
     endTurn();
@@ -155,7 +155,7 @@ describe('a compressed publish', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
         shard = new Shard();
-        shard.bus.forms!.isEnabled = true;
+        shard.bus.variants!.isEnabled = true;
         const all = [0, 15, 15, 9, 12, 0].map((bits) => reader(bits));
         const expected: string[][] = all.map(() => []);
         for (const [i, { size, compress, endsTurn, direct, from }] of steps.entries()) {
@@ -179,11 +179,11 @@ describe('a compressed publish', () => {
 });
 
 describe('a compressed publish of another thread', () => {
-  test('comes in both forms, and is compressed again only for smaller windows', async () => {
+  test('comes in both variants, and is compressed again only for smaller windows', async () => {
     const memory = createLinkMemory(2, 5);
     const [here, there] = [0, 1].map((i) => {
       const made = new Shard(i, null, new Links(memory, i, () => undefined));
-      made.bus.forms!.isEnabled = true;
+      made.bus.variants!.isEnabled = true;
       return made;
     }) as [Shard, Shard];
     const all = [0, 15, 12, 9].map((bits) => reader(bits, there));

@@ -128,7 +128,7 @@ describe('a listener', () => {
   test('gets the payload as it was published: text, bytes, compressed, in pieces', async () => {
     const memory = createLinkMemory(2, 5, 4096);
     const [zero, bridge] = [shardOf(memory, 0), new Talker(memory, 3)];
-    zero.bus.forms!.isEnabled = true;
+    zero.bus.variants!.isEnabled = true;
     const got: [Buffer, boolean, boolean][] = [];
     bridge.participant.listen('t', ({ payload, isBinary, isCompressed }) => {
       got.push([Buffer.from(Uint8Array.from(payload)), isBinary, isCompressed]);

@@ -4,15 +4,15 @@ import { FIN, headerLength, RSV1, writeHeader } from '../protocol/frame-header.t
 import { type DeflatePort, deflateForMany } from '../protocol/message-deflate.ts';
 import { MAX_WINDOW_BITS } from '../protocol/permessage-deflate.ts';
 
-/** Frames up to this, plain and compressed together, are joined in memory that is used again. */
+/** Frames up to this, plain and compressed together, are put into memory that is used again. */
 const SCRATCH_SIZE = 64 * 1024;
 
 /**
- * DeflateForms: published messages for sockets that agreed on permessage-deflate. A message is compressed once, so
+ * DeflateVariants: published messages for sockets that agreed on permessage-deflate. A message is compressed once, so
  * that it refers to nothing but itself, and all of them get the same bytes. Only one that is longer than the window
  * of some sockets is compressed again for them.
  */
-export class DeflateForms {
+export class DeflateVariants {
   /** Bytes a message must have to be compressed. */
   threshold: number = ROUTE_LIMITS.compressionThreshold.default;
   /** Some route of this thread compresses, so that other shards, which have the same routes, do too. */
@@ -43,14 +43,14 @@ export class DeflateForms {
    *
    * @param isStable the result is not changed by the next call
    */
-  join(frame: Uint8Array, payload: Uint8Array, opcode: number, isStable: boolean): Uint8Array | null {
+  pair(frame: Uint8Array, payload: Uint8Array, opcode: number, isStable: boolean): Uint8Array | null {
     const deflated = deflateForMany(this.#port, MAX_WINDOW_BITS, payload);
     if (deflated === null) return null;
     const size = frame.length + headerLength(deflated.length, false) + deflated.length;
-    const joined = isStable || size > SCRATCH_SIZE ? allocate(size) : this.#scratchOf(size);
-    joined.set(frame);
-    writeFrame(joined, frame.length, opcode, deflated);
-    return joined;
+    const pair = isStable || size > SCRATCH_SIZE ? allocate(size) : this.#scratchOf(size);
+    pair.set(frame);
+    writeFrame(pair, frame.length, opcode, deflated);
+    return pair;
   }
 
   /** A compressed frame for sockets with a window of 2^bits bytes, or null: the message becomes no shorter. */
