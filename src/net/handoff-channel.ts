@@ -36,6 +36,14 @@ const abandoned = new Set<PipeHandle>();
 /** Longest time that making or testing a channel may take, in ms. */
 export const CHANNEL_TIMEOUT = 2000;
 
+/**
+ * Calls back after `timeout` ms, and a look at what has come: a thread that was busy until then has not seen it, and timers
+ * come first.
+ */
+export function afterPoll(timeout: number, callback: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(callback), timeout);
+}
+
 /** Makes a channel with both ends in this thread, to be given away. Main thread only. */
 export async function createChannel(): Promise<Channel> {
   const listener = new ChannelListener(CHANNEL_TIMEOUT);
@@ -87,9 +95,9 @@ export class ChannelListener {
     // A caller that awaits it is told; none need do so.
     this.accepted.catch(ignore);
     // Also: libuv accepts and closes in silence when there are no descriptors left.
-    this.#timer = setTimeout(() => {
+    this.#timer = afterPoll(timeout, () => {
       this.close();
-    }, timeout);
+    });
     try {
       check(this.#server.bind(this.path), 'bind a Unix socket');
       check(this.#server.listen(1), 'listen on a Unix socket');

@@ -1,4 +1,4 @@
-import { CHANNEL_TIMEOUT, check, createChannel, handoffError } from './handoff-channel.ts';
+import { afterPoll, CHANNEL_TIMEOUT, check, createChannel, handoffError } from './handoff-channel.ts';
 import { HandoffReceiver } from './handoff-receiver.ts';
 import { HandoffSender } from './handoff-sender.ts';
 import { TCP, TCP_SERVER, type TcpHandle } from './node-internals.ts';
@@ -13,10 +13,10 @@ export async function probeHandoff(): Promise<void> {
   const socket: TcpHandle = new TCP(TCP_SERVER);
   check(socket.bind('127.0.0.1', 0), 'bind a TCP socket');
   const arrived = new Promise<void>((resolve, reject) => {
-    const timeout = setTimeout(() => {
+    const timeout = afterPoll(CHANNEL_TIMEOUT, () => {
       receiver.close();
       reject(handoffError('receive a descriptor', undefined));
-    }, CHANNEL_TIMEOUT);
+    });
     const receiver = new HandoffReceiver(channel.receiverFd, (handle, bytes) => {
       handle?.close();
       receiver.close();
