@@ -1,10 +1,10 @@
 import { randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
-import { type ThreadLife, threadLife } from './thread-life.ts';
+import { type ProcessThreads, processThreads } from './process-threads.ts';
 
 /** The first 64 words of the memory. */
 const Word = {
-  /** 0: free; else twice the thread that holds it (see ThreadLife), and 1 when others wait. */
+  /** 0: free; else twice the thread that holds it (see ProcessThreads), and 1 when others wait. */
   LOCK: 0,
   /** Counts up with each time the lock is taken. */
   TURN: 1,
@@ -12,7 +12,7 @@ const Word = {
   /** Where memory that was never used begins, in bytes. */
   TOP: 3,
   SIZE: 4,
-  /** The thread that holds the users' lock, see ThreadLife; 0: it is free. */
+  /** The thread that holds the users' lock, see ProcessThreads; 0: it is free. */
   USER_LOCK: 5,
   USER_TURN: 6,
   /** Its number in Node.js. */
@@ -65,12 +65,16 @@ export function newSharedMemory(maxSize = MAX_STORE_SIZE): SharedArrayBuffer {
 export class SharedMap {
   readonly #memory: SharedArrayBuffer;
   readonly #slice: number;
-  readonly #threads: ThreadLife;
+  readonly #threads: ProcessThreads;
   /** Made anew when the memory has grown: views that follow it by themselves are several times slower. */
   #words: Int32Array;
   #bytes: Uint8Array;
 
-  constructor(memory: SharedArrayBuffer, timeout: number = LOCK_TIMEOUT, threads: ThreadLife = threadLife()) {
+  constructor(
+    memory: SharedArrayBuffer,
+    timeout: number = LOCK_TIMEOUT,
+    threads: ProcessThreads = processThreads(),
+  ) {
     this.#memory = memory;
     this.#slice = timeout / SLICES;
     this.#threads = threads;

@@ -104,7 +104,7 @@ export interface DeclarativeProgram {
   /** '' for '200 OK'. */
   readonly status: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The body; neighbouring bytes are joined. */
+  /** The body; neighbouring bytes are merged. */
   readonly parts: readonly DeclarativePart[];
   /** Whether the request's body is part of it. */
   readonly needsBody: boolean;
@@ -126,7 +126,7 @@ export function compileDeclarative(code: Uint8Array): DeclarativeProgram {
       case Instruction.END:
         parts.push({ kind: 'bytes', bytes: reader.long() });
         reader.assertEnd();
-        return checked({ status, headers, parts: joined(parts), needsBody: hasBody(parts) });
+        return checked({ status, headers, parts: merged(parts), needsBody: hasBody(parts) });
       case Instruction.WRITE:
         parts.push({ kind: 'bytes', bytes: reader.long() });
         break;
@@ -194,7 +194,7 @@ function hasBody(parts: readonly DeclarativePart[]): boolean {
   return parts.some((part) => part.kind === 'body');
 }
 
-function joined(parts: readonly DeclarativePart[]): DeclarativePart[] {
+function merged(parts: readonly DeclarativePart[]): DeclarativePart[] {
   const result: DeclarativePart[] = [];
   for (const part of parts) {
     const last = result.at(-1);

@@ -31,7 +31,7 @@ export function declarativeHandler(code: Uint8Array): RequestHandler {
     const parts = partsOf(program, request);
     if (!program.needsBody) {
       writeHead(response, program);
-      response.end(joined(parts, NO_BYTES));
+      response.end(concatenated(parts, NO_BYTES));
       return;
     }
     response.onAborted = NOTHING;
@@ -42,7 +42,7 @@ export function declarativeHandler(code: Uint8Array): RequestHandler {
         return;
       }
       writeHead(response, program);
-      response.end(joined(parts, new Uint8Array(body)));
+      response.end(concatenated(parts, new Uint8Array(body)));
     };
     response.read(new BodyCollector(MAX_BODY, userCode(answer)));
   };
@@ -67,6 +67,6 @@ function partsOf(
   });
 }
 
-function joined(parts: readonly (Uint8Array | null)[], body: Uint8Array): Uint8Array {
+function concatenated(parts: readonly (Uint8Array | null)[], body: Uint8Array): Uint8Array {
   return Buffer.concat(parts.map((part) => part ?? body));
 }

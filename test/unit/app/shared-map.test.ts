@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import type { ProcessThreads } from '../../../src/app/process-threads.ts';
 import { Kind, newSharedMemory, SharedMap } from '../../../src/app/shared-map.ts';
-import type { ThreadLife } from '../../../src/app/thread-life.ts';
 import { MillraceError } from '../../../src/errors.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -126,10 +126,10 @@ describe('a map in shared memory', () => {
 
 describe('the lock of a map', () => {
   /** Those of a system that does not say which threads there are. */
-  const unknown: ThreadLife = { self: 1, hasEnded: () => undefined };
+  const unknown: ProcessThreads = { self: 1, hasEnded: () => undefined };
   /** Thread 1 of two, whose second lives until it is told. */
   const dead = new Set<number>();
-  const known: ThreadLife = { self: 1, hasEnded: (thread) => dead.has(thread) };
+  const known: ProcessThreads = { self: 1, hasEnded: (thread) => dead.has(thread) };
   const LOCK = 0;
 
   it('is taken over at once from a thread that has ended, with others waiting or none', () => {
@@ -163,7 +163,7 @@ describe('the lock of a map', () => {
       const folder = new URL('../../../dist/src/app/', import.meta.url).href;
       const threads = async (program: string, data: unknown): Promise<Worker> => {
         const worker = new Worker(
-          `Promise.all([import('${folder}shared-map.js'), import('${folder}thread-life.js')]).then(([{ SharedMap }, { threadLife }]) => {
+          `Promise.all([import('${folder}shared-map.js'), import('${folder}process-threads.js')]).then(([{ SharedMap }, { processThreads }]) => {
           const { parentPort, workerData } = require('node:worker_threads');
           ${program}
         })`,
@@ -175,7 +175,7 @@ describe('the lock of a map', () => {
       // Holds the lock, and stands still.
       const holder = await threads(
         `const words = new Int32Array(workerData);
-       words[${LOCK}] = threadLife().self * 2;
+       words[${LOCK}] = processThreads().self * 2;
        parentPort.postMessage('holds');
        Atomics.wait(words, 60, 0);`,
         memory,

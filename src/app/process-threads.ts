@@ -2,7 +2,7 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 
 /** Threads of this process as one of them sees them. */
-export interface ThreadLife {
+export interface ProcessThreads {
   /** This thread, 1 to 2^29. */
   readonly self: number;
   /** Whether the thread has ended; undefined where nobody knows. */
@@ -10,7 +10,7 @@ export interface ThreadLife {
 }
 
 /** By the system's numbers, which it takes out of `/proc` when a thread is gone, however that ended (Linux). */
-class SystemThreads implements ThreadLife {
+class SystemThreads implements ProcessThreads {
   readonly self: number;
 
   constructor(self: number) {
@@ -23,7 +23,7 @@ class SystemThreads implements ThreadLife {
 }
 
 /** By the numbers of Node.js, which does not say whether there is a thread of a number. */
-class NodeThreads implements ThreadLife {
+class NodeThreads implements ProcessThreads {
   readonly self = threadId + 1;
 
   hasEnded(): undefined {
@@ -32,7 +32,7 @@ class NodeThreads implements ThreadLife {
 }
 
 /** The threads of this process. */
-export function threadLife(): ThreadLife {
+export function processThreads(): ProcessThreads {
   try {
     // 1234/task/1240
     const number = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
