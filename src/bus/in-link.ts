@@ -5,6 +5,9 @@ import { RingConsumer } from '../ring/ring-consumer.ts';
 import type { TopicReader } from '../ring/topic-bytes.ts';
 import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
 
+// The compiler takes a constant of this module for what it is.
+const { RECEIVED } = PairCounter;
+
 /** Bytes that are read at a time, however large the ring is. */
 const MAX_READ = 64 * 1024;
 
@@ -69,7 +72,7 @@ export class InLink implements MessageHandler {
 
   onMessage(record: ReceivedRecord): void {
     const { sequence } = record;
-    this.#counters.add(PairCounter.RECEIVED, 1);
+    this.#counters.add(RECEIVED, 1);
     if (this.#expected >= 0 && sequence > this.#expected) {
       this.#counters.add(PairCounter.LOST, sequence - this.#expected);
     }

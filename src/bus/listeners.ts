@@ -44,6 +44,8 @@ interface Waiting extends Heard {
  * everything in one order.
  */
 export class Listeners {
+  /** Nobody listens: asked for each message. */
+  isEmpty = true;
   /** Publishes that were not heard, because too many waited. */
   missed = 0;
   readonly #byTopic = new Map<string, Set<Listener>>();
@@ -53,10 +55,6 @@ export class Listeners {
   #isTelling = false;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
-
-  get size(): number {
-    return this.#byTopic.size + this.#ofAll.size;
-  }
 
   /** Some listener hears every topic. */
   get hearsAll(): boolean {
@@ -70,6 +68,7 @@ export class Listeners {
 
   /** Returns whether it is the first of its topic. */
   add(listener: Listener): boolean {
+    this.isEmpty = false;
     if (listener.topic === EVERYTHING) return this.#ofAll.add(listener).size === 1;
     let listeners = this.#byTopic.get(listener.topic);
     if (listeners === undefined) this.#byTopic.set(listener.topic, (listeners = new Set()));
@@ -79,6 +78,12 @@ export class Listeners {
   /** Returns whether it was the last of its topic. */
   remove(listener: Listener): boolean {
     listener.isClosed = true;
+    const wasLast = this.#remove(listener);
+    this.isEmpty = this.#byTopic.size + this.#ofAll.size === 0;
+    return wasLast;
+  }
+
+  #remove(listener: Listener): boolean {
     if (listener.topic === EVERYTHING) return this.#ofAll.delete(listener) && this.#ofAll.size === 0;
     const listeners = this.#byTopic.get(listener.topic);
     if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return false;

@@ -45,12 +45,11 @@ export class Message implements OutgoingRecord {
     return this;
   }
 
-  /** Lets go of what it holds. */
+  /** Lets go of what it holds; a listener of this thread is no matter. */
   clear(): void {
     this.payload = NO_BYTES;
     this.body = NO_BYTES;
     this.except = null;
-    this.exceptListener = null;
   }
 
   /** What is written for other threads, to be kept. */

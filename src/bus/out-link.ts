@@ -7,6 +7,9 @@ import { type LinkMemory, MAX_CROSS_FRAME, ringRegion } from './link-memory.ts';
 import type { Message } from './message.ts';
 import { SendStatus } from './send-status.ts';
 
+// The compiler takes constants of this module for what they are.
+const { WRITTEN, WAKES } = PairCounter;
+
 /** What a message that waits takes beside its bytes, so that `maxOverflow` bounds many small ones too. */
 const WAITING_OVERHEAD = 128;
 
@@ -140,7 +143,7 @@ export class OutLink {
   }
 
   #unread(): number {
-    return this.#counters.get(PairCounter.WRITTEN) - this.#counters.get(PairCounter.RECEIVED);
+    return this.#counters.get(WRITTEN) - this.#counters.get(PairCounter.RECEIVED);
   }
 
   #forget(): void {
@@ -163,7 +166,7 @@ export class OutLink {
       this.#waitingBytes += cost;
     }
     if (status === WriteStatus.TOO_BIG) this.#drop();
-    else this.#counters.add(PairCounter.WRITTEN, 1);
+    else this.#counters.add(WRITTEN, 1);
     return status;
   }
 
@@ -214,6 +217,6 @@ export class OutLink {
     if (!this.#producer.commit() && !this.isOverflowing) return;
     const { wakes } = this.#doorbell;
     this.#doorbell.ring();
-    this.#counters.add(PairCounter.WAKES, this.#doorbell.wakes - wakes);
+    this.#counters.add(WAKES, this.#doorbell.wakes - wakes);
   }
 }

@@ -158,7 +158,7 @@ export class Participant implements LinkHandler {
    */
   publish(message: Message): PublishResult {
     const result = this.#delivery.publish(message);
-    if (this.#listeners.size > 0) this.#hearOwn(message, result);
+    if (!this.#listeners.isEmpty) this.#hearOwn(message, result);
     return result;
   }
 
@@ -380,7 +380,7 @@ export class Participant implements LinkHandler {
     }
     if (kind === RecordKind.PUBLISH) {
       this.#delivery.onRemotePublish(record);
-      if (this.#listeners.size > 0) this.#hear(record);
+      if (!this.#listeners.isEmpty) this.#hear(record);
       return true;
     }
     if (!record.isAddressed || this.#handlers[kind] === undefined) return false;

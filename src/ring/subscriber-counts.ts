@@ -125,10 +125,19 @@ export class SubscriberCounts {
     if (low === 0 && high === 0) return 0;
     const first = hashTopic(topic, this.seed);
     const second = secondHashTopic(topic, this.seed);
+    const { length } = topic;
+    return (
+      this.#countAmong(low, 0, first, second, length) + this.#countAmong(high, 32, first, second, length)
+    );
+  }
+
+  /** Of the threads that have a bit in the word of threads `base` to `base + 31`. */
+  #countAmong(bits: number, base: number, first: number, second: number, length: number): number {
     let sum = 0;
-    for (let thread = 0; thread < this.threads; thread++) {
-      const bits = thread < 32 ? low : high;
-      if ((bits & (1 << (thread & 31))) !== 0) sum += this.#countIn(thread, first, second, topic.length);
+    for (let rest = bits; rest !== 0; rest &= rest - 1) {
+      const thread = base + 31 - Math.clz32(rest & -rest);
+      if (thread >= this.threads) break;
+      sum += this.#countIn(thread, first, second, length);
     }
     return sum;
   }
