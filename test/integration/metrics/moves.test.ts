@@ -5,11 +5,13 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { type MetricReading, type ServeOptions, type Server, serve } from 'millrace';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { participantOf } from '../../../dist/src/app/participant-of.js';
 import { RING_METRICS, THREAD_METRICS } from '../../../src/metrics/table.ts';
 import { Client } from '../../support/clients/clients.ts';
 import { HOST } from '../../support/servers/server.ts';
 import { SERVER_CERTIFICATE, tlsOptions } from '../../support/tls/tls-mode.ts';
 import { sleep, until, within } from '../../support/tools/deadline.ts';
+import { Kind } from '../fixtures/asks-app.js';
 import { damagedRing, endedReader, fullCounts } from './shared-memory.ts';
 
 /**
@@ -20,6 +22,7 @@ import { damagedRing, endedReader, fullCounts } from './shared-memory.ts';
 const APP = new URL('../fixtures/metrics-app.js', import.meta.url);
 const LEAKING = new URL('../../threads/fixtures/leaking-app.js', import.meta.url);
 const LONE_SERVER = fileURLToPath(new URL('../../threads/fixtures/lone-server.js', import.meta.url));
+const ASKS = new URL('../fixtures/asks-app.js', import.meta.url);
 const HOSTILE = new URL('../fixtures/hostile-app.js', import.meta.url).href;
 
 type ThreadMetric = keyof typeof THREAD_METRICS;
@@ -153,7 +156,52 @@ function speakTls(session?: Buffer): TLSSocket {
   return socket;
 }
 
+const BYTES = Uint8Array.of(1);
+
 const ACTIONS: Readonly<Record<string, Action>> = {
+  'threads ask others, and are answered': {
+    moves: ['asks', 'answers', 'asksFailed', 'answersFailed', 'answersRefused'],
+    run: async () => {
+      await start({ app: ASKS, data: { gate } });
+      const main = participantOf(server as never);
+      expect(await main.ask(0, Kind.ECHO, BYTES)).toEqual(BYTES);
+      await expect(main.ask(0, Kind.THROW, BYTES)).rejects.toThrow('as told');
+      await expect(main.ask(0, Kind.NONE, BYTES)).rejects.toMatchObject({ code: 'MILLRACE_ASK_REFUSED' });
+    },
+  },
+  'an answer is late': {
+    moves: ['askTimeouts', 'lateAnswers'],
+    run: async () => {
+      await start({ app: ASKS, data: { gate } });
+      const asked = participantOf(server as never).ask(0, Kind.HOLD, BYTES, { timeout: 50 });
+      await expect(asked).rejects.toMatchObject({ code: 'MILLRACE_ASK_TIMEOUT' });
+      await held();
+      open();
+    },
+  },
+  'a thread that asked is gone, and what it kept': {
+    moves: ['answersDropped', 'statesLost'],
+    run: async (from) => {
+      await start({ app: ASKS, data: { gate } });
+      from();
+      const main = participantOf(server as never);
+      const relayed = main.ask(0, Kind.RELAY, BYTES);
+      await held();
+      const exited = main.ask(0, Kind.EXIT, BYTES);
+      await expect(relayed).rejects.toMatchObject({ code: 'MILLRACE_PEER_GONE' });
+      await expect(exited).rejects.toMatchObject({ code: 'MILLRACE_PEER_GONE' });
+      await until(() => server.stats().shards[0]!.state === 'ready', 'it is started anew');
+      open();
+    },
+  },
+  'a shard that keeps state is replaced': {
+    moves: ['handovers', 'handoverBytes'],
+    run: async (from) => {
+      await start({ app: ASKS, data: { gate } });
+      from();
+      await server.reload();
+    },
+  },
   'a server starts': {
     moves: ['state', 'heapUsed', 'heapLimit', 'heartbeatAge', 'loopDelay'],
     run: async () => {
