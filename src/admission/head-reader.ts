@@ -2,12 +2,10 @@ import type { RequestParser } from '../http/request-parser.ts';
 import { dated } from '../http/response-writer.ts';
 import { Counter } from '../metrics/counter.ts';
 import type { IoLoop } from '../net/io-loop.ts';
+import { LINGER } from '../net/linger.ts';
 import { httpDate, writeLatin1 } from '../net/native-ports.ts';
 import type { Transport } from '../net/transport.ts';
 import { refusalText } from './refusal-text.ts';
-
-/** Seconds a peer has to follow our FIN. */
-const LINGER = 5;
 
 /** Parsers kept for reuse. */
 const MAX_SPARE = 256;

@@ -4,6 +4,7 @@ import { described, readInteger, readNumber } from '../caller-values.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
 import type { MetricReading } from '../metrics/readings.ts';
 import { grouped, type LimitsOf } from '../options/option.ts';
+import { checkSpelling } from '../options/option-names.ts';
 import type { ServeLimits } from '../options/server-limits.ts';
 import { CLOSE_LIMITS, PROFILE_LIMITS } from '../options/server-options.ts';
 import { CloseCode } from '../protocol/close-code.ts';
@@ -125,21 +126,15 @@ export class Server {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT, MILLRACE_APP_STATE
    */
   async profile(seconds: number, options: ProfileOptions = {}): Promise<ThreadProfile[]> {
-    const { signal = NEVER } = options;
+    const { signal, interval: given } = checkedObject('profile', options, PROFILE_NAMES);
     const duration = checkRange('seconds', readNumber(seconds), 0.1, 300, seconds);
     const { default: byDefault, min, max } = PROFILE_LIMITS.interval;
-    const interval = checkRange(
-      'interval',
-      readInteger(options.interval) ?? byDefault,
-      min,
-      max,
-      options.interval,
-    );
+    const interval = checkRange('interval', readInteger(given) ?? byDefault, min, max, given);
     if (this.#isProfiling) throw new MillraceError('MILLRACE_APP_STATE', 'profile: a recording is under way');
     this.#isProfiling = true;
     try {
       return await this.#supervisor.profile(interval, async () => {
-        const either = AbortSignal.any([signal, this.#closed.signal]);
+        const either = AbortSignal.any([signal ?? NEVER, this.#closed.signal]);
         await sleep(duration * 1000, undefined, { signal: either }).catch(() => {});
       });
     } finally {
@@ -190,11 +185,25 @@ export class Server {
 
 const NEVER = new AbortController().signal;
 
+const PROFILE_NAMES = [...Object.keys(PROFILE_LIMITS), 'signal'];
+
 /** How connections end, with the defaults for what is not given. */
-export function drainTerms(where: string, { drain, grace }: CloseOptions): DrainTerms {
+export function drainTerms(where: string, options: CloseOptions | null): DrainTerms {
+  const { drain, grace } = checkedObject(where, options, Object.keys(CLOSE_LIMITS));
   const deadline = checkTime(where, 'drain', drain);
   const time = Math.min(checkTime(where, 'grace', grace), deadline / 2);
   return { code: CloseCode.GOING_AWAY, deadline, grace: time };
+}
+
+/** Null is "not given", and so is what is no object: an event, a signal's name. A misspelt option is a mistake. */
+function checkedObject<Options extends object>(
+  where: string,
+  given: Options | null,
+  names: readonly string[],
+): Partial<Options> {
+  if (typeof given !== 'object' || given === null) return {};
+  checkSpelling(where, given, names);
+  return given;
 }
 
 function checkTime(where: string, name: keyof typeof CLOSE_LIMITS, ms: unknown): number {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../options/nearest-name.ts';
-import type { Range } from '../options/option.ts';
+import { type Range, rangeRule } from '../options/option.ts';
 
 /** A mistake in the command line: told in one line with a remedy below it, and exit code 1. */
 export class UsageError extends Error {
@@ -101,9 +101,5 @@ export function parseInteger(command: string, flag: string, text: string, limit:
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= limit.min && value <= limit.max) return value;
   if (value === 0 && limit.zero !== undefined) return 0;
-  const zero = limit.zero === undefined ? '' : `, or 0: ${limit.zero}`;
-  throw new UsageError(
-    `--${flag} must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got '${text}'`,
-    seeHelp(command),
-  );
+  throw new UsageError(`--${flag} ${rangeRule(limit)}; got '${text}'`, seeHelp(command));
 }

@@ -1,6 +1,10 @@
 import type { Flags } from './args.ts';
 
-const WIDTH = 96;
+/** Columns that every terminal has. */
+const WIDTH = 80;
+
+/** The right column is at least that wide: what is left of it may stand out, on a line of its own. */
+const MIN_RIGHT = 48;
 
 /** What `millrace --help` prints. */
 export const MAIN_HELP = `Usage: millrace COMMAND [flags]
@@ -10,7 +14,7 @@ millrace is a WebSocket server engine for Node.js that uses all cores.
 Commands
   serve MODULE    Serve an app over all cores
   bench URL       Put a load on a WebSocket server and measure it
-  profile MODULE  Serve an app under load, and draw a flamegraph of each of its threads
+  profile MODULE  Serve an app under load, and draw flamegraphs of its threads
 
 Flags
   -h, --help     Print this, or the help of a command: millrace serve --help
@@ -33,12 +37,15 @@ export function flagLines(flags: Flags): string {
 
 /** Two columns, the second one wrapped. */
 export function columns(rows: readonly (readonly [left: string, right: string])[]): string {
-  const indent = 2 + Math.max(...rows.map(([left]) => left.length)) + 2;
+  const longest = Math.max(...rows.map(([left]) => left.length));
+  const indent = Math.min(2 + longest + 2, WIDTH - MIN_RIGHT);
+  const next = `\n${' '.repeat(indent)}`;
   return rows
-    .map(
-      ([left, right]) =>
-        `  ${left}`.padEnd(indent) + wrap(right, WIDTH - indent).join(`\n${' '.repeat(indent)}`),
-    )
+    .map(([left, right]) => {
+      const start = `  ${left}`;
+      const first = start.length + 2 > indent ? start + next : start.padEnd(indent);
+      return first + wrap(right, WIDTH - indent).join(next);
+    })
     .join('\n');
 }
 

@@ -1,4 +1,4 @@
-import { flagOf, type Limit, type LimitsOf, type Option } from '../options/option.ts';
+import { flagOf, type Limit, type LimitsOf, limitText, type Option } from '../options/option.ts';
 import { type Flag, type Flags, type ParsedArgs, parseInteger } from './args.ts';
 
 /** How the value of a number is shown, by its unit; others are N. */
@@ -17,7 +17,7 @@ export function limitFlags(table: Readonly<Record<string, Limit>>): Flags {
   return Object.fromEntries(
     Object.entries(table).map(([name, row]) => [
       flagOf(name, row),
-      flag(row, `${row.help} ${defaultText(row)}`, PLACEHOLDERS[row.unit] ?? 'N'),
+      flag(row, `${row.help} ${limitText(row)}`, PLACEHOLDERS[row.unit] ?? 'N'),
     ]),
   );
 }
@@ -29,10 +29,6 @@ export function optionFlag(name: string, row: Option, value?: string, help = row
 
 function flag({ short }: Option, help: string, value: string | undefined): Flag {
   return { help, ...(value === undefined ? {} : { value }), ...(short === undefined ? {} : { short }) };
-}
-
-function defaultText({ default: value, zero }: Limit): string {
-  return `Default ${value}${value === 0 && zero !== undefined ? `: ${zero}` : ''}.`;
 }
 
 /**

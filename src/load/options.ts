@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { described, readInteger, readNumber } from '../caller-values.ts';
+import { described, withoutNull } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
-import { BENCH_LIMITS } from '../options/bench-options.ts';
-import type { Limit, LimitsOf } from '../options/option.ts';
+import { BENCH_LIMITS, BENCH_OPTIONS } from '../options/bench-options.ts';
+import { checkFlag, checkLimits } from '../options/check-option.ts';
+import type { LimitsOf } from '../options/option.ts';
+import { checkNames } from '../options/option-names.ts';
 import { clientRequest } from '../protocol/client-handshake.ts';
 import type { HeaderPair } from '../protocol/handshake.ts';
 import { MIN_BROADCAST_SIZE } from './broadcast-message.ts';
@@ -11,6 +13,11 @@ import { specialBefore } from './roles.ts';
 import { parseTarget, type Target } from './target.ts';
 import { shareOf, type ThreadShare } from './thread-message.ts';
 import { upgradeRequest } from './upgrade-request.ts';
+
+/** How errors begin. */
+const WHERE = 'bench';
+
+const NAMES = [BENCH_OPTIONS, BENCH_LIMITS].flatMap((table) => Object.keys(table));
 
 /** What the connections do. */
 export const SCENARIOS = ['echo', 'broadcast', 'connect', 'idle', 'slow'] as const;
@@ -79,15 +86,12 @@ export interface BenchPlan extends Readonly<LimitsOf<typeof BENCH_LIMITS>> {
  *
  * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
  */
-export function planOf(options: BenchOptions): BenchPlan {
-  const numbers = checkNumbers(options);
-  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
-    throw invalid(`'onProgress' must be a function; got ${described(options.onProgress)}`);
-  }
-  const scenario = options.scenario ?? 'echo';
-  if (!SCENARIOS.includes(scenario)) {
-    throw invalid(`'scenario' must be ${SCENARIOS.join(', ')}; got '${scenario}'`);
-  }
+export function planOf(given: BenchOptions): BenchPlan {
+  const options = checkBenchOptions(given);
+  const numbers = checkLimits(WHERE, options, BENCH_LIMITS);
+  const flag = (name: 'insecure' | 'deflate' | 'ignoreCoordinatedOmission'): boolean =>
+    checkFlag(WHERE, name, options[name], BENCH_OPTIONS[name]);
+  const { scenario = 'echo' } = options;
   const target = parseTarget(String(options.url));
   const message = typeof options.message === 'string' ? Buffer.from(options.message) : options.message;
   const plan: BenchPlan = {
@@ -96,12 +100,12 @@ export function planOf(options: BenchOptions): BenchPlan {
     target,
     scenario,
     message: message === undefined ? null : new Uint8Array(message),
-    binary: options.binary ?? typeof options.message !== 'string',
+    binary: checkFlag(WHERE, 'binary', options.binary, { default: typeof options.message !== 'string' }),
     protocols: [...(options.protocols ?? [])],
     headers: headersOf(options.headers ?? {}, target),
-    insecure: options.insecure ?? false,
-    deflate: options.deflate ?? false,
-    ignoreCoordinatedOmission: options.ignoreCoordinatedOmission ?? false,
+    insecure: flag('insecure'),
+    deflate: flag('deflate'),
+    ignoreCoordinatedOmission: flag('ignoreCoordinatedOmission'),
     title: options.title ?? '',
     stalled:
       scenario === 'slow' && numbers.stalled === 0 ? Math.ceil(numbers.connections / 2) : numbers.stalled,
@@ -110,18 +114,41 @@ export function planOf(options: BenchOptions): BenchPlan {
   return plan;
 }
 
-function checkNumbers(options: BenchOptions): LimitsOf<typeof BENCH_LIMITS> {
-  const entries = Object.entries<Limit>(BENCH_LIMITS).map(([name, limit]) => {
-    const given = options[name as BenchNumber];
-    const value = readInteger(given) ?? limit.default;
-    if (value >= limit.min && value <= limit.max) return [name, value];
-    if (value === 0 && limit.zero !== undefined && readNumber(given ?? 0) === 0) return [name, 0];
-    const zero = limit.zero === undefined ? '' : `, or 0: ${limit.zero}`;
+/** Checks what options must be that are no numbers and no flags, and gives those that are not null. */
+function checkBenchOptions(options: BenchOptions): BenchOptions {
+  if (typeof options !== 'object' || options === null) {
     throw invalid(
-      `'${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${described(given)}`,
+      `the argument must be an object with options, such as { url: 'ws://localhost:9001' }; got ${described(options)}`,
     );
-  });
-  return Object.fromEntries(entries) as LimitsOf<typeof BENCH_LIMITS>;
+  }
+  checkNames(WHERE, 'option', options, NAMES);
+  const checked = withoutNull(options);
+  for (const [name, [isRight, rule]] of Object.entries(RULES)) {
+    const value: unknown = checked[name as keyof typeof RULES];
+    if (value !== undefined && !isRight(value)) throw invalid(`'${name}' ${rule}; got ${described(value)}`);
+  }
+  return checked;
+}
+
+/** What options must be that are no numbers and no flags. That of the URL is in `parseTarget`. */
+const RULES = {
+  scenario: [(value) => (SCENARIOS as readonly unknown[]).includes(value), `must be ${SCENARIOS.join(', ')}`],
+  message: [(value) => isText(value) || value instanceof Uint8Array, 'must be a string or a Uint8Array'],
+  protocols: [
+    (value) => Array.isArray(value) && value.every(isText),
+    "must be a list of names such as ['chat.v1']",
+  ],
+  headers: [
+    (value) => typeof value === 'object' && Object.values(value as object).every(isText),
+    "must be an object with texts, such as { Origin: 'https://example.com' }",
+  ],
+  title: [isText, 'must be a text'],
+  signal: [(value) => value instanceof AbortSignal, 'must be an AbortSignal'],
+  onProgress: [(value) => typeof value === 'function', 'must be a function'],
+} as const satisfies Readonly<Record<string, readonly [isRight: (value: unknown) => boolean, rule: string]>>;
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 /** What single values do not show. */
@@ -219,5 +246,5 @@ export function threadShare(plan: BenchPlan, index: number): ThreadShare {
 }
 
 export function invalid(message: string): MillraceError {
-  return new MillraceError('MILLRACE_INVALID_OPTION', message);
+  return new MillraceError('MILLRACE_INVALID_OPTION', `${WHERE}: ${message}`);
 }

@@ -16,7 +16,7 @@ const BY_MAIN = { writers: ['main'] } as const;
 
 /**
  * The metrics of a thread: all there are. From a row come its place in shared memory (`Counter.MESSAGES_IN` for
- * `messagesIn`, see slots.ts), its field in `stats()`, its line in docs/metrics.md and what exporters read.
+ * `messagesIn`, see counter.ts), its field in `stats()`, its line in docs/metrics.md and what exporters read.
  */
 export const THREAD_METRICS = {
   sockets: difference(['socketsOpened', 'socketsClosed'], SERVING, 'Sockets taken and not yet closed.'),

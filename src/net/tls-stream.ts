@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { LINGER } from './linger.ts';
 import {
   kLastWriteWasAsync,
   kReadBytesOrError,
@@ -27,8 +28,7 @@ const MAX_HELD = 192 * 1024;
 /** With this many waiting for the turn's end no more is read in it: echoes go out as they come in. */
 const REST_AT = 64 * 1024;
 
-/** Ms that the peer of a connection that failed has to follow our FIN, and how many such there may be in a thread. */
-const LINGER = 5000;
+/** Connections of a thread that failed, and whose peers have time to follow our FIN. */
 const MAX_LINGERING = 64;
 let lingering = 0;
 /** What they send. */
@@ -233,7 +233,7 @@ export class TlsStream implements SocketHandle {
       lingering--;
       this.#closeHandles(callback);
     };
-    const timeout = setTimeout(done, LINGER);
+    const timeout = setTimeout(done, LINGER * 1000);
     timeout.unref();
     // A program that is done need not wait for it.
     tcp.unref();

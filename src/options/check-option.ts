@@ -1,6 +1,6 @@
 import { described, readFlag, readInteger, readNumber } from '../caller-values.ts';
 import { MillraceError } from '../errors.ts';
-import type { Limit, LimitsOf, Switch } from './option.ts';
+import { type Limit, type LimitsOf, rangeRule, type Switch } from './option.ts';
 
 /**
  * Checks one numeric option against its row in a table. A number may be given as text; null is "not given", and false is
@@ -16,10 +16,9 @@ export function checkLimit(where: string, name: string, value: unknown, limit: L
   // Half a second is not "never".
   const isZero = value === false || (given === 0 && readNumber(value) === 0);
   if (isZero && limit.zero !== undefined) return 0;
-  const zero = limit.zero === undefined ? '' : `, or 0 for ${limit.zero}`;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: '${name}' must be an integer from ${limit.min} to ${limit.max} (${limit.unit})${zero}; got ${described(value)}`,
+    `${where}: '${name}' ${rangeRule(limit)}; got ${described(value)}`,
   );
 }
 
@@ -56,6 +55,9 @@ export function checkFlag(
   );
 }
 
+/** TCP ports. */
+export const PORT_RANGE = { min: 1, max: 65_535, zero: 'any free port', unit: 'port' } as const;
+
 /**
  * The port to listen on.
  *
@@ -63,9 +65,9 @@ export function checkFlag(
  */
 export function checkPort(where: string, port: unknown): number {
   const given = readInteger(port);
-  if (given !== undefined && given >= 0 && given <= 65_535) return given;
+  if (given !== undefined && given >= 0 && given <= PORT_RANGE.max) return given;
   throw new MillraceError(
     'MILLRACE_INVALID_OPTION',
-    `${where}: 'port' must be an integer from 0 to 65535 (0: any free port); got ${described(port)}`,
+    `${where}: 'port' must be an integer from 0 to ${PORT_RANGE.max} (0: ${PORT_RANGE.zero}); got ${described(port)}`,
   );
 }

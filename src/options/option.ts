@@ -56,6 +56,11 @@ export function limitText(limit: Limit): string {
   return `Default ${grouped(value)} (${rangeText(limit)}; 0: ${zero}).`;
 }
 
+/** What an error says of a number that is none of these: 'must be an integer from 1 to 960 (seconds)'. */
+export function rangeRule({ min, max, zero, unit }: Range): string {
+  return `must be an integer from ${min} to ${max} (${unit})${zero === undefined ? '' : `, or 0 for ${zero}`}`;
+}
+
 /** '1 to 960 seconds' */
 export function rangeText({ min, max, isClamped, unit }: Range): string {
   if (max === Number.MAX_SAFE_INTEGER) return `${grouped(min)} or more ${unit}`;

@@ -30,6 +30,7 @@ const WATCHED: Readonly<Record<string, readonly string[]>> = {
 
 /** Functions of this package. */
 const OWN: Readonly<Record<string, readonly string[]>> = {
+  'load/options.js': ['isRight'],
   'app/listeners.js': ['bind'],
   'serving/domains.js': ['make'],
   'serving/handler-errors.js': ['callback', 'failed'],

@@ -53,7 +53,8 @@ const FLAGS: Flags = {
 export function benchHelp(): string {
   return `Usage: ${COMMAND} URL [flags]
 
-Puts a load on a WebSocket server and measures it. URL begins with ws:// or wss://.
+Puts a load on a WebSocket server and measures it. URL begins with ws:// or
+wss://.
 
   ${COMMAND} ws://localhost:9001
   ${COMMAND} ws://localhost:9001 -c 100 -p 10 -d 10 --html report.html
@@ -77,7 +78,8 @@ ${columns([
   ['slow', 'Like echo, but some connections do not read: they must not disturb the others.'],
 ])}
 
-The client is measured too: when one of its threads is busy all the time, the result says so.
+The client is measured too: when one of its threads is busy all the time, the
+result says so.
 
 Signals
 ${columns([['SIGINT, SIGTERM', 'End now, and print what was measured until then. A second one ends without.']])}
@@ -200,9 +202,9 @@ export function inFlags(message: string): string {
     'ignoreCoordinatedOmission',
     'scenario',
   ]);
-  return message.replace(/'([a-zA-Z]+)'/g, (quoted, name: string) =>
-    names.has(name) ? `--${flagOf(name)}` : quoted,
-  );
+  return message
+    .replace(/^bench: /, '')
+    .replace(/'([a-zA-Z]+)'/g, (quoted, name: string) => (names.has(name) ? `--${flagOf(name)}` : quoted));
 }
 
 export function usage(message: string): UsageError {

@@ -29,7 +29,12 @@ const FLAGS: Flags = {
   ...limitFlags({ ...WARMUP, ...RECORDING_LIMITS }),
   scenario: { value: 'NAME', help: `What the connections do: ${SCENARIOS.join(', ')}. Default echo.` },
   path: { value: 'PATH', help: 'Path that the connections ask for. Default /.' },
-  ...optionFlag('shards', SERVE_OPTIONS.shards, 'N', 'Shard threads. Default: one for each core.'),
+  ...optionFlag(
+    'shards',
+    SERVE_OPTIONS.shards,
+    'N',
+    `${SERVE_OPTIONS.shards.help} Default: ${SERVE_OPTIONS.shards.default}.`,
+  ),
   output: { short: 'o', value: 'DIR', help: 'Folder for the profiles. Default millrace-profile.' },
   raw: { help: 'Write profiles without flamegraphs; 0x is not needed then.' },
   open: { help: 'Open the page in the browser.' },
@@ -39,25 +44,27 @@ const FLAGS: Flags = {
 export function profileHelp(): string {
   return `Usage: ${COMMAND} MODULE [flags]
 
-Serves an app on a free port, puts a load on it, and records a CPU profile of each of its threads. 0x draws a
-flamegraph of each: npm install --save-dev 0x
+Serves an app on a free port, puts a load on it, and records a CPU profile of
+each of its threads. 0x draws a flamegraph of each: npm install --save-dev 0x
 
   ${COMMAND} ./echo.js
-  ${COMMAND} ./chat.js --path /chat --scenario idle -c 1000 -d 30 -o profiles --open
+  ${COMMAND} ./chat.js --path /chat --scenario idle -c 1000 -d 30 --open
 
 Flags
 ${flagLines(FLAGS)}
 
-The app must do what the scenario expects, see 'millrace bench --help'. To profile a server that runs already, send
-'millrace serve' the signal SIGUSR2, or call server.profile() in your program.
+The app must do what the scenario expects, see 'millrace bench --help'. To
+profile a server that runs already, send 'millrace serve' the signal SIGUSR2, or
+call server.profile() in your program.
 
 Signals
 ${columns([['SIGINT, SIGTERM', 'End now, without profiles.']])}
 
 Exit codes
   0  The profiles are written.
-  1  The command line is wrong, the app or the load could not be started, 0x failed, or a thread has no profile
-     (it ended meanwhile, or hangs); those of the others are written.
+  1  The command line is wrong, the app or the load could not be started, 0x
+     failed, or a thread has no profile (it ended meanwhile, or hangs); those of
+     the others are written.
 `;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ServeOptions } from '../../app/serve-options.ts';
 import type { CloseOptions } from '../../app/server.ts';
+import { PORT_RANGE } from '../../options/check-option.ts';
 import type { Range } from '../../options/option.ts';
 import { SERVE_LIMITS } from '../../options/server-limits.ts';
 import {
@@ -18,7 +19,6 @@ export const COMMAND = 'millrace serve';
 
 /** Where it listens when it is not told. */
 const DEFAULT_PORT = 9001;
-const PORT_RANGE = { min: 1, max: 65_535, zero: 'any free port', unit: 'port' } as const;
 
 const { balance, handoff, host, port, shards } = SERVE_OPTIONS;
 const { key_file_name, cert_file_name, ca_file_name, dh_params_file_name, ssl_ciphers } = TLS_OPTIONS;
@@ -57,8 +57,8 @@ const FLAGS: Flags = {
 export function serveHelp(): string {
   return `Usage: ${COMMAND} MODULE [flags]
 
-Serves an app over all cores. MODULE's default export, (app, shard) => …, is called once in each
-shard thread; it adds the routes.
+Serves an app over all cores. MODULE's default export, (app, shard) => …, is
+called once in each shard thread; it adds the routes.
 
   ${COMMAND} ./chat.js
   ${COMMAND} ./chat.js --port 8080 --shards 4 --balance sticky:ip
@@ -80,7 +80,8 @@ ${columns([
 
 Exit codes
   0  The server was ended by a signal.
-  1  The command line is wrong, the server could not start, or a second signal ended it.
+  1  The command line is wrong, the server could not start, or a second signal
+     ended it.
 `;
 }
 

@@ -98,7 +98,7 @@ describe('parseInteger', () => {
     'refuses %j and says what it takes',
     (text) => {
       const { message } = usageError(() => parseInteger('mill', 'cups', text, limit));
-      expect(message).toBe(`--cups must be an integer from 2 to 10 (cups), or 0: none; got '${text}'`);
+      expect(message).toBe(`--cups must be an integer from 2 to 10 (cups), or 0 for none; got '${text}'`);
     },
   );
 });

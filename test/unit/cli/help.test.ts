@@ -17,7 +17,17 @@ test('columns aligns the right side and wraps it', () => {
       .split(/\s+/)
       .filter((word) => word === 'word'),
   ).toHaveLength(30);
-  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(96);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+});
+
+test('a left side that leaves the right one too little stands on a line of its own', () => {
+  const left = '--a-name-that-is-longer-than-most N';
+  const lines = columns([
+    ['--a', 'first'],
+    [left, 'second'],
+  ]).split('\n');
+  expect(lines[1]).toBe(`  ${left}`);
+  expect(lines[2]!.indexOf('second')).toBe(lines[0]!.indexOf('first'));
 });
 
 test('a word that does not fit gets a line of its own', () => {
@@ -36,5 +46,6 @@ test('flagLines shows short names and values', () => {
 });
 
 test('the main help names the command, both flags and the exit codes', () => {
+  for (const line of MAIN_HELP.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   for (const word of ['serve MODULE', '--help', '--version', 'Exit codes']) expect(MAIN_HELP).toContain(word);
 });

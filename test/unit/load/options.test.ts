@@ -37,7 +37,14 @@ describe('planOf', () => {
   });
 
   it('takes numbers as text, and null for what is not given', () => {
-    const given = { url: 'ws://host', connections: '7', duration: null, size: 0 } as never;
+    const given = {
+      url: 'ws://host',
+      connections: '7',
+      duration: null,
+      size: 0,
+      message: null,
+      title: null,
+    } as never;
     expect(planOf(given)).toMatchObject({ connections: 7, duration: 10, size: 0 });
   });
 
@@ -45,13 +52,16 @@ describe('planOf', () => {
     [{ connections: 0 }, "'connections' must be an integer from 1 to 1000000 (connections); got 0"],
     [{ pipelining: 0.5 }, "'pipelining' must be an integer from 1"],
     [{ pipelining: '0' as never }, "; got '0' (a string)"],
-    [{ warmup: 0.5 }, 'or 0: none; got 0.5'],
+    [{ warmup: 0.5 }, 'or 0 for none; got 0.5'],
     [{ duration: -1 }, "'duration' must be an integer from 1 to 86400 (seconds); got -1"],
     [
       { amount: Number.NaN },
-      "'amount' must be an integer from 1 to 1000000000000 (messages), or 0: as many as",
+      "'amount' must be an integer from 1 to 1000000000000 (messages), or 0 for as many as",
     ],
-    [{ scenario: 'ehco' as 'echo' }, "'scenario' must be echo, broadcast, connect, idle, slow; got 'ehco'"],
+    [
+      { scenario: 'ehco' as 'echo' },
+      "'scenario' must be echo, broadcast, connect, idle, slow; got 'ehco' (a string)",
+    ],
     [{ workers: 3, connections: 2 }, "'workers' must not exceed 'connections'"],
     [{ connectionRate: 1, overallRate: 1 }, "'connectionRate' and 'overallRate' exclude each other"],
     [{ ignoreCoordinatedOmission: true }, "'ignoreCoordinatedOmission' needs a rate"],
@@ -69,6 +79,22 @@ describe('planOf', () => {
       { scenario: 'broadcast', connections: 3, publishers: 4 },
       "'publishers' must not exceed 'connections' (3); got 4",
     ],
+    // Misspelt, it would have no effect.
+    [{ conections: 5 } as never, "bench: 'conections' is no option; did you mean 'connections'?"],
+    [{ message: 5 as never }, "'message' must be a string or a Uint8Array; got 5"],
+    [
+      { protocols: 'chat' as never },
+      "'protocols' must be a list of names such as ['chat.v1']; got 'chat' (a string)",
+    ],
+    [{ protocols: [1] as never }, "'protocols' must be a list of names"],
+    [{ headers: { a: 1 } as never }, "'headers' must be an object with texts"],
+    [{ headers: 'a' as never }, "'headers' must be an object with texts"],
+    [{ title: Symbol('x') as never }, "'title' must be a text; got a symbol"],
+    [{ scenario: Symbol('x') as never }, "'scenario' must be echo"],
+    [{ insecure: 'no' as never }, "'insecure' must be true or false, or 1 or 0; got 'no' (a string)"],
+    [{ binary: 'no' as never }, "'binary' must be true or false, or 1 or 0"],
+    [{ signal: {} as never }, "'signal' must be an AbortSignal; got an object"],
+    [{ onProgress: {} as never }, "'onProgress' must be a function; got an object"],
     [{ protocols: ['a b'] }, 'subprotocol must be a token'],
     [{ headers: { 'a b': 'c' } }, 'name of a header must be a token'],
     [{ headers: { a: 'b\r\nc' } }, 'The value of a'],

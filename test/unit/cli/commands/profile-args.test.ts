@@ -56,5 +56,6 @@ describe('parseProfileArgs', () => {
     expect(parseProfileArgs(['-h'])).toBeNull();
     for (const flag of ['--connections', '--output', '--raw', '--interval', 'SIGUSR2'])
       expect(profileHelp()).toContain(flag);
+    for (const line of profileHelp().split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 });

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../../../src/cli/args.ts';
 import { parseServeArgs, serveHelp } from '../../../../src/cli/commands/serve-args.ts';
-import { flagOf } from '../../../../src/options/option.ts';
+import { flagOf, limitText } from '../../../../src/options/option.ts';
 import { SERVE_LIMITS } from '../../../../src/options/server-limits.ts';
 import {
   HOST_OPTIONS,
@@ -156,20 +156,20 @@ describe('parseServeArgs', () => {
 });
 
 describe('serveHelp', () => {
-  test('names each limit of the server with its default, the signals and the exit codes', () => {
+  test('names each limit of the server with its unit, default and range, the signals and the exit codes', () => {
     const help = serveHelp();
     const text = help.replace(/\s+/g, ' ');
-    for (const limit of Object.values(SERVE_LIMITS)) expect(text).toContain(`Default ${limit.default}`);
+    for (const limit of Object.values(SERVE_LIMITS)) expect(text).toContain(limitText(limit));
     for (const word of ['--port N', '--balance HOW', 'SIGTERM', 'Exit codes']) expect(help).toContain(word);
   });
 
-  test('fits a terminal of 100 columns', () => {
+  test('fits a terminal of 80 columns', () => {
     expect(
       Math.max(
         ...serveHelp()
           .split('\n')
           .map((line) => line.length),
       ),
-    ).toBeLessThanOrEqual(100);
+    ).toBeLessThanOrEqual(80);
   });
 });
