@@ -74,6 +74,12 @@ export class Upgrader {
     });
     // Copied now: its getters are the user's, and may throw as long as nothing is sent.
     const userData = ownPropertiesOf(upgrade.userData);
+    if (connection.response !== response) {
+      throw new MillraceError(
+        'MILLRACE_APP_STATE',
+        'res.upgrade: a getter of the user data answered the handshake, or closed the connection',
+      );
+    }
     response.markUpgraded();
     connection.response = null;
     this.#open(connection, target, lines, userData, deflate?.params);

@@ -224,3 +224,33 @@ describe('a handler that returns without an answer and without onAborted', () =>
     client.destroy();
   });
 });
+
+describe('a getter of the user data, which is read before anything is sent', () => {
+  const ACTS: [name: string, act: (res: HttpResponse) => void, status: number][] = [
+    ['answers the handshake', (res) => res.end('no'), 200],
+    ['closes the connection', (res) => res.close(), 0],
+  ];
+
+  test.each(ACTS)('%s: upgrade() throws, and nothing is opened', async (_name, act, status) => {
+    const thrown: unknown[] = [];
+    start((res, _req, context) => {
+      const userData = {
+        get user() {
+          act(res);
+          return 'Ada';
+        },
+      };
+      try {
+        res.upgrade(userData, CLIENT_KEY, '', '', context);
+      } catch (error) {
+        thrown.push(error);
+      }
+    });
+    const client = await connect();
+    if (status !== 0) expect((await client.response()).status).toBe(status);
+    else await client.closed();
+    expect(thrown).toMatchObject([{ code: 'MILLRACE_APP_STATE' }]);
+    expect([opened, closed, errors]).toEqual([0, 0, []]);
+    client.destroy();
+  });
+});
