@@ -11,13 +11,7 @@ import {
   SizedChunkReader,
 } from '../serving/body-reader.ts';
 import type { OutgoingResponse } from '../serving/outgoing-response.ts';
-import {
-  bytesOf,
-  ownCopy,
-  type RecognizedString,
-  textOf,
-  textOrBytes,
-} from '../serving/recognized-string.ts';
+import { bytesOf, ownCopy, type RecognizedString, textOrBytes } from '../serving/recognized-string.ts';
 import { type UserCode, userCode } from '../user-code.ts';
 
 /** Passed through from the `upgrade` handler to `res.upgrade`. */
@@ -63,7 +57,7 @@ export class HttpResponse {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT when it is not a code and a phrase
    */
   writeStatus(status: RecognizedString): this {
-    open(this).writeStatus(textOf(status));
+    open(this).writeStatus(status);
     return this;
   }
 
@@ -75,7 +69,7 @@ export class HttpResponse {
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the header could not be sent as it is
    */
   writeHeader(key: RecognizedString, value: RecognizedString | number): this {
-    open(this).writeHeader(textOf(key), typeof value === 'number' ? String(value) : textOf(value));
+    open(this).writeHeader(key, value);
     return this;
   }
 
@@ -230,9 +224,9 @@ export class HttpResponse {
   ): void {
     open(this).upgrade({
       userData,
-      key: textOf(secWebSocketKey ?? ''),
-      protocol: textOf(secWebSocketProtocol ?? ''),
-      extensions: textOf(secWebSocketExtensions ?? ''),
+      key: secWebSocketKey ?? '',
+      protocol: secWebSocketProtocol ?? '',
+      extensions: secWebSocketExtensions ?? '',
     });
   }
 

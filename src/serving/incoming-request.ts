@@ -34,6 +34,8 @@ export class IncomingRequest {
   /** Values and names of the route's parameters. */
   readonly params: readonly string[];
   readonly names: readonly string[];
+  /** What the user holds, where more than one handler is given it; null: none was. */
+  face: object | null = null;
   /** The handler passed it on. */
   hasYielded = false;
   readonly #source: HeadSource;

@@ -7,6 +7,7 @@ import { writeBytes, writeText } from '../net/write-bytes.ts';
 import { callUser, type OnFailure, THREW, type UserCode } from '../user-code.ts';
 import type { BodyReader } from './body-reader.ts';
 import { BodyStream } from './body-stream.ts';
+import { type RecognizedString, textOf } from './recognized-string.ts';
 
 /** The peer of a proxy. */
 export interface ProxiedAddress {
@@ -35,11 +36,11 @@ export interface ResponseOwner {
 }
 
 /** What the `upgrade` handler accepts a handshake with: headers of the request, '' where absent. */
-export interface UpgradeFields {
+export interface UpgradeFields<Text = string> {
   readonly userData: unknown;
-  readonly key: string;
-  readonly protocol: string;
-  readonly extensions: string;
+  readonly key: Text;
+  readonly protocol: Text;
+  readonly extensions: Text;
 }
 
 /** What a response needs only when it is not answered at once, or answers a handshake. */
@@ -118,12 +119,15 @@ export class OutgoingResponse {
   }
 
   /** A second call changes nothing. */
-  writeStatus(status: string): void {
-    this.#openHead('writeStatus').writeStatus(status);
+  writeStatus(status: RecognizedString): void {
+    this.#openHead('writeStatus').writeStatus(textOf(status));
   }
 
-  writeHeader(name: string, value: string): void {
-    this.#openHead('writeHeader').writeHeader(name, value);
+  writeHeader(key: RecognizedString, given: RecognizedString | number): void {
+    const head = this.#openHead('writeHeader');
+    const name = textOf(key);
+    const value = typeof given === 'number' ? String(given) : textOf(given);
+    head.writeHeader(name, value);
     if (!this.owner.isHandshake) return;
     const extras = this.#getExtras();
     extras.headerLines ??= [];
@@ -191,10 +195,15 @@ export class OutgoingResponse {
   }
 
   /** Accepts the handshake that it answers. */
-  upgrade(fields: UpgradeFields): void {
+  upgrade({ userData, key, protocol, extensions }: UpgradeFields<RecognizedString>): void {
     // Throws when another head was sent.
     this.#openHead('upgrade');
-    this.owner.responseUpgraded(this, fields);
+    this.owner.responseUpgraded(this, {
+      userData,
+      key: textOf(key),
+      protocol: textOf(protocol),
+      extensions: textOf(extensions),
+    });
   }
 
   /** The 101 is sent in its place. */

@@ -79,6 +79,84 @@ describe('faces', () => {
     expect(face!.aborted).toBe(false);
   });
 
+  it('of a response that its handler has sent is not kept, that of one that is open is', async () => {
+    const faces: HttpResponse[] = [];
+    const responses: OutgoingResponse[] = [];
+    const results: unknown[] = [];
+    const handler = requestHandler((res, req) => {
+      faces.push(res);
+      if (req.getUrl() === '/later') res.onAborted(() => {});
+      else res.end('now');
+      return res as never;
+    });
+    engine.get('/*', (response, request) => {
+      responses.push(response);
+      const result = handler(response, request);
+      results.push(result);
+      return result;
+    });
+    client.write('GET /now HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect((await client.response()).body).toBe('now');
+    expect(responses[0]!.face).toBeNull();
+    client.write('GET /later HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => responses.length === 2, 'the handler was called');
+    expect(responses[1]!.face).toBe(faces[1]);
+    faces[1]!.end('then');
+    expect((await client.response()).body).toBe('then');
+    // What a handler returns of its response is no promise to watch.
+    expect(results).toEqual([undefined, undefined]);
+  });
+
+  it('of the request of a handshake are one object for upgrade and open, and fields stay on it', async () => {
+    const requests: HttpRequest[] = [];
+    const behavior = {
+      upgrade: (res: HttpResponse, req: HttpRequest, context: object) => {
+        Object.assign(req, { user: 'kept' });
+        requests.push(req);
+        res.upgrade({}, req.getHeader('sec-websocket-key'), '', '', context);
+      },
+      open: (_ws: unknown, req: HttpRequest) => {
+        requests.push(req);
+      },
+    };
+    const route = new WebSocketRoute('/ws', checkBehavior('/ws', behavior as object), engine.shard, FACES);
+    engine.http.dispatcher.routes.upgrades.add(ANY_METHOD, '/ws', route);
+    client.write(handshakeText('/ws'));
+    expect((await client.response()).status).toBe(101);
+    expect(requests[1]).toBe(requests[0]);
+    expect(requests[1]).toHaveProperty('user', 'kept');
+  });
+
+  it('tell the first of two errors of a call: that the head is sent, and not what cannot be sent', async () => {
+    const errors: unknown[] = [];
+    const calls: ((res: HttpResponse) => void)[] = [
+      (res) => res.writeStatus(Symbol('status') as never),
+      (res) => res.writeHeader(Symbol('key') as never, 'value'),
+      (res) => res.writeHeader('key', Symbol('value') as never),
+      (res) => {
+        res.upgrade({}, Symbol('key') as never, '', '', {});
+      },
+    ];
+    engine.get(
+      '/',
+      requestHandler((res) => {
+        res.write('begun');
+        for (const call of calls) {
+          try {
+            call(res);
+          } catch (error) {
+            errors.push(error);
+          }
+        }
+        res.end();
+      }),
+    );
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect((await client.response()).body).toBe('begun');
+    const sent = { message: expect.stringContaining('the head was sent') as string };
+    expect(errors).toMatchObject([sent, sent, sent, sent]);
+  });
+
   it('of a session are made by those who give its route faces, which may be any objects', async () => {
     const events: unknown[] = [];
     const faces = {
