@@ -65,9 +65,11 @@ export async function runShard(data: ShardData): Promise<void> {
   }
   const parts = partsOf(app);
   let handover: Handover | null = null;
+  let early: EarlyMessages | null = null;
   if (data.isSuccessor) {
     tell({ type: 'prepared' });
-    handover = await takeOver(data.port);
+    early = new EarlyMessages(data.port);
+    handover = await early.handover;
     link(handover !== null);
   }
   const report = await shard.participant.begin(handover);
@@ -83,8 +85,9 @@ export async function runShard(data: ShardData): Promise<void> {
     data.port.on('message', (message: ToShard) => {
       thread.onMessage(message);
     });
+    tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
+    for (const message of early?.end() ?? []) thread.onMessage(message);
   });
-  tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
   await drained;
   heap.stop();
   loop.stop();
@@ -104,13 +107,32 @@ function stackOf(error: unknown): string {
   return messageOf(error);
 }
 
-/** Waits until the thread that was this shard before is gone, and for what it has left. */
-function takeOver(port: ShardData['port']): Promise<Handover | null> {
-  return new Promise((resolve) => {
-    port.on('message', (message: ToShard) => {
-      if (message.type === 'take-over') resolve(message.handover);
+/** What a successor is told before it can do anything about it: new credentials, say, or that the server is closed. */
+class EarlyMessages {
+  /** What the thread that was this shard before has left, when that is gone. */
+  readonly handover: Promise<Handover | null>;
+  readonly #port: ShardData['port'];
+  readonly #messages: ToShard[] = [];
+  #onHandover!: (handover: Handover | null) => void;
+
+  constructor(port: ShardData['port']) {
+    this.#port = port;
+    this.handover = new Promise((resolve) => {
+      this.#onHandover = resolve;
     });
-  });
+    port.on('message', this.#take);
+  }
+
+  /** Another listener takes what comes from here on. Returns what came before. */
+  end(): readonly ToShard[] {
+    this.#port.off('message', this.#take);
+    return this.#messages;
+  }
+
+  readonly #take = (message: ToShard): void => {
+    if (message.type === 'take-over') this.#onHandover(message.handover);
+    else this.#messages.push(message);
+  };
 }
 
 /** The main thread has read the files and tried them. */

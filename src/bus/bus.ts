@@ -81,10 +81,14 @@ export class Bus implements TurnListener, Delivery {
     io.addTurnListener(this);
   }
 
-  /** From here on publishes go to the threads of these links too; null: to none. */
+  /** From here on publishes go to the threads of these links too, which are told of the subscribers here; null: to none. */
   link(links: Links | null): void {
     this.#links = links;
     this.topics.rehash();
+    if (links === null) return;
+    for (const { name, hash, subscribers } of this.topics.values()) {
+      links.setCount(name, hash, subscribers.size, 0);
+    }
   }
 
   /** Whether anything published waits for the end of the turn. */

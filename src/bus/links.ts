@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PairCounter, PairTable } from '../metrics/pair-table.ts';
 import { Doorbell, DoorbellWaiter, type Sleeper } from '../ring/doorbell.ts';
 import { InterestTable, LocalInterest } from '../ring/interest-table.ts';
-import { instanceOf, isUp, ParticipantTable, roleOf, wordOf } from '../ring/participant-table.ts';
+import {
+  instanceOf,
+  isUp,
+  NO_INSTANCE,
+  ParticipantTable,
+  roleOf,
+  wordOf,
+} from '../ring/participant-table.ts';
 import { INSTANCE_MASK, metaInstance, type ReceivedRecord } from '../ring/record.ts';
 import { maxNameLengthOf } from '../ring/record-writer.ts';
 import { LocalCounts, SubscriberCounts } from '../ring/subscriber-counts.ts';
@@ -115,7 +122,8 @@ export class Links implements Sleeper, LinkReader {
   /** This thread neither reads nor writes any more, and is gone. */
   close(): void {
     this.#end();
-    this.clearThread(this.thread);
+    // Another one may have the number already, if this thread was taken for gone before.
+    if (instanceOf(this.#participants.word(this.thread)) === this.instance) this.clearThread(this.thread);
   }
 
   /**
@@ -236,8 +244,10 @@ export class Links implements Sleeper, LinkReader {
    * Starts to take what other threads send: this thread is up.
    *
    * @param continues it goes on where the thread that had its number before has left, and is the same to the others
+   * @param announce says what this thread is interested in; it is called before anything is read or told, and before the
+   *   others see it up
    */
-  listen(role: number, handler: LinkHandler, continues = false): void {
+  listen(role: number, handler: LinkHandler, continues = false, announce: () => void = () => {}): void {
     const { threads, inboxes } = this.#memory;
     this.#handler = handler;
     this.#localInterest = new LocalInterest(this.#interest, this.thread, continues);
@@ -246,6 +256,7 @@ export class Links implements Sleeper, LinkReader {
       if (from !== this.thread && inboxes[from] !== undefined) this.#read(from, continues);
     }
     this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.thread, this);
+    announce();
     // Behind the rings: a thread that sees this one up writes to its readers, and to no predecessor's.
     const word = this.#participants.word(this.thread);
     this.instance = continues && isUp(word) ? instanceOf(word) : this.#participants.begin(this.thread, role);
@@ -360,8 +371,8 @@ export class Links implements Sleeper, LinkReader {
     this.#isPaused = true;
   }
 
+  /** Reads on, and looks who has come and gone. */
   resume(): void {
-    if (!this.#isPaused) return;
     this.#isPaused = false;
     setImmediate(this.#drain);
   }
@@ -369,7 +380,20 @@ export class Links implements Sleeper, LinkReader {
   /** Pauses where no message has arrived in part, for a successor to go on; at the deadline, in ms, wherever it is. */
   async stop(deadline: number): Promise<void> {
     this.pause();
-    while (this.#in.some(readOn) && performance.now() < deadline) await sleep(RETRY_INTERVAL);
+    while (this.#readOn() && performance.now() < deadline) await sleep(RETRY_INTERVAL);
+  }
+
+  /** Reads messages that have arrived in part to their ends. Returns whether that of one is still to come. */
+  #readOn(): boolean {
+    let isGathering = false;
+    for (const [from, link] of this.#inFrom.entries()) {
+      if (link === undefined) continue;
+      // Before the ring: a thread that is gone has written all that it will.
+      const word = this.#participants.word(from);
+      while (link.isGathering && link.readOne());
+      if (link.isGathering && (word === NO_INSTANCE || isUp(word))) isGathering = true;
+    }
+    return isGathering;
   }
 
   /** Resolves when nothing waits for room in the rings of others, or the deadline, in ms, is over. */
@@ -474,12 +498,6 @@ function note(result: PublishResult, status: SendStatus): void {
   if (status === SendStatus.WRITTEN) result.written++;
   else if (status === SendStatus.QUEUED) result.queued++;
   else result.dropped++;
-}
-
-/** Reads a message that has arrived in part to its end. Returns whether that is still to come. */
-function readOn(link: InLink): boolean {
-  while (link.isGathering && link.readOne());
-  return link.isGathering;
 }
 
 /** A thread's bit in the word of threads `base` to `base + 31`. */

@@ -2,6 +2,7 @@ import { reportError } from '../error-report.ts';
 import { invalidArgument } from '../errors.ts';
 import { ReceivedRecord } from '../ring/record.ts';
 import { TopicReader } from '../ring/topic-bytes.ts';
+import { callUser, type UserCode, userCode, watch } from '../user-code.ts';
 import { type AnswerHandler, Answers } from './answers.ts';
 import { type AskOptions, type AskPort, Asks } from './asks.ts';
 import { before } from './before.ts';
@@ -38,10 +39,10 @@ export interface Handover {
 
 /** What of it changes hands without a copy when it is posted. */
 export function buffersOf({ states, held }: Handover): ArrayBuffer[] {
-  const buffers: ArrayBuffer[] = [];
-  for (const { pieces } of states) for (const piece of pieces) buffers.push(piece.buffer as ArrayBuffer);
-  for (const { bytes } of held) buffers.push(bytes.buffer as ArrayBuffer);
-  return buffers;
+  const buffers = new Set<ArrayBuffer>();
+  for (const { pieces } of states) for (const piece of pieces) buffers.add(piece.buffer as ArrayBuffer);
+  for (const { bytes } of held) buffers.add(bytes.buffer as ArrayBuffer);
+  return Array.from(buffers);
 }
 
 /** What a thread is among the others. The order is that of the numbers in shared memory. */
@@ -63,9 +64,9 @@ export interface Peer {
  * @param bytes valid during the call; they may be ring memory
  * @param from the thread that sent them, and its instance number
  */
-export type RecordHandler = (bytes: Uint8Array, from: number, instance: number) => void;
+export type RecordHandler = (bytes: Uint8Array, from: number, instance: number) => unknown;
 
-export type PeerHandler = (peer: Peer, state: 'up' | 'gone') => void;
+export type PeerHandler = (peer: Peer, state: 'up' | 'gone') => unknown;
 
 /**
  * Participant: one thread as it takes part in what all share: the way of everything that one thread tells another. It
@@ -87,7 +88,7 @@ export class Participant implements LinkHandler {
   /** It has left, and a successor goes on in its place. */
   #hasLeft = false;
   readonly #peers = new Map<number, Peer>();
-  readonly #peerHandlers: PeerHandler[] = [];
+  readonly #peerHandlers: UserCode<PeerHandler>[] = [];
 
   /**
    * @param id its number, until it is linked under another
@@ -133,10 +134,11 @@ export class Participant implements LinkHandler {
     this.#links = links;
     this.#id = links.thread;
     this.#ownership = links.ownership;
-    this.#delivery.link(links);
-    links.listen(ROLES.indexOf(this.role), this, continues);
-    for (const topic of this.#listeners.topics()) links.addInterest(links.hash(topic));
-    if (this.#listeners.hearsAll) links.addInterestInAll();
+    links.listen(ROLES.indexOf(this.role), this, continues, () => {
+      this.#delivery.link(links);
+      for (const topic of this.#listeners.topics()) links.addInterest(links.hash(topic));
+      if (this.#listeners.hearsAll) links.addInterestInAll();
+    });
   }
 
   /** Takes part no more: the others hear that it is gone, and it that all others are. */
@@ -232,8 +234,9 @@ export class Participant implements LinkHandler {
    * that the thread sent to this one, 'gone' behind the last.
    */
   onPeer(handler: PeerHandler): void {
-    this.#peerHandlers.push(handler);
-    for (const peer of Array.from(this.#peers.values())) callPeerHandler(handler, peer, 'up');
+    const code = userCode(handler);
+    this.#peerHandlers.push(code);
+    for (const peer of Array.from(this.#peers.values())) callUser(code, peerHandlerFailed, peer, 'up');
   }
 
   // Requests.
@@ -317,7 +320,8 @@ export class Participant implements LinkHandler {
     const record = new ReceivedRecord(NO_BYTES, new TopicReader());
     for (const one of held) {
       restore(record, one);
-      this.onRecord(record);
+      // By way of the links, which tell first that its sender is up: that one may be gone since.
+      (this.#links ?? this).onRecord(record);
     }
     this.#links?.reconcile();
     this.#links?.resume();
@@ -418,11 +422,16 @@ export class Participant implements LinkHandler {
   #handle(kind: number, bytes: Uint8Array, from: number, instance: number): boolean {
     const handler = this.#handlers[kind];
     if (handler === undefined) return false;
+    let result: unknown;
     try {
-      handler(bytes, from, instance);
+      result = handler(bytes, from, instance);
     } catch (error) {
-      reportError(`a record of kind ${kind} between threads`, error);
+      recordHandlerFailed(kind, error);
     }
+    if (result === undefined) return true;
+    watch(result, (error) => {
+      recordHandlerFailed(kind, error);
+    });
     return true;
   }
 
@@ -432,14 +441,18 @@ export class Participant implements LinkHandler {
       this.#peers.delete(peer.id);
       this.#asks.peerGone(peer.id, peer.instance);
     }
-    for (const handler of this.#peerHandlers) callPeerHandler(handler, peer, state);
+    for (const handler of this.#peerHandlers) {
+      // The handler before may have found out that it is gone already, and all were told.
+      if (state === 'up' && this.#peers.get(peer.id) !== peer) return;
+      callUser(handler, peerHandlerFailed, peer, state);
+    }
   }
 }
 
-function callPeerHandler(handler: PeerHandler, peer: Peer, state: 'up' | 'gone'): void {
-  try {
-    handler(peer, state);
-  } catch (error) {
-    reportError('a handler of threads that come and go', error);
-  }
+function recordHandlerFailed(kind: number, error: unknown): void {
+  reportError(`a record of kind ${kind} between threads`, error);
+}
+
+function peerHandlerFailed(error: unknown): void {
+  reportError('a handler of threads that come and go', error);
 }

@@ -1,11 +1,12 @@
 import type { ReceivedRecord } from '../ring/record.ts';
+import { Copies } from './copies.ts';
 
 /** Bytes of records that are held; with more, the rings are not read. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
 /** What a record takes beside its bytes. */
 const HELD_OVERHEAD = 128;
 
-/** A record in memory of its own. It is posted from a thread to its successor. */
+/** A record in memory that is no ring's. It is posted from a thread to its successor. */
 export interface HeldRecord {
   readonly meta: number;
   readonly sequence: number;
@@ -21,6 +22,7 @@ export interface HeldRecord {
  */
 export class RecordHold {
   #records: HeldRecord[] = [];
+  #copies = new Copies();
   #bytes = 0;
 
   /** No more should be read. */
@@ -30,7 +32,7 @@ export class RecordHold {
 
   add(record: ReceivedRecord): void {
     const { meta, sequence, tag, nameOffset, nameLength, bodyOffset, bodyLength } = record;
-    const bytes = new Uint8Array(nameLength + bodyLength);
+    const bytes = this.#copies.take(nameLength + bodyLength);
     bytes.set(record.bytes.subarray(nameOffset, nameOffset + nameLength));
     bytes.set(record.bytes.subarray(bodyOffset, bodyOffset + bodyLength), nameLength);
     this.#records.push({ meta, sequence, tag, bytes, nameLength });
@@ -41,6 +43,7 @@ export class RecordHold {
   take(): HeldRecord[] {
     const records = this.#records;
     this.#records = [];
+    this.#copies = new Copies();
     this.#bytes = 0;
     return records;
   }

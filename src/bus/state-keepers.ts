@@ -1,13 +1,17 @@
-import { messageOf } from '../error-report.ts';
+import { messageOf, reportError } from '../error-report.ts';
 import { invalidArgument, MillraceError } from '../errors.ts';
+import { watch } from '../user-code.ts';
 import { before } from './before.ts';
+import { Copies } from './copies.ts';
 
-/** Bytes that a thread may hand over to its successor, all keepers together. */
+/** Bytes that a thread may hand over to its successor, all keepers together, with `PIECE_OVERHEAD` for each piece. */
 export const MAX_STATE_BYTES = 64 * 1024 * 1024;
+/** What a piece takes beside its bytes, so that a keeper cannot fill the heap with pieces that are empty. */
+export const PIECE_OVERHEAD = 256;
 /** Ms in which the requests under way are answered, what waits is sent, and all state is packed and taken over. */
 export const HANDOVER_TIMEOUT = 5000;
 
-/** Bytes of a keeper's state, in the pieces in which they were packed. */
+/** Bytes of a keeper's state, in the pieces in which they were packed; several may lie in one buffer. */
 export type StatePieces = readonly Uint8Array[];
 
 /**
@@ -77,7 +81,7 @@ export class StateKeepers {
       throw invalidArgument(`Two keepers of state cannot have one name ('${name}')`);
     const entry: Entry = { keeper, epoch: this.#instance() };
     this.#entries.set(name, entry);
-    if (!this.#isDeferred) keeper.startAnew(null);
+    if (!this.#isDeferred) startAnew(name, keeper, null);
   }
 
   /** Those that are registered from here on are told by `begin` how they begin. */
@@ -143,12 +147,13 @@ export class StateKeepers {
 
   async #packOne(keeper: StateKeeper, budget: Budget, deadline: number): Promise<Uint8Array[]> {
     const pieces: Uint8Array[] = [];
+    const copies = new Copies();
     const all = async (): Promise<void> => {
       for await (const piece of keeper.pack()) {
         if (performance.now() >= deadline) throw tooSlow();
-        budget.take(piece.length);
-        // With memory of its own, which goes to the successor as it is.
-        pieces.push(new Uint8Array(piece));
+        budget.take(PIECE_OVERHEAD + piece.length);
+        // With memory that is nobody else's, and goes to the successor as it is.
+        pieces.push(copies.of(piece));
       }
     };
     if (!(await before(deadline, all()))) throw tooSlow();
@@ -170,11 +175,19 @@ export class StateKeepers {
 
   #startAnew(name: string, keeper: StateKeeper, why: string | null, failures: string[]): void {
     try {
-      keeper.startAnew(why);
+      startAnew(name, keeper, why);
     } catch (error) {
       failures.push(`${name}: it cannot start anew: ${messageOf(error)}`);
     }
   }
+}
+
+/** It is to be done when this returns; what it still does may fail. */
+function startAnew(name: string, keeper: StateKeeper, why: string | null): void {
+  const result: unknown = keeper.startAnew(why);
+  watch(result, (error) => {
+    reportError(`the keeper '${name}', which starts anew,`, error);
+  });
 }
 
 /** Bytes that a keeper may pack. */

@@ -91,6 +91,11 @@ export class InterestTable {
     Atomics.and(this.#words, slot * 2 + (thread >> 5), ~(1 << (thread & 31)));
   }
 
+  isSet(slot: number, thread: number): boolean {
+    // For the thread itself, whose own changes these are: it orders nothing.
+    return (Atomics.load(this.#words, slot * 2 + (thread >> 5)) & (1 << (thread & 31))) !== 0;
+  }
+
   /** Forgets a thread that has ended, so that nobody writes to it any more. Linear in the slots (about 1 ms). */
   clearThread(thread: number): void {
     checkThread(thread);
@@ -106,6 +111,8 @@ export class LocalInterest {
   readonly table: InterestTable;
   readonly thread: number;
   readonly #counts: Uint32Array;
+  /** Bits may be set that a predecessor wanted. */
+  #inherits: boolean;
 
   /**
    * Begins with no interest: bits left by a predecessor of the same number are cleared.
@@ -118,13 +125,18 @@ export class LocalInterest {
     this.table = table;
     this.thread = thread;
     this.#counts = new Uint32Array(table.slots);
+    this.#inherits = continues;
     if (!continues) table.clearThread(thread);
   }
 
-  /** Clears what a predecessor was interested in and this thread is not. Linear in the slots. */
+  /** Clears what a predecessor was interested in and this thread is not. Once, linear in the slots. */
   reconcile(): void {
+    if (!this.#inherits) return;
+    this.#inherits = false;
     for (let slot = 0; slot < this.#counts.length; slot++) {
-      if (this.#counts[slot] === 0) this.table.clearBit(slot, this.thread);
+      // A look first: all threads read this memory, and a write would take each line of it away from them.
+      if (this.#counts[slot] === 0 && this.table.isSet(slot, this.thread))
+        this.table.clearBit(slot, this.thread);
     }
   }
 

@@ -84,9 +84,6 @@ export class Shard {
     this.#links = links;
     this.bus.maxTopicLength = Math.min(this.bus.maxTopicLength, links.maxTopicLength);
     this.participant.link(links, continues);
-    for (const { name, hash, subscribers } of this.bus.topics.values()) {
-      links.setCount(name, hash, subscribers.size, 0);
-    }
   }
 
   /** Shares its topics no more. */

@@ -1,9 +1,15 @@
-import { type Server, serve } from 'millrace';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ServeOptions, type Server, serve, type TlsOptions } from 'millrace';
 import { request } from 'undici';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { participantOf } from '../../../dist/src/app/participant-of.js';
 import type { Participant } from '../../../dist/src/bus/participant.js';
 import { HOST } from '../../support/servers/server.ts';
+import { type Certificate, makeCertificate } from '../../support/tls/certificates.ts';
+import { fingerprintFor } from '../../support/tls/tls.ts';
 import { sleep, until } from '../../support/tools/deadline.ts';
 import { Flag, INCREMENT, Mode, namesOf, Tally } from '../fixtures/counting.js';
 
@@ -39,7 +45,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-async function start(shards: number): Promise<void> {
+async function start(shards: number, options: Partial<ServeOptions> = {}): Promise<void> {
   server = await serve({
     app: new URL('../fixtures/counting-app.js', import.meta.url),
     port: 0,
@@ -48,7 +54,21 @@ async function start(shards: number): Promise<void> {
     balance: 'round-robin',
     data: { tallies: tallies.buffer, flags: flags.buffer },
     onCrash: (shard) => crashes.push(shard),
+    ...options,
   });
+}
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-owners-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function tlsOptions(name: string, { key, cert }: Certificate): TlsOptions {
+  const options = { key_file_name: join(folder, `${name}.key`), cert_file_name: join(folder, `${name}.pem`) };
+  writeFileSync(options.key_file_name, key);
+  writeFileSync(options.cert_file_name, cert);
+  return options;
 }
 
 /** The main thread among the shards. To the type checker the server is that of src. */
@@ -191,6 +211,41 @@ describe('an owner of names that is replaced', () => {
     await reloaded;
     // What nobody waits for any more is done all the same.
     expect(await ask(name)).toBe(103);
+  });
+
+  it('loses no publish for its listeners, doubles none and keeps their order, while shards are replaced', async () => {
+    await start(2);
+    let published = 0;
+    let isOver = false;
+    const publishing = (async () => {
+      for (; !isOver; await sleep(1)) {
+        for (let i = 0; i < 50; i++) server.publish('numbers', `${published++}`);
+      }
+    })();
+    for (let i = 0; i < 5; i++) {
+      const before = published;
+      await server.reload();
+      await until(() => published > before + 500, 'it goes on');
+    }
+    isOver = true;
+    await publishing;
+    const heard = (): number[] => [0, 1].map((shard) => Atomics.load(tallies, Tally.HEARD + shard));
+    await until(() => Math.min(...heard()) === published, 'all is heard');
+    expect(heard()).toEqual([published, published]);
+    expect(Atomics.load(tallies, Tally.WRONG)).toBe(0);
+  });
+
+  it('has the credentials that it is given while it takes over', async () => {
+    const [old, renewed] = [makeCertificate('old.test'), makeCertificate('renewed.test')];
+    await start(1, { tls: tlsOptions('before', old) });
+    expect(await fingerprintFor(server.port, 'old.test')).toBe(old.fingerprint);
+    Atomics.store(flags, Flag.MODE, Mode.TAKE_WAITS);
+    const reloaded = server.reload();
+    await until(() => Atomics.load(tallies, Tally.TAKING) === 1, 'a shard takes over');
+    await server.reloadTls(tlsOptions('after', renewed));
+    Atomics.store(flags, Flag.GATE, 1);
+    await reloaded;
+    expect(await fingerprintFor(server.port, 'renewed.test')).toBe(renewed.fingerprint);
   });
 
   it('may be closed while it packs', async () => {

@@ -89,6 +89,25 @@ it('a heap that is full again at once is told, and left alone for a while', asyn
   printed.mockRestore();
 });
 
+it('a shard that is replaced because its heap is full hands over what it keeps by name', async () => {
+  await start({ start: 0, isBusy: true }, { maxHeapSize: 128, heapWatermark: 30, shards: 1 });
+  const get = async (path: string): Promise<string> =>
+    (await fetch(`http://${HOST}:${server.port}${path}`)).text();
+  await get('/text/kept');
+  const client = await connect();
+  await client.next();
+  await client.ask('50');
+  await until(() => server.stats().shards[0]!.recycled === 1, 'it is replaced');
+  expect(await get('/text')).toBe('kept'.repeat(1_000_000));
+  const { handovers, handoverBytes, statesLost } = server.stats().total;
+  expect({ handovers, handoverBytes, statesLost }).toEqual({
+    handovers: 1,
+    handoverBytes: 4_000_000,
+    statesLost: 0,
+  });
+  expect(crashes).toEqual([]);
+});
+
 it('a watermark of 0 is none, and the heap is counted all the same', async () => {
   await start({ start: 40, isBusy: true }, { maxHeapSize: 128, heapWatermark: 0, shards: 1 });
   await until(() => server.stats().shards[0]!.heapUsed > 40 * MIB, 'the heap was looked at');

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLinkMemory, type LinkMemory } from '../../../src/bus/link-memory.ts';
 import { Links } from '../../../src/bus/links.ts';
-import { type Handover, Participant, type Role } from '../../../src/bus/participant.ts';
+import { buffersOf, type Handover, Participant, type Role } from '../../../src/bus/participant.ts';
 import { Publisher } from '../../../src/bus/publisher.ts';
 import { MAX_KIND, type RecordKind } from '../../../src/bus/record-kinds.ts';
 import { THREAD_SLOTS } from '../../../src/metrics/counter.ts';
@@ -55,6 +55,26 @@ async function pair(): Promise<{ memory: LinkMemory; asker: Participant; owner: 
   return { memory, asker: asker.participant, owner };
 }
 
+/** What the owner was asked is under way, so that it reads on, until it is released. */
+async function beginToHandOver(
+  asker: Participant,
+  owner: Thread,
+): Promise<{ handingOver: Promise<Handover>; release: () => void }> {
+  let release = (): void => {};
+  let isBegun = false;
+  owner.answer = () => {
+    isBegun = true;
+    return new Promise((resolve) => {
+      release = () => {
+        resolve(Buffer.from('done'));
+      };
+    });
+  };
+  asker.ask(1, REQUEST, Buffer.from('slow')).catch(() => {});
+  while (!isBegun) await new Promise(setImmediate);
+  return { handingOver: owner.participant.handOver(), release: () => release() };
+}
+
 describe('a participant that hands over', () => {
   it('loses nothing that comes before, meanwhile and behind, and does nothing twice', async () => {
     const { memory, asker, owner } = await pair();
@@ -99,6 +119,46 @@ describe('a participant that hands over', () => {
     await successor.participant.begin(handover);
     await Promise.all(answers);
     expect(owner.handled).toEqual([0, 1, 2].map((i) => text(long(i))));
+  });
+
+  it('leaves short records in few buffers, as each that is posted makes all others dearer', async () => {
+    const { memory, asker, owner } = await pair();
+    const { handingOver, release } = await beginToHandOver(asker, owner);
+    const sent = Array.from({ length: 5000 }, (_, i) => `${i}`);
+    for (const name of sent) asker.sendTo(1, NOTE, Buffer.from(name));
+    for (let i = 0; i < 100; i++) await new Promise(setImmediate);
+    release();
+    const handover = await handingOver;
+    expect(handover.held.length).toBeGreaterThan(50);
+    expect(buffersOf(handover).length).toBeLessThan(10);
+    owner.participant.unlink();
+    const posted = structuredClone(handover, { transfer: buffersOf(handover) });
+    const successor = new Thread(1, memory, [], posted);
+    await successor.participant.begin(posted);
+    while (successor.handled.length < sent.length) await new Promise(setImmediate);
+    expect(successor.handled).toEqual(sent);
+  });
+
+  it('gets to its end what came in part, whoever has died in the middle of another message', async () => {
+    const memory = createLinkMemory(3, 1, CAPACITY);
+    const [dying, sender] = [new Links(memory, 0, () => {}), new Links(memory, 1, () => {})];
+    for (const links of [dying, sender]) links.listen(0, { onRecord: () => true, onInstance: () => {} });
+    const owner = new Thread(2, memory, [], 'first');
+    await owner.participant.begin(null);
+    const long = Buffer.alloc(3 * CAPACITY, 'x');
+    dying.sendTo(2, NOTE, long);
+    sender.sendTo(2, NOTE, long);
+    // The first piece of each.
+    dying.flush();
+    sender.flush();
+    await new Promise(setImmediate);
+    // It never writes again.
+    dying.flush = (): void => {};
+    sender.clearThread(0);
+    const handover = await owner.participant.handOver();
+    expect(handover.held.map(({ bytes }) => bytes.length)).toEqual([long.length]);
+    dying.close();
+    sender.close();
   });
 
   it('waits for handlers that are under way, and tells those who asked when they take too long', async () => {
@@ -180,6 +240,48 @@ describe('a thread that is about to begin', () => {
     await Promise.all(answers);
     expect(owner.handled).toEqual(answers.map((_, i) => `${i}`));
   });
+});
+
+describe('a record that is held until its sender is gone', () => {
+  it.each(['by the thread itself', 'for its successor'])(
+    '%s comes between its up and its gone',
+    async (who) => {
+      const memory = createLinkMemory(2, 1, CAPACITY);
+      const events: string[] = [];
+      const watched = (handover: Handover | null | 'first'): Thread => {
+        const thread = new Thread(1, memory, events, handover);
+        thread.participant.onPeer(({ id, instance }, state) => events.push(`${state} ${id} ${instance}`));
+        return thread;
+      };
+      const sender = new Thread(0, memory, [], 'first');
+      let owner = watched('first');
+      let handover: Handover | null = null;
+      if (who === 'for its successor') {
+        await owner.participant.begin(null);
+        await sender.participant.begin(null);
+        const { handingOver, release } = await beginToHandOver(sender.participant, owner);
+        sender.participant.sendTo(1, NOTE, Buffer.from('note'));
+        for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+        release();
+        handover = await handingOver;
+        expect(handover.held.length).toBe(1);
+        sender.participant.unlink();
+        owner.participant.unlink();
+        events.length = 0;
+        owner = watched(handover);
+      } else {
+        sender.participant.sendTo(1, NOTE, Buffer.from('note'));
+        await new Promise(setImmediate);
+        await new Promise(setImmediate);
+        sender.participant.unlink();
+        await new Promise(setImmediate);
+        await new Promise(setImmediate);
+      }
+      await owner.participant.begin(handover);
+      while (events.at(-1) !== 'gone 0 1') await new Promise(setImmediate);
+      expect(events.slice(-3)).toEqual(['up 0 1', 'note', 'gone 0 1']);
+    },
+  );
 });
 
 describe('an App by itself', () => {

@@ -205,3 +205,73 @@ describe('a thread that ends', () => {
     expect(late).toEqual(['main up']);
   });
 });
+
+test('handlers that are async may fail: it is reported, and costs nobody anything', async () => {
+  const printed = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const memory = createLinkMemory(2, 5);
+  const a = new Instance(memory, 0);
+  a.participant.on(OTHER, async () => {
+    await Promise.resolve();
+    throw new Error('no record');
+  });
+  a.participant.onPeer(async () => {
+    await Promise.resolve();
+    throw new Error('no peer');
+  });
+  const b = new Instance(memory, 1);
+  b.participant.sendTo(0, OTHER, Buffer.from('one'));
+  b.note(0, 'two');
+  await quiet(memory);
+  await new Promise(setImmediate);
+  expect(a.got).toEqual(['1.1: two']);
+  expect(printed).toHaveBeenCalledTimes(2);
+  printed.mockRestore();
+});
+
+test('a thread that was taken for gone does not end the one that has its number since', () => {
+  const memory = createLinkMemory(2, 5);
+  const [a, late] = [new Instance(memory, 0), new Instance(memory, 1)];
+  a.links.clearThread(1);
+  late.die();
+  const next = new Instance(memory, 1);
+  next.participant.listen('topic', () => {});
+  late.participant.unlink();
+  expect(a.links.instanceAt(1)).toBe(2);
+  expect(a.links.isWanted(a.links.hash('topic'))).toBe(true);
+  expect(a.peers).toEqual(['shard 1 up 2']);
+});
+
+test('what listens as soon as it hears of a thread, while its own is being linked, counts once', () => {
+  const memory = createLinkMemory(2, 5);
+  const other = new Instance(memory, 0);
+  const counters = new Float64Array(THREAD_SLOTS);
+  const participant = new Participant('app', 1, new Publisher(counters), counters);
+  const before = participant.listen('before', () => {});
+  let listener: ReturnType<Participant['listen']> | null = null;
+  participant.onPeer(() => {
+    listener = participant.listen('topic', () => {});
+    participant.unlisten(before);
+  });
+  participant.link(new Links(memory, 1, () => {}));
+  const isWanted = (topic: string): boolean => other.links.isWanted(other.links.hash(topic));
+  expect([isWanted('topic'), isWanted('before')]).toEqual([true, false]);
+  participant.unlisten(listener!);
+  expect(isWanted('topic')).toBe(false);
+});
+
+test('who learns of a thread that is gone meanwhile is not told last that it is up', () => {
+  const memory = createLinkMemory(2, 5);
+  const a = new Instance(memory, 0);
+  const told: string[] = [];
+  const counters = new Float64Array(THREAD_SLOTS);
+  const participant = new Participant('app', 1, new Publisher(counters), counters);
+  participant.onPeer((_, state) => {
+    if (state === 'gone') return;
+    a.participant.unlink();
+    // A look.
+    participant.ask(0, NOTE, Buffer.from('')).catch(() => {});
+  });
+  participant.onPeer((_, state) => told.push(state));
+  participant.link(new Links(memory, 1, () => {}));
+  expect(told.at(-1)).toBe('gone');
+});

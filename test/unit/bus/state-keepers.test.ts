@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type StateKeeper, StateKeepers, type StatePieces } from '../../../src/bus/state-keepers.ts';
 
 const soon = (): number => performance.now() + 5000;
@@ -108,10 +108,61 @@ describe('StateKeepers', () => {
       }
     }
     const [large, small] = [new Keeper(), new Keeper()];
-    const { failures } = await handOver({ large: new Large(), small: new Keeper() }, { large, small }, 1000);
-    expect(failures).toEqual(['large: its state takes more than the 1000 bytes that are left for it']);
-    expect(large.began).toEqual(['its state takes more than the 1000 bytes that are left for it']);
+    const { failures } = await handOver({ large: new Large(), small: new Keeper() }, { large, small }, 4000);
+    expect(failures).toEqual(['large: its state takes more than the 4000 bytes that are left for it']);
+    expect(large.began).toEqual(['its state takes more than the 4000 bytes that are left for it']);
     expect(small.text).toBe('state');
+  });
+
+  it('one that packs empty pieces for ever begins anew before they fill the heap', async () => {
+    class Endless extends Keeper {
+      override *pack(): Iterable<Uint8Array> {
+        for (;;) yield new Uint8Array(0);
+      }
+    }
+    const endless = new Keeper();
+    const { failures } = await handOver({ endless: new Endless() }, { endless }, 100_000);
+    expect(failures).toEqual(['endless: its state takes more than the 100000 bytes that are left for it']);
+  });
+
+  it('one that packs for ever, and never lets a timer run, is ended at the deadline', async () => {
+    let isEnded = false;
+    class Endless extends Keeper {
+      override *pack(): Iterable<Uint8Array> {
+        try {
+          for (;;) yield new Uint8Array(0);
+        } finally {
+          isEnded = true;
+        }
+      }
+    }
+    const former = new StateKeepers(() => 1);
+    former.add('endless', new Endless());
+    const packed = await former.pack(performance.now() + 20, Number.MAX_SAFE_INTEGER);
+    expect(packed).toMatchObject([
+      { name: 'endless', pieces: [], failure: 'it was not done within 5000 ms' },
+    ]);
+    expect(isEnded).toBe(true);
+  });
+
+  it('one that fails when it has begun anew costs nobody else anything', async () => {
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const keeper = {
+      *pack() {},
+      takeOver() {},
+      startAnew: async (): Promise<void> => {
+        await Promise.resolve();
+        throw new Error('it cannot');
+      },
+    };
+    const keepers = new StateKeepers(() => 1);
+    keepers.add('a', keeper);
+    keepers.defer();
+    keepers.add('b', keeper);
+    await keepers.begin([], null, soon());
+    await new Promise(setImmediate);
+    expect(printed).toHaveBeenCalledTimes(2);
+    printed.mockRestore();
   });
 
   it('one that does not pack or take over in time begins anew, and is told to stop', async () => {
