@@ -36,7 +36,7 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   'serving/handler-errors.js': ['callback', 'failed'],
   'app/http-response.js': ['open'],
   'app/web-socket.js': ['live'],
-  'app/shard-thread.js': ['tell', 'this.#onDrained'],
+  'app/shard-thread.js': ['tell', 'this.#onDrained', 'this.#onHandover'],
   'serving/handoff-intake.js': ['this.#onArrived'],
   'app/shared-map.js': ['action', 'visit'],
   'app/tls-source.js': ['source'],
