@@ -33,7 +33,7 @@ const ENTRY_BYTES = 24;
 
 /** Bytes of memory at first, and at most. */
 const FIRST_SIZE = HEAP + 64 * 1024;
-export const MAX_STORE_SIZE = 64 * 1024 * 1024;
+const MAX_STORE_SIZE = 64 * 1024 * 1024;
 
 /**
  * Milliseconds after which a lock that is always the same thread's is thought to be a dead thread's where nobody knows

@@ -4,7 +4,7 @@ import { callUser, THREW, type UserCode, userCode } from '../user-code.ts';
 import { AnswerStatus, REQUEST_HEADER, readId, writeReply } from './ask-record.ts';
 
 /** Requests that may be under way in one thread, their handlers not done yet. */
-export const MAX_ANSWERS = 65_536;
+const MAX_ANSWERS = 65_536;
 
 /** Bytes of a handler's message that are sent. */
 const MAX_MESSAGE_BYTES = 1024;

@@ -10,11 +10,11 @@ export const MAX_ASKS = 65_536;
 /** Bytes of these, with `ASK_OVERHEAD` for each. */
 export const MAX_ASK_BYTES = 64 * 1024 * 1024;
 /** What a request that waits takes beside its bytes. */
-export const ASK_OVERHEAD = 256;
+const ASK_OVERHEAD = 256;
 /** Ms until a request has failed, unless it says otherwise. */
-export const ASK_TIMEOUT = 10_000;
+const ASK_TIMEOUT = 10_000;
 /** The longest that can be waited for an answer. */
-export const MAX_ASK_TIMEOUT = 3_600_000;
+const MAX_ASK_TIMEOUT = 3_600_000;
 
 export interface AskOptions {
   /** Ms until the answer has to be there, 1 to 3,600,000. Default 10,000. */

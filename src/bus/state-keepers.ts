@@ -5,7 +5,7 @@ import { before } from './before.ts';
 import { Copies } from './copies.ts';
 
 /** Bytes that a thread may hand over to its successor, all keepers together, with `PIECE_OVERHEAD` for each piece. */
-export const MAX_STATE_BYTES = 64 * 1024 * 1024;
+const MAX_STATE_BYTES = 64 * 1024 * 1024;
 /** What a piece takes beside its bytes, so that a keeper cannot fill the heap with pieces that are empty. */
 export const PIECE_OVERHEAD = 256;
 /** Ms in which the requests under way are answered, what waits is sent, and all state is packed and taken over. */

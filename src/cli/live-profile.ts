@@ -5,7 +5,7 @@ import { find0x } from '../profile/flamegraph.ts';
 import { writeProfiles } from '../profile/write-profiles.ts';
 
 /** Seconds that a signal records. */
-export const LIVE_SECONDS = 10;
+const LIVE_SECONDS = 10;
 
 /** What to do when there is no 0x. */
 export const INSTALL_0X = 'npm install --save-dev 0x';

@@ -2,7 +2,7 @@ import { invalidArgument, type MillraceError } from '../errors.ts';
 import { ResponseHead } from './response-writer.ts';
 
 /** The instructions of the byte code, as in uWebSockets.js. */
-export const Instruction = {
+const Instruction = {
   END: 0,
   WRITE_HEADER: 1,
   WRITE_BODY: 2,

@@ -36,7 +36,7 @@ export function runLoadThread(data: ThreadData, port: MessagePort): void {
 type Phase = 'opening' | 'ready' | 'running' | 'stopped' | 'draining' | 'closing' | 'done';
 
 /** LoadThread: the connections of one client thread, what they do, and what they count. */
-export class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler {
+class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler {
   readonly plan: BenchPlan;
   readonly share: ThreadShare;
   readonly run: number;

@@ -42,6 +42,21 @@ type Histograms = { readonly [Name in NamesOf<typeof THREAD_METRICS, 'histogram'
 
 type SharedGauges = { readonly [Name in NamesOf<typeof THREAD_METRICS, 'shared'>]: number };
 
+/** Where each histogram lies: looked up once, as each reading of the metrics has objects of its own for all threads. */
+const HISTOGRAMS = Object.entries(THREAD_METRICS).flatMap(([name, row]) =>
+  row.store === 'histogram'
+    ? [{ name, start: placeOf(HistogramStart, name), resolution: row.resolution }]
+    : [],
+);
+
+const SHARED = Object.entries(THREAD_METRICS).flatMap(([name, { store }]) =>
+  store === 'shared' ? [{ name, gauge: placeOf(Gauge, name) }] : [],
+);
+
+function placeOf<Place extends number>(places: Readonly<Record<string, Place>>, name: string): Place {
+  return places[constantName(name)]!;
+}
+
 /** What one thread counts: the float64s of its rows. */
 export class ThreadMetrics {
   /** Indexed by Counter and Level. */
@@ -50,11 +65,9 @@ export class ThreadMetrics {
 
   constructor(slots: Float64Array) {
     this.counters = slots;
-    const starts = HistogramStart as Readonly<Record<string, number>>;
     const histograms: Record<string, Histogram> = {};
-    for (const [name, { store, resolution }] of Object.entries(THREAD_METRICS)) {
-      if (store !== 'histogram') continue;
-      histograms[name] = new Histogram(slots, starts[constantName(name)]!, resolution);
+    for (const { name, start, resolution } of HISTOGRAMS) {
+      histograms[name] = new Histogram(slots, start, resolution);
     }
     this.histograms = histograms as Histograms;
   }
@@ -123,10 +136,7 @@ export class ControlBlock {
   /** All shared gauges of a shard. */
   gauges(shard: number): SharedGauges {
     const values: Record<string, number> = {};
-    const places = Gauge as Readonly<Record<string, Gauge>>;
-    for (const [name, { store }] of Object.entries(THREAD_METRICS)) {
-      if (store === 'shared') values[name] = this.gauge(shard, places[constantName(name)]!);
-    }
+    for (const { name, gauge } of SHARED) values[name] = this.gauge(shard, gauge);
     return values as SharedGauges;
   }
 

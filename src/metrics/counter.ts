@@ -43,7 +43,7 @@ export function constantName(name: string): string {
 }
 
 /** One behind the last of the places. */
-export function placesEnd(places: object, first = 0, size = 1): number {
+function placesEnd(places: object, first = 0, size = 1): number {
   return first + Object.keys(places).length * size;
 }
 

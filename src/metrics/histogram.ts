@@ -78,7 +78,7 @@ export class HistogramReading {
   /** Observations. */
   get count(): number {
     let count = 0;
-    for (const inBucket of this.counts) count += inBucket;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) count += this.counts[bucket]!;
     return count;
   }
 
@@ -91,11 +91,13 @@ export class HistogramReading {
    * The value that a part of the observations does not exceed, estimated within its bucket.
    *
    * @param part 0 to 1
+   * @param observations the `count`, where it is known
    */
-  quantile(part: number): number {
-    const rank = part * this.count;
+  quantile(part: number, observations = this.count): number {
+    const rank = part * observations;
     let below = 0;
-    for (const [bucket, count] of this.counts.entries()) {
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const count = this.counts[bucket]!;
       if (count === 0 || below + count < rank) {
         below += count;
         continue;
@@ -109,11 +111,13 @@ export class HistogramReading {
 
   /** The observations of both. */
   plus(other: HistogramReading): HistogramReading {
-    const counts = this.counts.map((count, bucket) => count + other.counts[bucket]!);
+    const counts = this.counts.slice();
+    for (let bucket = 0; bucket < BUCKETS; bucket++) counts[bucket]! += other.counts[bucket]!;
     return new HistogramReading(counts, this.sum + other.sum, this.#resolution);
   }
 
   stats(): HistogramStats {
-    return { count: this.count, sum: this.sum, p50: this.quantile(0.5), p99: this.quantile(0.99) };
+    const { count, sum } = this;
+    return { count, sum, p50: this.quantile(0.5, count), p99: this.quantile(0.99, count) };
   }
 }

@@ -39,37 +39,41 @@ export interface MetricReading {
   readonly values: readonly MetricValue[];
 }
 
-const ROWS = Object.entries(THREAD_METRICS) as [MetricName, Metric<Role>][];
-const LEVELS = Level as Readonly<Record<string, Level>>;
-const COUNTERS = Counter as Readonly<Record<string, Counter>>;
+/** A row of the table, with the way to its value in a thread. */
+interface ReadRow {
+  readonly name: MetricName;
+  readonly row: Metric<Role>;
+  readonly read: (thread: ReadThread) => number | HistogramReading;
+}
 
-/** A metric of a thread. */
-function readMetric(
-  name: MetricName,
-  thread: ThreadMetrics,
-  elsewhere: Elsewhere,
-): number | HistogramReading {
-  const { counters } = thread;
-  const { store, of }: Metric = THREAD_METRICS[name];
-  const constant = constantName(name);
+const ROWS: readonly ReadRow[] = (Object.entries(THREAD_METRICS) as [MetricName, Metric<Role>][]).map(
+  ([name, row]) => ({ name, row, read: readerOf(name, row) }),
+);
+
+/** What reads a metric of a thread. Its place is looked up once, not for each thread and reading. */
+function readerOf(name: MetricName, { store, of }: Metric): ReadRow['read'] {
+  const places = { ...Counter, ...Level } as Readonly<Record<string, number>>;
+  const place = places[constantName(name)]!;
   switch (store) {
     case 'counter':
-      return counters[COUNTERS[constant]!]!;
     case 'level':
-      return counters[LEVELS[constant]!]!;
-    case 'clock': {
-      const time = counters[LEVELS[constant]!]!;
-      return time === 0 ? 0 : Math.max(0, monotonicTime() - time);
+      return ({ metrics }) => metrics.counters[place]!;
+    case 'clock':
+      return ({ metrics }) => {
+        const time = metrics.counters[place]!;
+        return time === 0 ? 0 : Math.max(0, monotonicTime() - time);
+      };
+    case 'difference': {
+      const [more, less] = of!.map((counter) => places[constantName(counter)]!);
+      return ({ metrics }) => metrics.counters[more!]! - metrics.counters[less!]!;
     }
-    case 'difference':
-      return counters[COUNTERS[constantName(of![0])]!]! - counters[COUNTERS[constantName(of![1])]!]!;
     case 'histogram':
-      return thread.histograms[name as NamesOf<Table, 'histogram'>].read();
+      return ({ metrics }) => metrics.histograms[name as NamesOf<Table, 'histogram'>].read();
     case 'shared':
     case 'elsewhere':
       break;
   }
-  return elsewhere[name as keyof Elsewhere];
+  return ({ elsewhere }) => elsewhere[name as keyof Elsewhere];
 }
 
 /** A thread whose metrics are read. */
@@ -86,13 +90,10 @@ function hasMetric({ role }: ReadThread, { threads }: Metric<Role>): boolean {
 
 /** All metrics of all these threads, in the order of the table. */
 export function readThreads(threads: readonly ReadThread[]): MetricReading[] {
-  return ROWS.map(([name, row]) => {
+  return ROWS.map(({ name, row, read }) => {
     const values = threads
       .filter((thread) => hasMetric(thread, row))
-      .map((thread) => ({
-        labels: thread.labels,
-        value: readMetric(name, thread.metrics, thread.elsewhere),
-      }));
+      .map((thread) => ({ labels: thread.labels, value: read(thread) }));
     return { name, kind: row.kind, unit: row.unit, help: row.help, values };
   });
 }
@@ -100,10 +101,8 @@ export function readThreads(threads: readonly ReadThread[]): MetricReading[] {
 /** What `stats()` shows of one thread, or of several together. */
 export function statsOf<Thread extends Role>(threads: readonly ReadThread[]): StatsOf<Thread> {
   const stats: Record<string, number | HistogramStats> = {};
-  for (const [name, row] of ROWS) {
-    const values = threads
-      .filter((thread) => hasMetric(thread, row))
-      .map((thread) => readMetric(name, thread.metrics, thread.elsewhere));
+  for (const { name, row, read } of ROWS) {
+    const values = threads.filter((thread) => hasMetric(thread, row)).map(read);
     if (values.length === 0) continue;
     if (row.kind === 'histogram') {
       stats[name] = (values as HistogramReading[]).reduce((all, one) => all.plus(one)).stats();

@@ -293,7 +293,7 @@ export function errorName(status: number): string {
 }
 
 /** The stream handle inside a public net.Socket, for the handoff through `postMessage`. */
-export function handleOf(socket: object): TcpHandle | undefined {
+function handleOf(socket: object): TcpHandle | undefined {
   return (socket as { _handle?: TcpHandle })._handle ?? undefined;
 }
 

@@ -25,7 +25,7 @@ export function isToken(text: string): boolean {
 }
 
 /** Space or tab: the only whitespace within a header value (RFC 9110 §5.6.3). */
-export function isWhitespace(code: number): boolean {
+function isWhitespace(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
