@@ -322,3 +322,38 @@ describe('an owner that crashes', () => {
     expect(server.stats().total.statesLost).toBeGreaterThan(0);
   });
 });
+
+describe('owners that are replaced, and crash, in turn', () => {
+  it('do nothing twice, are the same to all, and lose nothing once the crashes are over', async () => {
+    const rounds = 4;
+    await start(2);
+    const here = changesHere();
+    const ends = (): number => here.filter((change) => change.startsWith('gone')).length;
+    await underLoad(async () => {
+      for (let i = 0; i < rounds; i++) {
+        const reloaded = server.reload().catch(() => {});
+        // In the middle of it, or behind it.
+        if (i % 2 === 1) await reloaded;
+        await get('/exit').catch(() => {});
+        await until(() => ends() === Atomics.load(tallies, Tally.EXITS), 'it is told');
+        await reloaded;
+        await until(() => server.stats().shards.every(({ state }) => state === 'ready'), 'all are up');
+      }
+    });
+    await settled();
+    const total = sum((await counts()).values());
+    expect(total).toBeLessThanOrEqual(counted() + Atomics.load(tallies, Tally.UNKNOWN));
+    const all = await owners();
+    for (const { id, instance } of all) expect(main().peers.get(id)!.instance).toBe(instance);
+    const before = { total, counted: counted(), unknown: Atomics.load(tallies, Tally.UNKNOWN) };
+    await underLoad(async () => {
+      await server.reload();
+      await until(() => counted() > before.counted + 500, 'the load goes on');
+    });
+    await settled();
+    expect(Atomics.load(tallies, Tally.UNKNOWN)).toBe(before.unknown);
+    expect(sum((await counts()).values())).toBe(total + counted() - before.counted);
+    const rings = server.stats().rings;
+    expect(rings.every(({ resets }) => resets === 0)).toBe(true);
+  });
+});
