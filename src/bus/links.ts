@@ -244,8 +244,7 @@ export class Links implements Sleeper, LinkReader {
    * Starts to take what other threads send: this thread is up.
    *
    * @param continues it goes on where the thread that had its number before has left, and is the same to the others
-   * @param announce says what this thread is interested in; it is called before anything is read or told, and before the
-   *   others see it up
+   * @param announce says what this thread is interested in; it is called before anything is read or told
    */
   listen(role: number, handler: LinkHandler, continues = false, announce: () => void = () => {}): void {
     const { threads, inboxes } = this.#memory;
@@ -256,10 +255,11 @@ export class Links implements Sleeper, LinkReader {
       if (from !== this.thread && inboxes[from] !== undefined) this.#read(from, continues);
     }
     this.#waiter = new DoorbellWaiter(this.#memory.doorbells, this.thread, this);
-    announce();
     // Behind the rings: a thread that sees this one up writes to its readers, and to no predecessor's.
     const word = this.#participants.word(this.thread);
     this.instance = continues && isUp(word) ? instanceOf(word) : this.#participants.begin(this.thread, role);
+    // Behind it: what others publish for a thread that is not up counts as dropped.
+    announce();
     this.#ringAll();
     this.#drain();
   }
