@@ -1,6 +1,6 @@
 /**
  * Buckets of a histogram, in steps of its resolution: one each for 0 to 7, then four for each power of two, up to 2^30. So
- * a value is known to a fifth of itself at worst. The last bucket has what is beyond.
+ * a value is known to a fifth of itself at worst, or to a step. The last bucket has what is beyond.
  */
 const LARGEST = 2 ** 30;
 export const BUCKETS = 117;
@@ -57,7 +57,7 @@ export class Histogram {
 export interface HistogramStats {
   readonly count: number;
   readonly sum: number;
-  /** The median and the 99th percentile, estimated to a fifth of themselves at worst. 0 without observations. */
+  /** The median and the 99th percentile, estimated to a fifth of themselves at worst, or to a step of the resolution. 0 without observations. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -103,8 +103,9 @@ export class HistogramReading {
         continue;
       }
       const lower = lowerEdge(bucket);
-      const upper = bucket === BUCKETS - 1 ? lower : lowerEdge(bucket + 1);
-      return (lower + ((upper - lower) * (rank - below)) / count) * this.#resolution;
+      // In whole steps: of sizes, a bucket of 2 has nothing but 2.
+      const largest = bucket === BUCKETS - 1 ? lower : lowerEdge(bucket + 1) - 1;
+      return (lower + ((largest - lower) * (rank - below)) / count) * this.#resolution;
     }
     return 0;
   }

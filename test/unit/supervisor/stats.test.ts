@@ -79,3 +79,25 @@ it('appStats reads the metrics of one thread', () => {
   metrics.counters[Counter.SOCKETS_CLOSED] = 2;
   expect(appStats(metrics)).toMatchObject({ sockets: 3, socketsOpened: 5 });
 });
+
+it('adds histograms up over the shards, and estimates from what all observed', () => {
+  const { control, links } = memoryOf(3);
+  for (let shard = 0; shard < 3; shard++) {
+    const { handlerTime } = control.shard(shard).histograms;
+    for (let i = 1; i <= 100; i++) handlerTime.record(shard * 100 + i);
+  }
+  const { shards, total } = serverStats(control, links);
+  expect(total.handlerTime).toMatchObject({ count: 300, sum: 45_150 });
+  expect(shards.map(({ handlerTime }) => handlerTime.count)).toEqual([100, 100, 100]);
+  // A bucket is a fifth of its values wide at most.
+  expect(Math.abs(total.handlerTime.p50 - 150)).toBeLessThan(30);
+  expect(Math.abs(total.handlerTime.p99 - 297)).toBeLessThan(60);
+  expect(Math.abs(shards[0]!.handlerTime.p50 - 50)).toBeLessThan(10);
+});
+
+it('percentiles of small sizes are sizes', () => {
+  const { control, links } = memoryOf(1);
+  const { messageSize } = control.shard(0).histograms;
+  for (let i = 0; i < 5; i++) messageSize.record(2);
+  expect(serverStats(control, links).total.messageSize).toEqual({ count: 5, sum: 10, p50: 2, p99: 2 });
+});
