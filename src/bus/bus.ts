@@ -114,7 +114,7 @@ export class Bus implements TurnListener, Delivery {
     if (others === 0 && !isWanted) return result;
     this.#counters[PUBLISHED]!++;
     result.local = others;
-    result.isHeard = others > 0 || links!.hasElsewhere(name);
+    result.isHeard = others > 0 || links!.hasElsewhere(name, message.tag);
     const target = others === 0 ? undefined : topic;
     const variants = message.compress ? this.#variantsFor(isWanted) : null;
     if (isLarge) this.#publishLarge(message, target, isWanted, variants);

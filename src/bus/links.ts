@@ -170,9 +170,9 @@ export class Links implements Sleeper, LinkReader {
     return this.#counts.count(topic, low, this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32));
   }
 
-  /** Whether a topic has subscribers on other shards; if one of them could not count all of its own, whether it may have. */
-  hasElsewhere(topic: string): boolean {
-    const slot = this.#interest.slotOf(this.#interest.hash(topic));
+  /** Whether a topic of this hash has subscribers on other shards; if one of them could not count all of its own, whether it may. */
+  hasElsewhere(topic: string, hash: number): boolean {
+    const slot = this.#interest.slotOf(hash);
     const low = this.#interest.targetsLow(slot) & ~bitOf(this.thread, 0);
     const high = this.#interest.targetsHigh(slot) & ~bitOf(this.thread, 32);
     return this.#counts.count(topic, low, high) > 0 || this.#counts.hasUncounted(low, high);

@@ -43,7 +43,7 @@ export class Publisher implements Delivery {
       this.#isScheduled = true;
       setImmediate(this.#flush);
     }
-    result.isHeard = links.hasElsewhere(message.name);
+    result.isHeard = links.hasElsewhere(message.name, message.tag);
     return result;
   }
 
