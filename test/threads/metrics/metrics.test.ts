@@ -143,6 +143,7 @@ test('the main thread and the acceptor have metrics of their own', async () => {
   expect(await client.next()).toBe('from main');
   await until(() => running.stats().acceptor.loopDelay.count > 0, 'its loop turns');
   await until(() => running.stats().main.loopDelay.count > 0, 'the loop here turns');
+  await until(() => running.stats().total.delivered === 1, 'the publish is delivered');
   const { main, acceptor, total } = running.stats();
   expect([main.published, total.published, total.delivered]).toEqual([1, 0, 1]);
   expect([acceptor.requests, acceptor.socketsOpened, acceptor.socketsClosed]).toEqual([1, 1, 1]);

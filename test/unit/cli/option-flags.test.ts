@@ -38,9 +38,9 @@ const read = (...argv: string[]) =>
 
 it('limitFlags makes a flag of each row, with its default, and what 0 means where it is that', () => {
   expect(limitFlags(TABLE)).toEqual({
-    'max-head-size': { help: 'Bytes of a head. Default 4096.', value: 'BYTES' },
-    'idle-timeout': { help: 'Idle. Default 0: never.', value: 'S', short: 'i' },
-    threads: { help: 'Threads. Default 2.', value: 'N' },
+    'max-head-size': { help: 'Bytes of a head. Default 4,096 (16 to 65,536 bytes).', value: 'BYTES' },
+    'idle-timeout': { help: 'Idle. Default 0: never (else 8 to 960 seconds).', value: 'S', short: 'i' },
+    threads: { help: 'Threads. Default 2 (1 to 9 threads).', value: 'N' },
   });
 });
 
@@ -66,7 +66,11 @@ describe('readLimits', () => {
   it.each([
     ['--max-head-size', '15', '--max-head-size must be an integer from 16 to 65536 (bytes)'],
     ['--max-head-size', '65537', '--max-head-size must be'],
-    ['--idle-timeout', '7', '--idle-timeout must be an integer from 8 to 960 (seconds), or 0: never'],
+    [
+      '--idle-timeout',
+      '7',
+      "--idle-timeout must be an integer from 8 to 960 (seconds), or 0 for never; got '7'",
+    ],
     ['--threads', '1.5', '--threads must be'],
     ['--threads', '0', '--threads must be'],
     ['--threads', 'x', "got 'x'"],
