@@ -2,14 +2,18 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that want a machine of their own: they measure memory, use up descriptors, or wear all cores for long. */
 const LONG = [
+  'test/integration/load/bench-echo.test.ts',
+  'test/integration/metrics/moves.test.ts',
   'test/integration/websocket/deflate-memory.test.ts',
   'test/integration/websocket/memory.test.ts',
-  'test/threads/supervisor/crash.test.ts',
+  'test/threads/app/profile.test.ts',
+  'test/threads/bus/owners.test.ts',
+  'test/threads/bus/topics-checker.test.ts',
   'test/threads/group/descriptors-lifecycle.test.ts',
   'test/threads/group/descriptors-topics.test.ts',
-  'test/threads/app/profile.test.ts',
+  'test/threads/supervisor/crash.test.ts',
+  'test/threads/supervisor/reload.test.ts',
   'test/threads/supervisor/resources.test.ts',
-  'test/threads/bus/topics-checker.test.ts',
 ];
 
 /** Ms. They stop what hangs; on a machine that does other work nothing that goes on may meet them. */

@@ -93,6 +93,7 @@ describe('the chat in Chromium', () => {
     await bob.sees('Is the gate open?');
     await bob.say('Wide open.');
     await ada.sees('Wide open.');
+    await bob.sees('Wide open.');
     expect(await ada.texts()).toEqual(['Is the gate open?', 'Wide open.']);
     expect(await bob.texts()).toEqual(['Is the gate open?', 'Wide open.']);
     const names = await ada.page.locator('#log .byline').allTextContents();
@@ -141,6 +142,7 @@ describe('the chat in Chromium', () => {
     await keyboard.type('Hello workshop');
     await keyboard.press('Enter');
     await bob.sees('Hello workshop');
+    await ada.sees('Hello workshop');
     expect(await ada.texts()).toEqual(['Hello workshop']);
     expect(await bob.texts()).toEqual(['Hello workshop']);
     expect(new URL(ada.page.url()).hash).toBe('#workshop');
