@@ -130,7 +130,12 @@ describe.each(WAYS)('serve out of descriptors, with handoff %s,', (handoff) => {
       const cut = clients.filter(({ isOver, received }) => isOver && received === 0).length;
       const taken = clients.filter(({ received }) => received > 0).length;
       const isShort = acceptErrors > 0 || cutShort > 0;
-      if (isShort && cut === handoffFailed + cutShort && taken > 100) break;
+      // Out of descriptors in `accept` itself, libuv resets all that wait in the backlog, and tells of one error.
+      const isReset = ({ isOver, received, error }: HostileClient): boolean =>
+        isOver && received === 0 && error === 'ECONNRESET';
+      const untold = acceptErrors > 0 ? clients.filter(isReset).length : 0;
+      const counted = handoffFailed + cutShort;
+      if (isShort && counted <= cut && counted >= cut - untold && taken > 100) break;
       if (performance.now() > end) expect({ acceptErrors, handoffFailed, cutShort, taken }).toEqual({ cut });
     }
   });
