@@ -43,7 +43,7 @@ export const THREAD_METRICS = {
   acceptErrors: counter(
     'count',
     ACCEPTING,
-    'Times that nothing was accepted for a while, mostly because few descriptors were left; the backlog holds who comes.',
+    'Times that nothing was accepted for a while, mostly because few descriptors were left; the backlog holds who comes. Where `accept` itself found none, libuv closes what waits there, and nobody counts it.',
   ),
   cutShort: counter('count', ACCEPTING, 'Connections cut off at once because few descriptors were left.'),
   handoffFailed: counter(
