@@ -188,7 +188,8 @@ it('a thread that ends before it runs anything is noticed at once, and another i
   process.on('worker', end);
   try {
     await expect(fetch(`http://${HOST}:${running.port}/exit`)).rejects.toThrow('fetch failed');
-    await until(() => crashes.length === 4, 'it is tried again');
+    // At once, five times: the count can pass 4 between two looks.
+    await until(() => crashes.length >= 4, 'it is tried again');
   } finally {
     process.off('worker', end);
   }
