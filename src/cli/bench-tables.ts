@@ -17,6 +17,7 @@ const COUNTED: Readonly<Record<string, readonly [one: string, row: string]>> = {
   broadcast: ['delivery', 'Deliveries/Sec'],
   connect: ['handshake', 'Handshakes/Sec'],
   idle: ['message', 'Msg/Sec'],
+  stomp: ['delivery', 'Deliveries/Sec'],
 };
 
 /** What `millrace bench` prints. */
@@ -87,6 +88,13 @@ function summary(result: BenchResult): string {
     lines.push(
       `${plural(stalled.connections, 'connection')} did not read: they could send ${formatBytes(stalled.sent)}, ` +
         `and the server ended ${count(stalled.ended)} of them.`,
+    );
+  }
+  if (result.stomp !== undefined) {
+    const { topics, queues, acknowledged, redelivered, receipts } = result.stomp;
+    lines.push(
+      `${count(topics)} from topics, ${count(queues)} from queues; ${count(acknowledged)} acknowledged, ` +
+        `${count(redelivered)} redelivered${receipts > 0 ? `, ${plural(receipts, 'receipt')}` : ''}.`,
     );
   }
   if (server !== undefined) {

@@ -16,6 +16,7 @@ import { probe } from './probe.ts';
 import { residentMemory } from './process-memory.ts';
 import { type BenchResult, type BenchSample, type Drained, type Measured, resultOf } from './result.ts';
 import { Sampler, totalsOf } from './sampler.ts';
+import { sharedMemory } from './scenarios/create.ts';
 import { latencyHistogram } from './statistics.ts';
 
 /** How long what is on its way is waited for when the run was interrupted, in ms. */
@@ -81,9 +82,10 @@ class Run implements AsyncDisposable {
     });
     this.#memoryBefore = plan.pid === 0 ? undefined : residentMemory(plan.pid);
     const run = randomInt(64);
+    const shared = sharedMemory(plan);
     this.#threads = Array.from(
       { length: plan.workers },
-      (_, index) => new ClientThread({ plan, address, share: threadShare(plan, index), run }),
+      (_, index) => new ClientThread({ plan, address, share: threadShare(plan, index), shared, run }),
     );
   }
 

@@ -30,6 +30,14 @@ export const Counter = {
   LOST: 8,
   /** Connections that are open now. */
   OPEN: 9,
+  /** stomp: different messages out of queues; those of topics are the rest of MESSAGES. */
+  CONSUMED: 10,
+  /** stomp: messages acknowledged. */
+  ACKNOWLEDGED: 11,
+  /** stomp: messages that the broker said it delivered again. */
+  REDELIVERED: 12,
+  /** stomp: RECEIPTs for SENDs. */
+  RECEIPTS: 13,
 } as const;
 
 const COUNTERS = 16;

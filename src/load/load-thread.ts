@@ -64,7 +64,10 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
   #lastMessages = 0;
   #lastProgressAt = 0;
 
-  constructor({ plan, share, address, memory, run }: ThreadData, post: (message: FromThread) => void) {
+  constructor(
+    { plan, share, address, memory, shared, run }: ThreadData,
+    post: (message: FromThread) => void,
+  ) {
     this.plan = plan;
     this.share = share;
     this.run = run;
@@ -73,7 +76,7 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
     this.#latencies = new LatencyRecorder(this.counters.latencies);
     this.#context = new LoadContext(plan, address, clientProtocol(this, plan.deflate));
     this.#expectedInterval = plan.ignoreCoordinatedOmission ? 0 : intervalOf(plan);
-    this.#scenario = createScenario(this);
+    this.#scenario = createScenario(this, shared);
     this.slots = Array.from({ length: share.connections }, (_, index) => this.#scenario.createSlot(index));
     this.#missing = share.connections;
   }
@@ -117,6 +120,12 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
     if (this.#phase === 'running') this.#post({ type: 'finished' });
   }
 
+  ready(slot: Slot): void {
+    if (this.#phase === 'closing' || slot.isReady) return;
+    this.#isOpened(slot);
+    this.#openMore();
+  }
+
   connect(slot: Slot): void {
     slot.connection = new LoadConnection(this.#context, this, slot);
     this.#opening++;
@@ -127,16 +136,13 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
 
   onOpen(connection: LoadConnection): void {
     const slot = connection.owner as Slot;
-    this.#opening--;
-    this.counters.add(Counter.OPEN, 1);
-    if (slot.wasOpen && this.#scenario.keepsConnections) this.counters.add(Counter.RESETS, 1);
-    slot.wasOpen = true;
-    slot.failures = 0;
-    if (this.#phase === 'closing') connection.close();
-    else this.#scenario.onOpen(slot);
-    if (this.#phase !== 'opening') return;
-    this.#openedAt = performance.now();
-    this.#openNext(this.#openedAt);
+    if (this.#phase === 'closing') {
+      connection.close();
+      return;
+    }
+    if (!this.#scenario.greets) this.#isOpened(slot);
+    this.#scenario.onOpen(slot);
+    if (!this.#scenario.greets) this.#openMore();
   }
 
   onBytes(connection: LoadConnection, bytes: Buffer, start: number, end: number): void {
@@ -149,7 +155,8 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
     const slot = connection.owner as Slot;
     slot.connection = null;
     this.#missing++;
-    const wasOpen = connection.wasOpen;
+    const wasOpen = slot.isReady;
+    slot.isReady = false;
     if (wasOpen) this.counters.add(Counter.OPEN, -1);
     else this.#opening--;
     if (this.#phase === 'closing' || this.#phase === 'done') {
@@ -267,6 +274,21 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
 
   // Opening.
 
+  #isOpened(slot: Slot): void {
+    this.#opening--;
+    this.counters.add(Counter.OPEN, 1);
+    if (slot.wasOpen && this.#scenario.keepsConnections) this.counters.add(Counter.RESETS, 1);
+    slot.isReady = true;
+    slot.wasOpen = true;
+    slot.failures = 0;
+  }
+
+  #openMore(): void {
+    if (this.#phase !== 'opening') return;
+    this.#openedAt = performance.now();
+    this.#openNext(this.#openedAt);
+  }
+
   /** Opens connections for the first time, as many at once as may be. */
   #openNext(now: number): void {
     while (this.#next < this.slots.length && this.#opening < OPENING_AT_ONCE) {
@@ -301,10 +323,12 @@ class LoadThread implements ScenarioHost<Slot>, LoadListener, ConnectionHandler 
 
   #checkHandshakes(now: number): void {
     const limit = this.plan.timeout * 1000;
-    for (const { connection } of this.slots) {
-      if (connection === null || connection.isOpen || now - connection.startedAt < limit) continue;
+    for (const { connection, isReady } of this.slots) {
+      if (connection === null || now - connection.startedAt < limit) continue;
+      if (isReady && connection.isOpen) continue;
       this.counters.add(Counter.TIMEOUTS, 1);
-      const what = connection.wasOpen ? 'our Close frame' : 'the handshake';
+      const isGreeting = connection.isOpen && this.#scenario.greets;
+      const what = isGreeting ? 'the greeting' : connection.wasOpen ? 'our Close frame' : 'the handshake';
       connection.destroy(`no answer to ${what} within ${this.plan.timeout} s`);
     }
   }

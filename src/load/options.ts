@@ -10,6 +10,8 @@ import type { HeaderPair } from '../protocol/handshake.ts';
 import { MIN_BROADCAST_SIZE } from './broadcast-message.ts';
 import { handshakeKey } from './native-ports.ts';
 import { specialBefore } from './roles.ts';
+import { STOMP_PROTOCOLS } from './scenarios/stomp/client-frame.ts';
+import { subscribersOf } from './scenarios/stomp/destinations.ts';
 import { parseTarget, type Target } from './target.ts';
 import { shareOf, type ThreadShare } from './thread-message.ts';
 import { upgradeRequest } from './upgrade-request.ts';
@@ -20,8 +22,12 @@ const WHERE = 'bench';
 const NAMES = [BENCH_OPTIONS, BENCH_LIMITS].flatMap((table) => Object.keys(table));
 
 /** What the connections do. */
-export const SCENARIOS = ['echo', 'broadcast', 'connect', 'idle', 'slow'] as const;
+export const SCENARIOS = ['echo', 'broadcast', 'connect', 'idle', 'slow', 'stomp'] as const;
 export type ScenarioName = (typeof SCENARIOS)[number];
+
+/** How consumers of a STOMP broker acknowledge (STOMP 1.2, "SUBSCRIBE ack Header"). */
+export const ACK_MODES = ['auto', 'client', 'client-individual'] as const;
+export type AckMode = (typeof ACK_MODES)[number];
 
 export type BenchNumber = keyof typeof BENCH_LIMITS;
 
@@ -33,7 +39,7 @@ export interface BenchOptions extends Partial<LimitsOf<typeof BENCH_LIMITS>> {
   scenario?: ScenarioName;
   /** The message to send, instead of one of `size` bytes. */
   message?: string | Uint8Array;
-  /** Binary messages, or text. Default: text for a `message` that is a string, else binary. */
+  /** Binary messages, or text. Default: text for a `message` that is a string and for stomp, else binary. */
   binary?: boolean;
   /** Subprotocols to ask for, the preferred one first. */
   protocols?: readonly string[];
@@ -45,6 +51,16 @@ export interface BenchOptions extends Partial<LimitsOf<typeof BENCH_LIMITS>> {
   deflate?: boolean;
   /** Count late replies at a fixed rate once, and not also for the messages they held up. Default false. */
   ignoreCoordinatedOmission?: boolean;
+  /** How consumers of queues acknowledge (stomp). Default 'client-individual'. */
+  ackMode?: AckMode;
+  /** Ask for a RECEIPT for every SEND (stomp): a message is in flight until it came. Default false. */
+  receipts?: boolean;
+  /** The login of CONNECT (stomp). */
+  login?: string;
+  /** The passcode of CONNECT (stomp). */
+  passcode?: string;
+  /** The host of CONNECT (stomp). Default: that of the URL. */
+  virtualHost?: string;
   /** A title for the result. */
   title?: string;
   /** Ends the run early: the result holds what was measured until then. */
@@ -78,6 +94,11 @@ export interface BenchPlan extends Readonly<LimitsOf<typeof BENCH_LIMITS>> {
   readonly insecure: boolean;
   readonly deflate: boolean;
   readonly ignoreCoordinatedOmission: boolean;
+  readonly ackMode: AckMode;
+  readonly receipts: boolean;
+  readonly login: string;
+  readonly passcode: string;
+  readonly virtualHost: string;
   readonly title: string;
 }
 
@@ -89,7 +110,7 @@ export interface BenchPlan extends Readonly<LimitsOf<typeof BENCH_LIMITS>> {
 export function planOf(given: BenchOptions): BenchPlan {
   const options = checkBenchOptions(given);
   const numbers = checkLimits(WHERE, options, BENCH_LIMITS);
-  const flag = (name: 'insecure' | 'deflate' | 'ignoreCoordinatedOmission'): boolean =>
+  const flag = (name: 'insecure' | 'deflate' | 'ignoreCoordinatedOmission' | 'receipts'): boolean =>
     checkFlag(WHERE, name, options[name], BENCH_OPTIONS[name]);
   const { scenario = 'echo' } = options;
   const target = parseTarget(String(options.url));
@@ -100,12 +121,19 @@ export function planOf(given: BenchOptions): BenchPlan {
     target,
     scenario,
     message: message === undefined ? null : new Uint8Array(message),
-    binary: checkFlag(WHERE, 'binary', options.binary, { default: typeof options.message !== 'string' }),
-    protocols: [...(options.protocols ?? [])],
+    binary: checkFlag(WHERE, 'binary', options.binary, {
+      default: typeof options.message !== 'string' && scenario !== 'stomp',
+    }),
+    protocols: [...(options.protocols ?? (scenario === 'stomp' ? STOMP_PROTOCOLS : []))],
     headers: headersOf(options.headers ?? {}, target),
     insecure: flag('insecure'),
     deflate: flag('deflate'),
     ignoreCoordinatedOmission: flag('ignoreCoordinatedOmission'),
+    ackMode: options.ackMode ?? 'client-individual',
+    receipts: flag('receipts'),
+    login: options.login ?? '',
+    passcode: options.passcode ?? '',
+    virtualHost: options.virtualHost ?? target.host,
     title: options.title ?? '',
     stalled:
       scenario === 'slow' && numbers.stalled === 0 ? Math.ceil(numbers.connections / 2) : numbers.stalled,
@@ -130,6 +158,9 @@ function checkBenchOptions(options: BenchOptions): BenchOptions {
   return checked;
 }
 
+/** Headers of CONNECT are not escaped: what would end one, or the frame, cannot be sent. */
+const HEADER_RULE = 'must be a text without line breaks and NUL';
+
 /** What options must be that are no numbers and no flags. That of the URL is in `parseTarget`. */
 const RULES = {
   scenario: [(value) => (SCENARIOS as readonly unknown[]).includes(value), `must be ${SCENARIOS.join(', ')}`],
@@ -142,10 +173,18 @@ const RULES = {
     (value) => typeof value === 'object' && Object.values(value as object).every(isText),
     "must be an object with texts, such as { Origin: 'https://example.com' }",
   ],
+  ackMode: [(value) => (ACK_MODES as readonly unknown[]).includes(value), `must be ${ACK_MODES.join(', ')}`],
+  login: [isHeaderText, HEADER_RULE],
+  passcode: [isHeaderText, HEADER_RULE],
+  virtualHost: [isHeaderText, HEADER_RULE],
   title: [isText, 'must be a text'],
   signal: [(value) => value instanceof AbortSignal, 'must be an AbortSignal'],
   onProgress: [(value) => typeof value === 'function', 'must be a function'],
 } as const satisfies Readonly<Record<string, readonly [isRight: (value: unknown) => boolean, rule: string]>>;
+
+function isHeaderText(value: unknown): boolean {
+  return typeof value === 'string' && !/[\r\n\0]/.test(value);
+}
 
 function isText(value: unknown): boolean {
   return typeof value === 'string';
@@ -177,6 +216,7 @@ function checkTogether(plan: BenchPlan): void {
   // A header or subprotocol that may not be sent is told now, not by each connection.
   clientRequest(upgradeRequest(plan, handshakeKey()));
   if (scenario === 'broadcast') checkBroadcast(plan);
+  if (scenario === 'stomp') checkStomp(plan);
   if (scenario === 'slow' && (connections < 2 || plan.stalled >= connections)) {
     throw invalid(
       `'stalled' must leave one connection that reads: ${plan.stalled} of ${connections} would not`,
@@ -190,15 +230,47 @@ function checkTogether(plan: BenchPlan): void {
   }
 }
 
-function checkBroadcast(plan: BenchPlan): void {
-  if (plan.message !== null) {
-    throw invalid("the scenario broadcast makes its messages itself: give a 'size' instead of a 'message'");
+/** Messages of a scenario that makes them itself. */
+function checkMessages({ scenario, message, size }: BenchPlan): void {
+  if (message !== null) {
+    throw invalid(`the scenario ${scenario} makes its messages itself: give a 'size' instead of a 'message'`);
   }
-  if (plan.size < MIN_BROADCAST_SIZE) {
+  if (size < MIN_BROADCAST_SIZE) {
     throw invalid(
-      `'size' must be at least ${MIN_BROADCAST_SIZE} bytes for the scenario broadcast; got ${plan.size}`,
+      `'size' must be at least ${MIN_BROADCAST_SIZE} bytes for the scenario ${scenario}; got ${size}`,
     );
   }
+}
+
+function checkStomp(plan: BenchPlan): void {
+  checkMessages(plan);
+  const { connections, publishers, consumers, destinations, pipelining } = plan;
+  const subscribers = subscribersOf(plan);
+  if (subscribers < 0 || publishers === connections) {
+    throw invalid(
+      `'connections' (${connections}) must be more than the 'publishers' (${publishers}), and no less than they and the 'consumers' (${consumers})`,
+    );
+  }
+  for (const [name, count] of [
+    ['subscriber', subscribers],
+    ['consumer', consumers],
+  ] as const) {
+    if (count > 0 && count < destinations) {
+      throw invalid(`'destinations' (${destinations}) must not exceed the ${name}s (${count})`);
+    }
+  }
+  if (publishers * pipelining > MOST_IN_FLIGHT) {
+    throw invalid(
+      `'publishers' and 'pipelining' allow ${publishers * pipelining} messages in flight, more than ${MOST_IN_FLIGHT}`,
+    );
+  }
+}
+
+/** Each takes a place in memory, so that the scenario stomp knows whether it has come before. */
+const MOST_IN_FLIGHT = 2 ** 22;
+
+function checkBroadcast(plan: BenchPlan): void {
+  checkMessages(plan);
   if (plan.connections < 2 * plan.workers) {
     throw invalid("the scenario broadcast needs 'connections' of at least 2 for each client thread");
   }
@@ -221,14 +293,15 @@ export function rateOf(plan: BenchPlan): number {
 
 /** Connections that send messages which are measured. */
 export function sendersOf({ scenario, connections, publishers, stalled }: BenchPlan): number {
-  if (scenario === 'broadcast') return publishers;
+  if (scenario === 'broadcast' || scenario === 'stomp') return publishers;
   return scenario === 'slow' ? connections - stalled : connections;
 }
 
 /** How many of the connections before this one are such. */
 function sendersBefore(plan: BenchPlan, connection: number): number {
   const { scenario, connections, publishers, stalled } = plan;
-  if (scenario === 'broadcast') return specialBefore(connection, publishers, connections);
+  if (scenario === 'broadcast' || scenario === 'stomp')
+    return specialBefore(connection, publishers, connections);
   return scenario === 'slow' ? connection - specialBefore(connection, stalled, connections) : connection;
 }
 

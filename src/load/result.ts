@@ -82,6 +82,16 @@ export interface BenchResult {
   server?: { pid: number; before: number; after: number; perConnection: number };
   /** Connections that did not read (slow): how many, how many the server ended, bytes they could send. */
   stalled?: { connections: number; ended: number; sent: number };
+  /** Of the scenario stomp, in the measurement; `redelivered` is all that the broker said it delivered again. */
+  stomp?: {
+    /** Deliveries to subscribers of topics, and to consumers of queues. */
+    topics: number;
+    queues: number;
+    acknowledged: number;
+    redelivered: number;
+    /** RECEIPTs for SENDs. */
+    receipts: number;
+  };
   /** Second by second. */
   history: BenchSample[];
   /** How many percent of the messages took at most so many ms. */
@@ -163,6 +173,7 @@ export function resultOf(plan: BenchPlan, rate: number, measured: Measured, drai
     held: { open: counters[Counter.OPEN]!, openedIn: Math.round(measured.openedIn) },
     ...serverOf(plan, measured),
     ...(plan.scenario === 'slow' ? { stalled: stalledOf(plan, drained.details) } : {}),
+    ...(plan.scenario === 'stomp' ? { stomp: stompOf(counters, drained.counters) } : {}),
     history: [...history],
     curve: latencyCurve(latencies),
     perConnection: perConnection(measured.connections),
@@ -206,6 +217,17 @@ function stalledOf(plan: BenchPlan, details: readonly ThreadDetails[]): NonNulla
     sent += stalled.sent;
   }
   return { connections: plan.stalled, ended, sent };
+}
+
+function stompOf(counters: Float64Array, atEnd: Float64Array): NonNullable<BenchResult['stomp']> {
+  const queues = counters[Counter.CONSUMED]!;
+  return {
+    topics: counters[Counter.MESSAGES]! - queues,
+    queues,
+    acknowledged: counters[Counter.ACKNOWLEDGED]!,
+    redelivered: atEnd[Counter.REDELIVERED]!,
+    receipts: counters[Counter.RECEIPTS]!,
+  };
 }
 
 function perConnection(sums: Float64Array): BenchResult['perConnection'] {

@@ -20,6 +20,8 @@ export interface ThreadData {
   readonly share: ThreadShare;
   /** Memory of its LoadCounters. */
   readonly memory: SharedArrayBuffer;
+  /** Memory of all threads of the run. What is in it is the scenario's business. */
+  readonly shared: SharedArrayBuffer;
   /** A number that the messages of this run bear (broadcast), 0 to 63. */
   readonly run: number;
 }

@@ -113,14 +113,36 @@ export const BENCH_LIMITS = {
     short: 'W',
     help: 'Seconds of load before the measurement.',
   },
-  /** Connections that publish (broadcast). Default 1 (1 to 1,000 connections). */
+  /** Connections that publish (broadcast, stomp). Default 1 (1 to 1,000 connections). */
   publishers: {
     type: 'integer',
     default: 1,
     min: 1,
     max: 1000,
     unit: 'connections',
-    help: 'broadcast: connections that publish.',
+    help: 'broadcast, stomp: connections that publish.',
+  },
+  /**
+   * Connections that take messages from queues and acknowledge them (stomp). Default 0: none (else 1 to 1,000,000
+   * connections). What is neither publisher nor consumer subscribes to a topic.
+   */
+  consumers: {
+    type: 'integer',
+    default: 0,
+    min: 1,
+    max: 1_000_000,
+    zero: 'none',
+    unit: 'connections',
+    help: 'stomp: connections that take messages from queues; the others subscribe to topics.',
+  },
+  /** Topics, and as many queues, that publishers send to in turn (stomp). Default 1 (1 to 10,000 destinations). */
+  destinations: {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 10_000,
+    unit: 'destinations',
+    help: 'stomp: topics, and as many queues.',
   },
   /**
    * Connections that send and do not read (slow). Default 0: half of them (else 1 to 1,000,000 connections).
@@ -155,7 +177,7 @@ export const BENCH_OPTIONS = {
   message: { type: 'value', default: '', help: 'The message to send.' },
   binary: {
     type: 'value',
-    default: 'text for a `message` that is a string, else binary',
+    default: 'text for a `message` that is a string and for stomp, else binary',
     help: 'Send binary messages.',
   },
   protocols: {
@@ -183,6 +205,19 @@ export const BENCH_OPTIONS = {
     default: false,
     short: 'C',
     help: 'At a fixed rate: do not add the latencies of messages that a late reply held up.',
+  },
+  ackMode: {
+    type: 'text',
+    default: "`'client-individual'`",
+    help: 'stomp: how consumers acknowledge: auto, client or client-individual.',
+  },
+  receipts: { type: 'flag', default: false, help: 'stomp: ask for a RECEIPT for every SEND.' },
+  login: { type: 'text', default: '', help: 'stomp: the login of CONNECT.' },
+  passcode: { type: 'text', default: '', help: 'stomp: the passcode of CONNECT.' },
+  virtualHost: {
+    type: 'text',
+    default: 'that of the URL',
+    help: "stomp: the host of CONNECT ('/' for RabbitMQ's own).",
   },
   title: { type: 'text', default: '', help: 'A title for the result.' },
   signal: { type: 'value', default: '', help: 'Ends the run early.' },

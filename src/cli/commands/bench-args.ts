@@ -13,6 +13,9 @@ export const COMMAND = 'millrace bench';
 const { connections, pipelining, duration, amount, workers, size, ...limits } = BENCH_LIMITS;
 const { connectionRate, overallRate, timeout, warmup, ...ofScenarios } = limits;
 
+/** Options of the scenario stomp that are texts, and their placeholders. */
+const STOMP_TEXTS = { ackMode: 'MODE', login: 'NAME', passcode: 'TEXT', virtualHost: 'NAME' } as const;
+
 const FLAGS: Flags = {
   ...limitFlags({ connections, pipelining, duration, amount, workers, size }),
   message: { short: 'm', value: 'TEXT', help: 'The message to send.' },
@@ -41,7 +44,15 @@ const FLAGS: Flags = {
     'NAME',
     `What the connections do, see below: ${SCENARIOS.join(', ')}. Default echo.`,
   ),
-  ...limitFlags({ ...ofScenarios, timeout, warmup }),
+  ...limitFlags(ofScenarios),
+  ...Object.assign(
+    {},
+    ...Object.entries(STOMP_TEXTS).map(([name, value]) =>
+      optionFlag(name, BENCH_OPTIONS[name as keyof typeof STOMP_TEXTS], value),
+    ),
+  ),
+  ...optionFlag('receipts', BENCH_OPTIONS.receipts),
+  ...limitFlags({ timeout, warmup }),
   json: { short: 'j', help: 'Print the result as one line of JSON, and nothing else, to standard output.' },
   html: { value: 'FILE', help: 'Write a report with charts to a file, which opens without a network.' },
   latency: { short: 'l', help: 'Print all percentiles of the latency.' },
@@ -76,6 +87,10 @@ ${columns([
   ],
   ['idle', 'Holds connections open. With --pid: what each of them costs the server in memory.'],
   ['slow', 'Like echo, but some connections do not read: they must not disturb the others.'],
+  [
+    'stomp',
+    'The server is a STOMP broker. Every subscriber of a topic must get every message once, and one consumer of a queue, which acknowledges it.',
+  ],
 ])}
 
 The client is measured too: when one of its threads is busy all the time, the
@@ -113,7 +128,13 @@ export function parseBenchArgs(argv: readonly string[]): BenchArgs | null {
   const [url, extra] = positionals;
   if (url === undefined) throw usage(`name the server: ${COMMAND} ws://localhost:9001`);
   if (extra !== undefined) throw usage(`one server is measured at a time; got '${url}' and '${extra}'`);
-  const options: BenchOptions = { url, ...numbersOf(args), ...messageOf(args), ...handshakeOf(args) };
+  const options: BenchOptions = {
+    url,
+    ...numbersOf(args),
+    ...messageOf(args),
+    ...handshakeOf(args),
+    ...stompOf(args),
+  };
   const scenario = values.get('scenario');
   if (scenario !== undefined) options.scenario = scenarioOf(scenario);
   const title = values.get('title');
@@ -174,14 +195,23 @@ function handshakeOf({
     }
     headers[name] = value;
   }
+  const protocols = repeated
+    .get('subprotocol')
+    ?.flatMap((names) => names.split(',').map((name) => name.trim()));
   return {
-    protocols: (repeated.get('subprotocol') ?? []).flatMap((names) =>
-      names.split(',').map((name) => name.trim()),
-    ),
+    ...(protocols === undefined ? {} : { protocols }),
     headers,
     insecure: values.has('insecure'),
     deflate: values.has('deflate'),
   };
+}
+
+function stompOf({ values }: ParsedArgs): Partial<BenchOptions> {
+  const texts = Object.keys(STOMP_TEXTS).flatMap((name) => {
+    const text = values.get(flagOf(name));
+    return text === undefined ? [] : [[name, text]];
+  });
+  return { ...Object.fromEntries(texts), ...(values.has('receipts') ? { receipts: true } : {}) };
 }
 
 function scenarioOf(text: string): NonNullable<BenchOptions['scenario']> {
@@ -201,6 +231,7 @@ export function inFlags(message: string): string {
     'message',
     'ignoreCoordinatedOmission',
     'scenario',
+    ...Object.keys(STOMP_TEXTS),
   ]);
   return message
     .replace(/^bench: /, '')

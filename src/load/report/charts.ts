@@ -1,7 +1,7 @@
 import type { BenchResult } from '../result.ts';
 import { exactAxis, linearAxis, logAxis, percentileAxis } from './axis.ts';
 import type { Chart, Point } from './chart.ts';
-import { bytes, count, milliseconds, short, shortMilliseconds } from './format.ts';
+import { bytes, capitalized, count, countedBy, milliseconds, short, shortMilliseconds } from './format.ts';
 
 /** Points of a line that is drawn for each connection, at most: a screen shows no more. */
 const MOST_POINTS = 200;
@@ -18,11 +18,11 @@ export function chartsOf(result: BenchResult): Chart[] {
 }
 
 function throughput({ history, scenario, messages }: BenchResult): Chart {
-  const noun = scenario === 'connect' ? 'handshakes' : scenario === 'broadcast' ? 'deliveries' : 'messages';
+  const noun = countedBy(scenario);
   const points = history.map(({ time, messages }): Point => [time, messages]);
   return {
     id: 'throughput',
-    title: `${noun[0]!.toUpperCase()}${noun.slice(1)} a second`,
+    title: `${capitalized(noun)} a second`,
     about: `From ${count(messages.min)} to ${count(messages.max)}, ${count(messages.average)} on average.`,
     x: timeAxis(history),
     y: linearAxis(0, highest(points), short),

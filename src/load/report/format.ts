@@ -33,3 +33,13 @@ export function bytes(value: number): string {
   }
   return `${Number((Math.sign(value) * rest).toPrecision(3))} ${UNITS[unit]}`;
 }
+
+/** What a scenario counts. */
+export function countedBy(scenario: string): string {
+  if (scenario === 'connect') return 'handshakes';
+  return scenario === 'broadcast' || scenario === 'stomp' ? 'deliveries' : 'messages';
+}
+
+export function capitalized(noun: string): string {
+  return `${noun[0]!.toUpperCase()}${noun.slice(1)}`;
+}

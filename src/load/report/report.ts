@@ -3,7 +3,7 @@ import { PERCENTILES, type PercentileName } from '../statistics.ts';
 import { chartData, drawChart } from './chart.ts';
 import { chartsOf } from './charts.ts';
 import { escapeHtml, scriptJson } from './escape.ts';
-import { bytes, count, milliseconds } from './format.ts';
+import { bytes, capitalized, count, countedBy, milliseconds } from './format.ts';
 import { SCRIPT } from './script.ts';
 import { STYLE } from './style.ts';
 
@@ -57,10 +57,10 @@ function subtitle(result: BenchResult): string {
 }
 
 function tiles(result: BenchResult): string {
-  const { scenario, messages, throughput, latency, client, held, server, stalled, missed } = result;
+  const { scenario, messages, throughput, latency, client, held, server, stalled, missed, stomp } = result;
   const rows: [name: string, value: string][] = [];
   if (latency.totalCount > 0) {
-    const noun = scenario === 'connect' ? 'Handshakes' : scenario === 'broadcast' ? 'Deliveries' : 'Messages';
+    const noun = capitalized(countedBy(scenario));
     rows.push([`${noun} a second`, count(messages.average)], [`${noun} in all`, count(messages.total)]);
     rows.push(['Latency, 50 %', milliseconds(latency.p50)], ['Latency, 99 %', milliseconds(latency.p99)]);
     rows.push(['Latency, longest', milliseconds(latency.max)], ['Read a second', bytes(throughput.average)]);
@@ -68,6 +68,11 @@ function tiles(result: BenchResult): string {
   if (scenario !== 'connect') rows.push(['Connections open', count(held.open)]);
   if (server !== undefined) rows.push(['Memory of a connection', bytes(server.perConnection)]);
   if (stalled !== undefined) rows.push(['Ended by the server', `${stalled.ended} of ${stalled.connections}`]);
+  if (stomp !== undefined) {
+    rows.push(['From topics', count(stomp.topics)], ['From queues', count(stomp.queues)]);
+    rows.push(['Acknowledged', count(stomp.acknowledged)], ['Redelivered', count(stomp.redelivered)]);
+    if (stomp.receipts > 0) rows.push(['Receipts', count(stomp.receipts)]);
+  }
   if (missed > 0) rows.push(['Left out of the rate', count(missed)]);
   rows.push(['Client, of one core', `${client.cpu} %`]);
   return rows

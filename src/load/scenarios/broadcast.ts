@@ -52,6 +52,7 @@ export class BroadcastSlot extends Slot {
  */
 export class BroadcastScenario implements Scenario<BroadcastSlot> {
   readonly keepsConnections = true;
+  readonly greets = false;
   readonly #host: ScenarioHost<BroadcastSlot>;
   readonly #publishers: number;
   readonly #size: number;

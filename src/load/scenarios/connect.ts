@@ -4,6 +4,7 @@ import { type Scenario, type ScenarioHost, Slot } from './scenario.ts';
 /** Connect: opens connections, closes each as soon as it is open, and opens the next one in its place. */
 export class ConnectScenario implements Scenario<Slot> {
   readonly keepsConnections = false;
+  readonly greets = false;
   readonly #host: ScenarioHost<Slot>;
   /** Connections still to be begun. */
   #left: number;

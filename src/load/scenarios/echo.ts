@@ -39,6 +39,7 @@ export class EchoSlot extends Slot {
  */
 export class EchoScenario implements Scenario<EchoSlot> {
   readonly keepsConnections = true;
+  readonly greets = false;
   readonly #host: ScenarioHost<EchoSlot>;
   readonly traffic: EchoTraffic;
   readonly #inFlight: number;

@@ -3,6 +3,7 @@ import { type Scenario, Slot } from './scenario.ts';
 /** Idle: holds connections open and answers pings. */
 export class IdleScenario implements Scenario<Slot> {
   readonly keepsConnections = true;
+  readonly greets = false;
 
   createSlot(index: number): Slot {
     return new Slot(index);

@@ -12,7 +12,9 @@ export class Slot {
   /** When the next attempt is due, in ms of `performance.now()`; how many have failed in a row. */
   retryAt = 0;
   failures = 0;
-  /** Whether a connection was open here once. */
+  /** Whether a connection is open here and has said its greeting, if the scenario has one. */
+  isReady = false;
+  /** Whether there was such a connection here once. */
   wasOpen = false;
 
   constructor(index: number) {
@@ -32,6 +34,8 @@ export interface ScenarioHost<S extends Slot> {
   countError(reason: string): void;
   /** A number that the messages of this run bear, 0 to 63. */
   readonly run: number;
+  /** The greeting is done; for scenarios that have one. */
+  ready(slot: S): void;
   /** Opens a connection in a place that has none; for scenarios that do so themselves. */
   connect(slot: S): void;
   /** Connections that did not read: how many the server ended, bytes they have sent. */
@@ -45,6 +49,8 @@ export interface Scenario<S extends Slot> {
   createSlot(index: number): S;
   /** Whether connections are opened before the load starts, and again when they are lost. */
   readonly keepsConnections: boolean;
+  /** Whether more than the WebSocket must be opened: `onOpen` begins it, and `host.ready` says that it is done. */
+  readonly greets: boolean;
   /** All connections are open: the load begins. Those opened anew later come by `onOpen`. */
   start(now: number): void;
   /** Send no more. Returns how much each publisher has published, if there are any. */

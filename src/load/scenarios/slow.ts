@@ -24,6 +24,7 @@ class StalledSlot extends EchoSlot {
  */
 export class SlowScenario implements Scenario<EchoSlot> {
   readonly keepsConnections = true;
+  readonly greets = false;
   readonly #host: ScenarioHost<Slot>;
   readonly #echo: EchoScenario;
   #isRunning = false;
@@ -148,6 +149,10 @@ class ReadingPart implements ScenarioHost<EchoSlot> {
 
   countError(reason: string): void {
     this.#host.countError(reason);
+  }
+
+  ready(slot: EchoSlot): void {
+    this.#host.ready(slot);
   }
 
   connect(slot: EchoSlot): void {

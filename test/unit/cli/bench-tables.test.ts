@@ -73,6 +73,10 @@ describe('the tables of bench', () => {
     expect(tables({ scenario: 'slow', stalled: { connections: 30, ended: 2, sent: 5e6 } })).toContain(
       '30 connections did not read: they could send 5 MB, and the server ended 2 of them.',
     );
+    const stomp = { topics: 1000, queues: 500, acknowledged: 499, redelivered: 2, receipts: 1500 };
+    expect(tables({ scenario: 'stomp', stomp })).toContain(
+      '1,000 from topics, 500 from queues; 499 acknowledged, 2 redelivered, 1,500 receipts.',
+    );
     expect(tables({ rate: 5000, missed: 1 })).toContain(
       'The rate was 5,000 messages a second; 1 message left out',
     );

@@ -80,7 +80,7 @@ describe('the command line of bench', () => {
     [[URL, '-H', 'Origin'], '--header must be NAME=VALUE'],
     [
       [URL, '--scenario', 'ehco'],
-      "--scenario must be echo, broadcast, connect, idle or slow; got 'ehco'; did you mean echo?",
+      "--scenario must be echo, broadcast, connect, idle, slow or stomp; got 'ehco'; did you mean echo?",
     ],
     [[URL, '--connectoins', '5'], 'there is no flag --connectoins; did you mean --connections?'],
   ])('%j is a mistake', (argv, message) => {
@@ -89,6 +89,30 @@ describe('the command line of bench', () => {
 
   it('refuses to send as text what is none', () => {
     expect(() => options('-i', file('latin', Uint8Array.of(255)), '--text')).toThrow('is not UTF-8');
+  });
+
+  it('takes what a STOMP broker is told', () => {
+    const argv = [
+      '--scenario',
+      'stomp',
+      '--consumers',
+      '3',
+      '--ack-mode',
+      'client',
+      '--receipts',
+      '--login',
+      'ann',
+    ];
+    expect(options(...argv, '--passcode', 'x', '--virtual-host', '/', '-T', 'v11.stomp')).toMatchObject({
+      scenario: 'stomp',
+      consumers: 3,
+      ackMode: 'client',
+      receipts: true,
+      login: 'ann',
+      passcode: 'x',
+      virtualHost: '/',
+      protocols: ['v11.stomp'],
+    });
   });
 
   it('names options as flags', () => {
