@@ -24,6 +24,7 @@ const BREACHES: [file: string, source: string][] = [
   ['src/stomp/codec/planted.ts', "import '../../net/native-ports.ts';"],
   ['src/stomp/codec/planted.ts', 'export const b = Buffer.alloc(1);'],
   ['src/stomp/session/planted.ts', "import '../../bus/bus.ts';"],
+  ['src/stomp/queue/planted.ts', "import '../session/session.ts';\nimport '../../bus/bus.ts';"],
   ['src/net/planted.ts', "import '../shard/shard.ts';"],
   ['src/net/planted.ts', "import '../ring/byte-ring.ts';"],
   ['src/options/planted.ts', "import '../net/transport.ts';"],
