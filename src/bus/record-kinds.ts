@@ -8,6 +8,8 @@ export const RecordKind = {
   /** A request, which has a kind of its own, and the answer to one (ask-record.ts). */
   REQUEST: 2,
   REPLY: 3,
+  /** What is told and asked about the broker's queues (stomp/broker/queues/queue-records.ts). */
+  QUEUE: 4,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 

@@ -121,6 +121,46 @@ export const THREAD_METRICS = {
   inflateBytesOut: counter('bytes', WEBSOCKETS, 'Bytes of compressed messages, decompressed.'),
   inflateTime: counter('ms', WEBSOCKETS, 'Time that decompression took.'),
 
+  queueMessages: level('count', WEBSOCKETS, 'Messages in STOMP queues that this thread owns.'),
+  queueBytes: level('bytes', WEBSOCKETS, 'Bytes of these, with 96 for each message.'),
+  queueUnacknowledged: level(
+    'count',
+    WEBSOCKETS,
+    'Messages of these that consumers have and did not acknowledge.',
+  ),
+  queueStored: counter('count', WEBSOCKETS, 'Messages stored in STOMP queues.'),
+  queueRemoved: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages that left them: acknowledged, dropped, dead letters, and those lost in a crash.',
+  ),
+  queueRedelivered: counter('count', WEBSOCKETS, 'Deliveries of messages that had been delivered before.'),
+  queueDeadLettered: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages taken out of their queue as dead letters, because they were rejected or delivered too often.',
+  ),
+  queueDropped: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages dropped because of their age, or as the oldest of a full queue.',
+  ),
+  queueRefused: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages refused because a queue was full, all queues were, or there were too many queues.',
+  ),
+  queueLost: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages that were in queues of a thread that ended unexpectedly; those of `queueRecovered` are not lost.',
+  ),
+  queueRecovered: counter(
+    'count',
+    WEBSOCKETS,
+    'Messages of these that threads of their consumers had, so that they are in their queue again.',
+  ),
+
   heapUsed: level('bytes', SHARD, 'Bytes of the heap in use, about a second ago.'),
   heapLimit: level('bytes', SHARD, 'Bytes of the heap with which V8 ends the thread.'),
   recycled: counter(

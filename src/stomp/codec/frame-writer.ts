@@ -58,12 +58,26 @@ export class SharedMessage {
   readonly #headers: HeaderList;
   readonly #body: Uint8Array;
   readonly #tails: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
+  /** Headers that stand before the tail, each behind a line end, in the escapes of the one reader that it is for. */
+  readonly lines: string;
 
   /** @param headers those that all subscribers get, `destination` and `message-id` among them */
-  constructor(port: StompTextPort, headers: HeaderList, body: Uint8Array) {
+  constructor(port: StompTextPort, headers: HeaderList, body: Uint8Array, lines = '') {
     this.#port = port;
     this.#headers = headers;
     this.#body = body;
+    this.lines = lines;
+  }
+
+  /**
+   * One that was encoded before, and is the same in all versions.
+   *
+   * @param tail its headers, each behind a line end, an empty line, the body and NUL
+   */
+  static encoded(port: StompTextPort, tail: Uint8Array, lines: string): SharedMessage {
+    const message = new SharedMessage(port, [], NO_BYTES, lines);
+    message.#tails.fill(tail);
+    return message;
   }
 
   /** The part of the frame that is the same for all subscribers of a version. */

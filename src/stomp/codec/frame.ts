@@ -88,6 +88,8 @@ export const StompFault = {
   LIMIT: 'limit',
   /** The frame is well formed and not allowed here, or lacks a header. */
   PROTOCOL: 'protocol',
+  /** Nothing is wrong with it, but it could not be done now. */
+  UNAVAILABLE: 'unavailable',
 } as const;
 export type StompFault = (typeof StompFault)[keyof typeof StompFault];
 

@@ -146,11 +146,18 @@ export class Queue {
     if (consumer.hasRoom) this.#rotation.add(consumer);
   }
 
-  /** It ends; what it has goes back. */
-  removeConsumer(consumer: QueueConsumer): void {
+  /**
+   * It ends; what it has goes back.
+   *
+   * @param sent numbers of what its client was sent, as far as that is known; null: all may have been
+   */
+  removeConsumer(consumer: QueueConsumer, sent: ReadonlySet<number> | null = null): void {
     this.#consumers.delete(consumer);
     this.#rotation.remove(consumer);
-    for (const message of consumer.taken.values()) this.#settled(message, Outcome.RETURNED);
+    for (const message of consumer.taken.values()) {
+      const isSent = sent === null || sent.has(message.number);
+      this.#settled(message, isSent ? Outcome.RETURNED : Outcome.UNUSED);
+    }
     consumer.taken.clear();
   }
 

@@ -150,7 +150,7 @@ export class StompSession<Token> {
     if (version === null || this.#state >= State.OVER || subscription.isEnded) return;
     const isAuto = subscription.ack === AckMode.AUTO;
     const id = isAuto ? undefined : this.subscriptions.deliver(subscription, token);
-    const head = SharedMessage.head(version, subscription.id, id);
+    const head = SharedMessage.head(version, subscription.id, id) + message.lines;
     const tail = message.tail(version);
     const length = this.#text.byteLength(head);
     const frame = new Uint8Array(length + tail.length);
