@@ -9,6 +9,7 @@ import { participantOf } from '../../../dist/src/app/participant-of.js';
 import { RING_METRICS, THREAD_METRICS } from '../../../src/metrics/table.ts';
 import { Client } from '../../support/clients/clients.ts';
 import { HOST } from '../../support/servers/server.ts';
+import { StompClient } from '../../support/stomp/stomp-client.ts';
 import { SERVER_CERTIFICATE, tlsOptions } from '../../support/tls/tls-mode.ts';
 import { sleep, until, within } from '../../support/tools/deadline.ts';
 import { Kind } from '../fixtures/asks-app.js';
@@ -23,6 +24,7 @@ const APP = new URL('../fixtures/metrics-app.js', import.meta.url);
 const LEAKING = new URL('../../threads/fixtures/leaking-app.js', import.meta.url);
 const LONE_SERVER = fileURLToPath(new URL('../../threads/fixtures/lone-server.js', import.meta.url));
 const ASKS = new URL('../fixtures/asks-app.js', import.meta.url);
+const QUEUES = new URL('../../threads/fixtures/stomp-queue-app.js', import.meta.url);
 const HOSTILE = new URL('../fixtures/hostile-app.js', import.meta.url).href;
 
 type ThreadMetric = keyof typeof THREAD_METRICS;
@@ -49,6 +51,7 @@ let server: Server;
 let gate: Int32Array;
 const clients: Client[] = [];
 const sockets: Socket[] = [];
+const stomps: StompClient[] = [];
 
 beforeEach(() => {
   gate = new Int32Array(new SharedArrayBuffer(8));
@@ -57,6 +60,7 @@ afterEach(async () => {
   open();
   for (const { socket } of clients.splice(0)) socket.terminate();
   for (const socket of sockets.splice(0)) socket.destroy();
+  for (const one of stomps.splice(0)) one.close();
   await server?.close({ drain: 0 });
 });
 
@@ -99,6 +103,12 @@ function raw(bytes = ''): Socket {
 function frames(text: string, count: number, firstByte = 0x81): Buffer {
   const head = Buffer.from([firstByte, 0x80 | text.length, 0, 0, 0, 0]);
   return Buffer.concat(Array.from({ length: count }, () => Buffer.concat([head, Buffer.from(text)])));
+}
+
+async function stomp(): Promise<StompClient> {
+  const one = await StompClient.connect(`ws://${HOST}:${server.port}/stomp`);
+  stomps.push(one);
+  return one;
 }
 
 /** The thread that was told so is held. */
@@ -159,6 +169,59 @@ function speakTls(session?: Buffer): TLSSocket {
 const BYTES = Uint8Array.of(1);
 
 const ACTIONS: Readonly<Record<string, Action>> = {
+  'a queue is used': {
+    moves: [
+      'queueMessages',
+      'queueBytes',
+      'queueUnacknowledged',
+      'queueStored',
+      'queueRemoved',
+      'queueRedelivered',
+      'queueDeadLettered',
+      'queueRefused',
+    ],
+    run: async () => {
+      await start({ app: QUEUES, data: { limits: { maxMessages: 2 } } });
+      const [sender, consumer] = [await stomp(), await stomp()];
+      await consumer.subscribe('/queue/a', 'client', 1);
+      await sender.confirmed('SEND', { destination: '/queue/a' }, 'a');
+      await sender.confirmed('SEND', { destination: '/queue/a' }, 'b');
+      await sender.confirmed('SEND', { destination: '/queue/a' }, 'c');
+      expect(sender.errors).toEqual(['the queue is full']);
+      const next = async (count: number): Promise<string> => {
+        await until(() => consumer.messages.length === count, 'a message');
+        return consumer.messages[count - 1]!.headers['ack']!;
+      };
+      consumer.send('NACK', { id: await next(1) });
+      consumer.send('NACK', { id: await next(2), requeue: 'false' });
+      await next(3);
+    },
+  },
+  'messages of a queue grow old': {
+    moves: ['queueDropped'],
+    run: async () => {
+      await start({ app: QUEUES, data: { limits: { maxAge: 10 } } });
+      await (await stomp()).confirmed('SEND', { destination: '/queue/a' }, 'a');
+    },
+  },
+  'the owner of a queue dies': {
+    moves: ['queueLost', 'queueRecovered'],
+    run: async () => {
+      await start({ app: QUEUES, data: {} });
+      const main = participantOf(server as never);
+      let name = 0;
+      while (main.ownerOf(`host\n/queue/${name}`) !== 1) name++;
+      const destination = `/queue/${name}`;
+      // On both shards.
+      for (const one of [await stomp(), await stomp()]) {
+        await one.subscribe(destination, 'client', 1);
+        await one.confirmed('SEND', { destination }, 'a');
+        await until(() => one.messages.length === 1, 'the message is there');
+      }
+      // They go to the shards in turn.
+      for (let i = 0; i < 2; i++) raw('GET /crash/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    },
+  },
   'threads ask others, and are answered': {
     moves: ['asks', 'answers', 'asksFailed', 'answersFailed', 'answersRefused'],
     run: async () => {
