@@ -81,6 +81,14 @@ export class Batch {
     return this.#buffer.length;
   }
 
+  /** Somebody is told when its deadline is over. */
+  get canFail(): boolean {
+    return (
+      this.deadline < Number.POSITIVE_INFINITY &&
+      this.#entries.some(({ kind }) => kind === 'send' || kind === 'subscribe')
+    );
+  }
+
   /** Numbers of the consumers that end with it. */
   get ended(): number[] {
     return this.#entries.flatMap((entry) => (entry.kind === 'unsubscribe' ? [entry.subscriber.number] : []));

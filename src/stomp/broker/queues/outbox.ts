@@ -18,6 +18,8 @@ const TIMEOUT = 10_000;
 const UNKNOWN =
   'the thread of this queue ended or does not answer; whether the message was stored is not known';
 const NO_STATUSES = new Uint8Array(0);
+/** Ms from one look whether messages have waited for too long to the next, while the owner is not there. */
+const DEADLINE_INTERVAL = 250;
 /** Ms until a batch that was refused is tried again. */
 const RETRY_INTERVAL = 10;
 
@@ -49,11 +51,6 @@ export class Outbox {
     this.#participant = participant;
     this.#run = run;
     this.#local = local;
-  }
-
-  /** Nothing waits, and nothing is there that the owner has to know. */
-  get isEmpty(): boolean {
-    return this.#batches.length === 0 && this.#subscribers.size === 0;
   }
 
   /**
@@ -128,10 +125,12 @@ export class Outbox {
     this.#open();
   }
 
-  /** The owner is there: maybe another one, that does not know what is here. */
+  /** The owner is there: maybe another one, that does not know what is here, or one that does not know this thread. */
   onUp(): void {
-    if (this.#subscribers.size > 0) this.#open();
-    if (this.#batches.length > 0) this.#schedule();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    this.#open();
+    this.#schedule();
   }
 
   /** Messages that were not stored yet and are nobody's but this thread's, to be handed over; they are forgotten here. */
@@ -166,7 +165,8 @@ export class Outbox {
     const batch = this.#batches[0];
     if (batch === undefined || this.#isUnderWay) return;
     if (!this.#participant.isUp(this.owner)) {
-      this.#later();
+      // 'up' comes when it is there again.
+      this.#later(DEADLINE_INTERVAL);
       return;
     }
     if (batch.number === 0) {
@@ -214,11 +214,11 @@ export class Outbox {
       batch.finish(NO_STATUSES, refusalOf);
     }
     // Otherwise the same batch comes again: the owner does none that it has done.
-    this.#later();
+    this.#later(RETRY_INTERVAL);
   }
 
   /** Tries again in a moment. What has waited for too long fails. */
-  #later(): void {
+  #later(ms: number): void {
     const now = performance.now();
     for (const batch of this.#batches) {
       if (now < batch.deadline) continue;
@@ -226,11 +226,11 @@ export class Outbox {
       for (const subscriber of batch.failSubscribers(unavailable('the thread of this queue is not there')))
         this.#subscribers.delete(subscriber.number);
     }
-    if (this.#retry !== null) return;
-    this.#retry = setTimeout(() => {
+    if (ms === DEADLINE_INTERVAL && !this.#batches.some(({ canFail }) => canFail)) return;
+    this.#retry ??= setTimeout(() => {
       this.#retry = null;
       if (this.#batches.length > 0) this.#schedule();
-    }, RETRY_INTERVAL);
+    }, ms);
   }
 
   /** The rest of the batch is another one from here on. */

@@ -89,8 +89,9 @@ export class Queues implements DestinationKind {
     participant.on(RecordKind.QUEUE, (bytes, from) => {
       this.#onRecord(bytes, from);
     });
-    participant.onPeer(({ id }, state) => {
-      if (state === 'up') this.#outboxes.get(id)?.onUp();
+    participant.onPeer(({ id, role }, state) => {
+      // Owners let go of what clients had of the thread that was here before this one.
+      if (state === 'up' && options !== null && role !== 'main') this.#outbox(id).onUp();
     });
   }
 
@@ -245,7 +246,10 @@ export class Queues implements DestinationKind {
   // Owners, and dead letters.
 
   #outboxFor(key: string): Outbox {
-    const owner = this.#participant.ownerOf(key);
+    return this.#outbox(this.#participant.ownerOf(key));
+  }
+
+  #outbox(owner: number): Outbox {
     const known = this.#outboxes.get(owner);
     if (known !== undefined) return known;
     const outbox = new Outbox(owner, this.#participant, this.#run, this.#owner);

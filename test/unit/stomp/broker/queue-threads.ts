@@ -91,6 +91,10 @@ export class QueueThreads {
     return this.#threads.reduce((sum, { counters }) => sum + counters[slot]!, 0);
   }
 
+  get all(): readonly QueueThread[] {
+    return this.#threads;
+  }
+
   stop(): void {
     for (const { participant } of this.#threads) participant.unlink();
   }

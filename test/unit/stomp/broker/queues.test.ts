@@ -249,6 +249,21 @@ describe('the owner of a queue', () => {
     expect(reader.bodies).toEqual(['waits']);
   });
 
+  it('takes back what clients had of a thread that was replaced, though that had no time to say so', async () => {
+    const [first, second] = await start(2);
+    const queue = threads.queueOf(0);
+    const [client, leaving] = [first!.client(), second!.client()];
+    await leaving.subscribe(queue, 'client-individual', 2);
+    await client.send(queue, 'x');
+    await until(() => leaving.got.length === 1);
+    // Its end does not get beyond its thread.
+    second!.queues.unsubscribe = () => {};
+    await threads.reload(1);
+    await client.subscribe(queue, 'client-individual');
+    await until(() => client.got.length === 1);
+    expect(client.got[0]!.head).toContain('redelivered:true');
+  });
+
   it('that is replaced leaves all to its successor', async () => {
     const [first, second] = await start(2, { deadLetterQueue: '/queue/dead' });
     const queue = threads.queueOf(1);
