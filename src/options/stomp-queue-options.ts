@@ -1,3 +1,5 @@
+import type { Option } from './option.ts';
+
 /** Limits of the broker's queues. Each queue is kept by one shard; what counts for a shard is said so. */
 export const STOMP_QUEUE_LIMITS = {
   /**
@@ -75,3 +77,17 @@ export const STOMP_QUEUE_LIMITS = {
     help: 'Times that a message is delivered; then it goes to the dead-letter queue.',
   },
 } as const;
+
+/** What queues are told beside their limits. */
+export const STOMP_QUEUE_OPTIONS = {
+  queuePolicy: {
+    type: 'text',
+    default: '`refuse`',
+    help: 'What becomes of a message for which its queue has no room: `refuse`, an ERROR for its sender, or `drop-oldest`.',
+  },
+  deadLetterQueue: {
+    type: 'text',
+    default: '`/queue/dead-letters`',
+    help: "Where messages go that were rejected or delivered too often; '': nowhere.",
+  },
+} as const satisfies Readonly<Record<string, Option>>;

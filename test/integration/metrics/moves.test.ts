@@ -181,7 +181,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       'queueRefused',
     ],
     run: async () => {
-      await start({ app: QUEUES, data: { limits: { maxMessages: 2 } } });
+      await start({ app: QUEUES, data: { maxQueueMessages: 2 } });
       const [sender, consumer] = [await stomp(), await stomp()];
       await consumer.subscribe('/queue/a', 'client', 1);
       await sender.confirmed('SEND', { destination: '/queue/a' }, 'a');
@@ -200,7 +200,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   'messages of a queue grow old': {
     moves: ['queueDropped'],
     run: async () => {
-      await start({ app: QUEUES, data: { limits: { maxAge: 10 } } });
+      await start({ app: QUEUES, data: { maxQueueAge: 1 } });
       await (await stomp()).confirmed('SEND', { destination: '/queue/a' }, 'a');
     },
   },
