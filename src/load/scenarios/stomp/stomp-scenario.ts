@@ -40,7 +40,7 @@ const SUBSCRIPTION_ID = Buffer.from(SUBSCRIPTION_NAME);
 const SUBSCRIBED = 'subscribed';
 
 /** On what a broker that makes queues of its own accord, as RabbitMQ does, is to throw away behind the last consumer. */
-const TEMPORARY = ['durable:false', 'auto-delete:true'];
+const TEMPORARY = ['durable:false', 'auto-delete:true', 'exclusive:false'];
 
 /**
  * Stomp: publishers send to topics and queues of a STOMP broker in turn. Every subscriber of a topic must get every message
