@@ -50,7 +50,17 @@ export async function measureWindow(options, received, clientPids = [process.pid
   const first = clocks(options, clientPids);
   await sleep(options.seconds * 1000);
   const messages = received() - firstCount;
-  const last = clocks(options, clientPids);
+  return windowOf(options, first, clocks(options, clientPids), messages);
+}
+
+/**
+ * @param {WindowOptions} options
+ * @param {ReturnType<typeof clocks>} first
+ * @param {ReturnType<typeof clocks>} last
+ * @param {number} messages
+ * @returns {WindowResult}
+ */
+function windowOf(options, first, last, messages) {
   const seconds = last.time - first.time;
   const serverSeconds = last.server - first.server;
   const clientSeconds = last.client - first.client;
@@ -68,4 +78,43 @@ export async function measureWindow(options, received, clientPids = [process.pid
     strangerShare: Math.max(0, strangerSeconds) / seconds,
     serverMemory: processMemory(options.serverPid),
   };
+}
+
+/** Ms between two readings of a ClockLog. */
+const LOG_EVERY = 20;
+
+/** ClockLog: the clocks again and again, for a load that says afterwards when it was measured. */
+export class ClockLog {
+  #options;
+  /** @type {{ at: number, clocks: ReturnType<typeof clocks> }[]} `at` is in ms of Date */
+  #log = [];
+  #timer;
+
+  /** @param {WindowOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#read(), LOG_EVERY);
+    this.#read();
+  }
+
+  /**
+   * @param {number} start ms of Date
+   * @param {number} end ms of Date
+   * @param {number} messages that arrived between them
+   * @returns {WindowResult}
+   */
+  between(start, end, messages) {
+    clearInterval(this.#timer);
+    return windowOf(this.#options, this.#nearest(start), this.#nearest(end), messages);
+  }
+
+  #read() {
+    this.#log.push({ at: Date.now(), clocks: clocks(this.#options, [process.pid]) });
+  }
+
+  /** @param {number} time */
+  #nearest(time) {
+    const distance = (/** @type {{ at: number }} */ { at }) => Math.abs(at - time);
+    return this.#log.reduce((best, entry) => (distance(entry) < distance(best) ? entry : best)).clocks;
+  }
 }

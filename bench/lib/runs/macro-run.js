@@ -171,7 +171,7 @@ async function runRow({ client, measure = measureLoad }, row, servers, options, 
       Object.entries(results).map(([name, runs]) => [name, { summary: summarizeFigures(runs), runs }]),
     ),
     verdicts: targets
-      .filter(({ peer }) => peer === undefined || results[peer] !== undefined)
+      .filter(({ peer }) => ours.length > 0 && (peer === undefined || results[peer] !== undefined))
       .map((target) => judge(target, ours, results[target.peer ?? ''] ?? [])),
   };
 }

@@ -10,6 +10,7 @@ import { readJsonLine, spawnPinned, stopChild } from './child-process.js';
  * @property {string} command
  * @property {readonly string[]} args
  * @property {Readonly<Record<string, string>>} [env]
+ * @property {boolean} [isGroup] it starts programs of its own, which die with it
  *
  * A server that listens.
  *
@@ -19,6 +20,14 @@ import { readJsonLine, spawnPinned, stopChild } from './child-process.js';
  * @property {number} port
  * @property {number} pid
  * @property {() => Promise<void>} stop
+ */
+
+/** Seconds that a server may take to listen. */
+const START_LIMIT = 60;
+
+/**
+ * What a server says. @typedef {{ name: string, version: string, port: number, pid?: number }} Listening `pid` is that of
+ * the program that serves, where it is not the one that was started
  */
 
 /** Where this build of millrace is. */
@@ -63,13 +72,13 @@ export function bunServer(file) {
  * @param {string} cpu
  * @returns {Promise<RunningServer>}
  */
-export async function startServer({ command, args, env }, cpu) {
-  const child = spawnPinned(command, args, env === undefined ? { cpu } : { cpu, env });
+export async function startServer({ command, args, env, isGroup = false }, cpu) {
+  const child = spawnPinned(command, args, { cpu, isGroup, ...(env === undefined ? {} : { env }) });
   const stop = () => stopChild(child);
   try {
-    const line = await readJsonLine(child, `the server '${args.join(' ')}'`, 10);
-    const { name, version, port } = /** @type {{ name: string, version: string, port: number }} */ (line);
-    return { name, version, port, pid: /** @type {number} */ (child.pid), stop };
+    const line = await readJsonLine(child, `the server '${args.join(' ')}'`, START_LIMIT);
+    const { name, version, port, pid = child.pid } = /** @type {Listening} */ (line);
+    return { name, version, port, pid: /** @type {number} */ (pid), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -3,7 +3,7 @@
 /**
  * Says on stdout that the server listens, and ends it when whoever started it is gone.
  *
- * @param {{ name: string, version: string, port: number }} server
+ * @param {{ name: string, version: string, port: number, pid?: number }} server `pid` where another program serves
  */
 export function ready(server) {
   process.stdout.write(`${JSON.stringify(server)}\n`);
