@@ -7,12 +7,7 @@ import { HandoffSender } from '../net/handoff-sender.ts';
 import { boundPort, Listener, type ListenerEvents, tryBind } from '../net/listener.ts';
 import { errorName, type TcpHandle } from '../net/node-internals.ts';
 import { PortSender } from '../net/socket-transfer.ts';
-import {
-  type AcceptorData,
-  type FromAcceptor,
-  HandoffMode,
-  type ToAcceptor,
-} from '../shard/control-message.ts';
+import { type AcceptorData, type FromAcceptor, type ToAcceptor } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import { recordThread } from '../shard/thread-profiler.ts';
 import { Acceptor } from './acceptor.ts';
@@ -35,9 +30,12 @@ export function runAcceptor(data: AcceptorData, port: MessagePort): void {
 class AcceptorThread {
   readonly #tell: (message: FromAcceptor) => void;
   readonly #acceptor: Acceptor;
-  readonly #listener: Listener;
-  /** Where listening sockets come from; null: this thread alone has one. */
-  readonly #listeners: HandoffReceiver | null;
+  readonly #backlog: number;
+  /** For HTTP, and behind it for each raw endpoint, from when it is first listened on. */
+  readonly #listeners: Listener[] = [];
+  readonly #counters: Float64Array;
+  /** Where listening sockets come from; null: this thread alone has them. */
+  readonly #listening: HandoffReceiver | null;
 
   constructor(data: AcceptorData, tell: (message: FromAcceptor) => void) {
     const control = new ControlBlock(data.shards, data.control);
@@ -47,16 +45,15 @@ class AcceptorThread {
     this.#acceptor = new Acceptor(data, control, (index, isStalled) => {
       tell({ type: 'shard-stalled', index, isStalled });
     });
-    this.#listener = new Listener(
-      data.limits.backlog,
-      this.#listenerEvents(control.acceptor.counters, data.mode === HandoffMode.TRANSFER),
-    );
-    this.#listeners =
+    this.#backlog = data.limits.backlog;
+    this.#counters = control.acceptor.counters;
+    this.#listening =
       data.listenFd === -1
         ? null
-        : new HandoffReceiver(data.listenFd, (handle) => {
-            if (handle === null) tell({ type: 'listener-lost' });
-            else this.#listen(handle);
+        : new HandoffReceiver(data.listenFd, (handle, digits) => {
+            const number = Number(digits.toString('latin1'));
+            if (handle === null) tell({ type: 'listener-lost', number });
+            else this.#listen(number, handle);
           });
   }
 
@@ -79,9 +76,10 @@ class AcceptorThread {
         this.#acceptor.shardRetires(message.index);
         break;
       case 'listen': {
-        const handle = tryBind(message.host, message.port);
-        if (typeof handle === 'string') this.#tell({ type: 'listen-failed', error: handle });
-        else this.#listen(handle);
+        const { number, host, port } = message;
+        const handle = tryBind(host, port);
+        if (typeof handle === 'string') this.#tell({ type: 'listen-failed', number, error: handle });
+        else this.#listen(number, handle);
         break;
       }
       case 'stop':
@@ -93,35 +91,42 @@ class AcceptorThread {
     }
   }
 
-  /** @param isAlone nobody else has the listening socket: were it closed, so would be all that wait in its backlog */
-  #listenerEvents(counters: Float64Array, isAlone: boolean): ListenerEvents {
+  #listenerEvents(number: number): ListenerEvents {
+    const onConnection =
+      number === 0
+        ? (client: TcpHandle): void => {
+            this.#acceptor.accept(client);
+          }
+        : (client: TcpHandle): void => {
+            this.#acceptor.acceptRaw(client, number - 1);
+          };
     const events: ListenerEvents = {
-      onConnection: (client) => {
-        this.#acceptor.accept(client);
-      },
+      onConnection,
       onAcceptError: () => {
-        counters[Counter.ACCEPT_ERRORS]!++;
-        this.#tell({ type: 'listener-lost' });
+        this.#counters[Counter.ACCEPT_ERRORS]!++;
+        this.#tell({ type: 'listener-lost', number });
       },
     };
-    if (isAlone) {
+    // Nobody else has the listening socket: were it closed, so would be all that wait in its backlog.
+    if (this.#listening === null) {
       events.onCut = (): void => {
-        counters[Counter.CUT_SHORT]!++;
+        this.#counters[Counter.CUT_SHORT]!++;
       };
     }
     return events;
   }
 
   /** Listens on this handle from now on. */
-  #listen(handle: TcpHandle): void {
-    const error = this.#listener.start(handle);
-    if (error === 0) this.#tell({ type: 'listening', port: boundPort(handle) });
-    else this.#tell({ type: 'listen-failed', error: errorName(error) });
+  #listen(number: number, handle: TcpHandle): void {
+    this.#listeners[number] ??= new Listener(this.#backlog, this.#listenerEvents(number));
+    const error = this.#listeners[number].start(handle);
+    if (error === 0) this.#tell({ type: 'listening', number, port: boundPort(handle) });
+    else this.#tell({ type: 'listen-failed', number, error: errorName(error) });
   }
 
   async #stop(terms: DrainTerms): Promise<void> {
-    this.#listeners?.close();
-    await this.#listener.finish(terms.grace);
+    this.#listening?.close();
+    await Promise.all(this.#listeners.map((listener) => listener.finish(terms.grace)));
     await this.#acceptor.stop(terms);
     this.#tell({ type: 'stopped' });
   }

@@ -7,7 +7,7 @@ import { AllowedHosts } from '../http/allowed-hosts.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { Counter } from '../metrics/counter.ts';
-import { type TimeStamp, timeStamp } from '../metrics/monotonic-time.ts';
+import { timeStamp } from '../metrics/monotonic-time.ts';
 import { IoLoop } from '../net/io-loop.ts';
 import { latin1Port } from '../net/native-ports.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
@@ -19,14 +19,17 @@ import type { DrainTerms } from '../shard/drain.ts';
 import { HandoffKind, handoffPrefix } from '../shard/handoff-message.ts';
 import { within } from '../shard/timeout.ts';
 import { refuseUpgrade } from '../shard/upgrade.ts';
-import { HeldConnections } from './held-connections.ts';
+import { HeldConnections, type UnreadClient } from './held-connections.ts';
 import { type Opening, type OpeningServer, Openings } from './openings.ts';
 import { ShardChannels, type SocketSender } from './shard-channels.ts';
+
+/** The endpoint of connections that are for HTTP. */
+const HTTP = -1;
 
 /**
  * Acceptor: has each connection pass the gate, reads its head, refuses bad WebSocket handshakes and passes the socket, with
  * the head and whatever bytes followed, to a shard. Where the shards must read them (TLS, or sockets that go by
- * postMessage), it passes connections on unread.
+ * postMessage), it passes connections on unread, and so it does with those of raw endpoints, whose protocols it does not know.
  *
  *     accept ─▶ gate ─▶ unread ─▶ shard
  *                ├▶ head ─▶ refused
@@ -44,7 +47,10 @@ export class Acceptor implements Admitting, OpeningServer {
   readonly #hosts: AllowedHosts | null;
   /** Shards read requests themselves. */
   readonly #isUnread: boolean;
+  readonly #addresses: AddressLimit | null;
   readonly #gate: Gate;
+  /** Of raw endpoints, by their places; the first connection makes it. */
+  readonly #rawGates: Gate[] = [];
   readonly #channels: ShardChannels;
   readonly #openings: Openings;
   readonly #held = new HeldConnections();
@@ -69,6 +75,7 @@ export class Acceptor implements Admitting, OpeningServer {
       addresses === null
         ? null
         : new AddressLimit(new AddressTable(addresses), control.shards, limits.maxConnectionsPerAddress);
+    this.#addresses = addressLimit;
     this.#gate = new Gate(this, addressLimit, this.#counters);
     this.#channels = new ShardChannels(data, control, addressLimit, onStalled);
     this.#openings = new Openings(new IoLoop(this.#counters), limits, this.#gate, this);
@@ -119,7 +126,13 @@ export class Acceptor implements Admitting, OpeningServer {
   accept(client: TcpHandle): void {
     const row = this.#gate.enter(client);
     if (row === OVER_LIMIT || !this.#isUnread) this.#gate.admit(client, row);
-    else this.#passOn(client, row, timeStamp());
+    else this.#passOn({ client, row, acceptedAt: timeStamp(), endpoint: HTTP });
+  }
+
+  /** A connection of the raw endpoint in this place. */
+  acceptRaw(client: TcpHandle, endpoint: number): void {
+    const gate = this.#gateOf(endpoint);
+    gate.admit(client, gate.enter(client));
   }
 
   /** Connections of the shards count, and some more may be open here, to be told that there are too many. */
@@ -146,23 +159,43 @@ export class Acceptor implements Admitting, OpeningServer {
     this.#gate.leave(row);
   }
 
+  /** All connections count together, and no other protocol than HTTP can be told that there are too many. */
+  #gateOf(endpoint: number): Gate {
+    if (endpoint === HTTP) return this.#gate;
+    const admitting: Admitting = {
+      hasRoom: () => this.hasRoom(),
+      makeRoom: () => this.makeRoom(),
+      canTell: () => false,
+      admit: (client, row) => {
+        this.#passOn({ client, row, acceptedAt: timeStamp(), endpoint });
+      },
+      discard: (row) => {
+        this.discard(row);
+      },
+    };
+    this.#rawGates[endpoint] ??= new Gate(admitting, this.#addresses, this.#counters);
+    return this.#rawGates[endpoint];
+  }
+
   /** Passes a connection on unread: what was read of it could not go with it, and TLS cannot change threads. */
-  #passOn(client: TcpHandle, row: number, acceptedAt: TimeStamp): void {
+  #passOn(unread: UnreadClient): void {
+    const { client, row, acceptedAt, endpoint } = unread;
     const { isFull } = this.#channels.counts;
     const shard = isFull
       ? this.#channels.mostWaiting()
       : this.#channels.choose(null, () => peerAddress(client));
     if (shard >= 0) {
-      const kind = isFull ? HandoffKind.UNREAD_IN_PLACE : HandoffKind.UNREAD;
-      this.#channels.send(client, shard, handoffPrefix(kind, 0, row, acceptedAt), row);
+      const kind = endpoint === HTTP ? HandoffKind.UNREAD : HandoffKind.RAW;
+      const place = Math.max(endpoint, 0);
+      this.#channels.send(client, shard, handoffPrefix(kind, place, row, acceptedAt, isFull), row);
     } else if (isFull) {
-      this.#gate.refuse(client, row);
+      this.#gateOf(endpoint).refuse(client, row);
     } else if (this.#canHold) {
-      this.#held.holdUnread(client, row, acceptedAt, this.#limits.handshakeTimeout, () => {
-        this.#gate.turnAway(client, row);
+      this.#held.holdUnread(unread, this.#limits.handshakeTimeout, () => {
+        this.#gateOf(endpoint).turnAway(client, row);
       });
     } else {
-      this.#gate.turnAway(client, row);
+      this.#gateOf(endpoint).turnAway(client, row);
     }
   }
 
@@ -179,8 +212,8 @@ export class Acceptor implements Admitting, OpeningServer {
         this.#place(opening, head, bytes, rest, bytes.length);
       });
     };
-    this.#held.release(onRequest, ({ client, row, acceptedAt }) => {
-      this.#passOn(client, row, acceptedAt);
+    this.#held.release(onRequest, (unread) => {
+      this.#passOn(unread);
     });
   }
 
@@ -193,10 +226,20 @@ export class Acceptor implements Admitting, OpeningServer {
     } else if (this.#hosts !== null && !this.#hosts.has(head.host)) {
       this.#openings.refuse(opening, hostRefusal(), head);
     } else if (this.#channels.counts.isFull) {
-      this.#counters[Counter.OVER_LIMIT]!++;
-      this.#openings.refuse(opening, refusalText(503), head);
+      this.#placeInPlace(opening, head, bytes, rest, end);
     } else {
       this.#place(opening, head, bytes, rest, end);
+    }
+  }
+
+  /** There are as many connections as there may be: one of a raw endpoint that has said nothing gives way. */
+  #placeInPlace(opening: Opening, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
+    const shard = this.#channels.mostWaiting();
+    if (shard >= 0) {
+      this.#hand(opening, head, shard, bytes, rest, end, true);
+    } else {
+      this.#counters[Counter.OVER_LIMIT]!++;
+      this.#openings.refuse(opening, refusalText(503), head);
     }
   }
 
@@ -208,7 +251,7 @@ export class Acceptor implements Admitting, OpeningServer {
   #place(opening: Opening, head: RequestHead, bytes: Uint8Array, rest: number, end: number): void {
     const shard = this.#channels.choose(head, () => opening.transport.peerName().address);
     if (shard >= 0) {
-      this.#hand(opening, head, shard, bytes, rest, end);
+      this.#hand(opening, head, shard, bytes, rest, end, false);
     } else if (this.#canHold) {
       this.#openings.served(opening);
       this.#held.hold(opening, requestText(head, bytes, rest, end));
@@ -225,6 +268,7 @@ export class Acceptor implements Admitting, OpeningServer {
     bytes: Uint8Array,
     rest: number,
     end: number,
+    isInPlace: boolean,
   ): void {
     const table = this.#channels.tableOf(shard);
     const route = isUpgradeRequest(head) && isHandshake(head) ? table.find(head) : -1;
@@ -238,8 +282,8 @@ export class Acceptor implements Admitting, OpeningServer {
     }
     const { row, transport } = opening;
     const prefix = isChecked
-      ? handoffPrefix(HandoffKind.WEBSOCKET, route, row, transport.acceptedAt)
-      : handoffPrefix(HandoffKind.HTTP, 0, row, transport.acceptedAt);
+      ? handoffPrefix(HandoffKind.WEBSOCKET, route, row, transport.acceptedAt, isInPlace)
+      : handoffPrefix(HandoffKind.HTTP, 0, row, transport.acceptedAt, isInPlace);
     const message = prefix + requestText(head, bytes, rest, end);
     this.#channels.send(this.#openings.detach(opening), shard, message, row);
   }

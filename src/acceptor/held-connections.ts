@@ -7,11 +7,17 @@ const MAX_HELD = 1024;
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
 
 /** A connection that was not read from. */
-interface HeldClient {
+export interface UnreadClient {
   readonly client: TcpHandle;
   /** Row of the address table. */
   readonly row: number;
   readonly acceptedAt: TimeStamp;
+  /** The place of the raw endpoint that it is for; -1: it is for HTTP. */
+  readonly endpoint: number;
+}
+
+interface HeldClient {
+  readonly unread: UnreadClient;
   readonly timeout: NodeJS.Timeout;
 }
 
@@ -34,18 +40,12 @@ export class HeldConnections {
   }
 
   /** @param onTimeout called when the client has waited for `seconds`, and waits no more */
-  holdUnread(
-    client: TcpHandle,
-    row: number,
-    acceptedAt: TimeStamp,
-    seconds: number,
-    onTimeout: () => void,
-  ): void {
+  holdUnread(unread: UnreadClient, seconds: number, onTimeout: () => void): void {
     const timeout = setTimeout(() => {
       this.#clients.delete(held);
       onTimeout();
     }, seconds * 1000);
-    const held: HeldClient = { client, row, acceptedAt, timeout };
+    const held: HeldClient = { unread, timeout };
     this.#clients.add(held);
   }
 
@@ -61,12 +61,12 @@ export class HeldConnections {
   /** Holds none any more: gives back all, oldest first. */
   release(
     onRequest: (opening: Opening, request: string) => void,
-    onClient: (held: HeldClient) => void,
+    onClient: (unread: UnreadClient) => void,
   ): void {
     for (const held of Array.from(this.#clients)) {
       clearTimeout(held.timeout);
       this.#clients.delete(held);
-      onClient(held);
+      onClient(held.unread);
     }
     for (const opening of Array.from(this.#requests.keys())) onRequest(opening, this.drop(opening));
   }

@@ -22,6 +22,12 @@ import { APP_NAMES, APP_OPTIONS } from '../options/server-options.ts';
 import { MAX_THREADS } from '../ring/layout.ts';
 import { Entrance } from '../serving/entrance.ts';
 import { HttpServer } from '../serving/http-server.ts';
+import {
+  type RawEndpoint,
+  RawEndpoints,
+  type RawOptions,
+  type RawProtocol,
+} from '../serving/raw-endpoint.ts';
 import { type RecognizedString, textOf, textOrBytes, topicName } from '../serving/recognized-string.ts';
 import { TlsServer } from '../serving/tls-server.ts';
 import type { UpgradeTarget } from '../serving/upgrade-target.ts';
@@ -61,12 +67,25 @@ export interface AppParts {
   readonly tls: TlsServer | null;
   /** Where sockets come in that nobody has read. */
   readonly entrance: Entrance;
+  readonly raw: RawEndpoints;
   /** Those an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
   readonly webSockets: readonly UpgradeTarget[];
 }
 
 /** The engine below an App, for the shard that wires it to the acceptor. */
 export let partsOf: (app: TemplatedApp) => AppParts;
+
+/**
+ * Has an App take connections of a further port, which speak another protocol: an App that listens itself does so at once,
+ * for a shard the server does when it starts. For what is built on Apps in this package; not public.
+ *
+ * @throws MillraceError MILLRACE_LISTEN_FAILED (of an App that listens itself), MILLRACE_INVALID_OPTION, MILLRACE_APP_STATE
+ */
+export let addRawEndpoint: <Owner>(
+  app: TemplatedApp,
+  options: RawOptions,
+  protocolOf: (endpoint: RawEndpoint<Owner>) => RawProtocol<Owner>,
+) => RawEndpoint<Owner>;
 
 /** The sockets that an App listens on, and the gate that those pass who come by them. */
 interface Door {
@@ -89,6 +108,7 @@ export class TemplatedApp extends AppRoutes implements Drainable {
   readonly #http: HttpServer;
   readonly #tls: TlsServer | null;
   readonly #entrance: Entrance;
+  readonly #raw: RawEndpoints;
   readonly #limits: Readonly<ServerLimits>;
   /** Null in a shard: the server listens. */
   readonly #door: Door | null;
@@ -113,8 +133,9 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     this.#limits = limits;
     this.#shard = ownShard;
     this.#http = http;
-    this.#tls = names === null ? null : new TlsServer(ownShard, http, limits, names);
-    this.#entrance = new Entrance(ownShard, http, this.#tls, limits.maxConnections);
+    this.#tls = names === null ? null : new TlsServer(ownShard, limits, names);
+    this.#raw = new RawEndpoints(ownShard, this.#tls);
+    this.#entrance = new Entrance(ownShard, http, this.#tls, this.#raw, limits.maxConnections);
     this.#loopWatch = shard === undefined ? new LoopWatch(ownShard.metrics) : null;
     this.#addresses = shard === undefined ? addressLimit(ownShard, limits) : null;
     this.#door = shard === undefined ? this.#makeDoor(isProxied) : null;
@@ -368,6 +389,24 @@ export class TemplatedApp extends AppRoutes implements Drainable {
     return { gate, listeners };
   }
 
+  #addRaw<Owner>(
+    options: RawOptions,
+    protocolOf: (endpoint: RawEndpoint<Owner>) => RawProtocol<Owner>,
+  ): RawEndpoint<Owner> {
+    if (this.#isClosed) throw new MillraceError('MILLRACE_APP_STATE', `${options.option}: the App is closed`);
+    const endpoint = this.#raw.make(options, this.#entrance, protocolOf);
+    if (this.#door !== null) {
+      // Whether or not a proxy stands before HTTP: these connections are their clients' own.
+      const gate = new Gate(endpoint, this.#addresses, this.#shard.counters);
+      const { host, port, option } = options;
+      endpoint.port = this.#door.listeners.listenRaw(host, port, option, (client) => {
+        gate.admit(client, gate.enter(client));
+      });
+    }
+    this.#raw.add(endpoint);
+    return endpoint;
+  }
+
   /** Gives a connection to the child whose turn it is, or serves it. */
   #accept(gate: Gate, client: TcpHandle): void {
     const row = gate.enter(client);
@@ -379,11 +418,13 @@ export class TemplatedApp extends AppRoutes implements Drainable {
 
   static {
     Object.defineProperty(this, 'name', { value: 'uWS.App' });
+    addRawEndpoint = (app, options, protocolOf) => app.#addRaw(options, protocolOf);
     partsOf = (app) => ({
       shard: app.#shard,
       http: app.#http,
       tls: app.#tls,
       entrance: app.#entrance,
+      raw: app.#raw,
       webSockets: webSocketsOf(app),
     });
   }

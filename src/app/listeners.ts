@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { reportError } from '../error-report.ts';
 import { MillraceError } from '../errors.ts';
 import { Counter } from '../metrics/counter.ts';
-import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener } from '../net/listener.ts';
+import { ACCEPT_BACKOFF, bindAddress, boundPort, Listener, listenError } from '../net/listener.ts';
 import type { TcpHandle } from '../net/node-internals.ts';
 import { bindPath, removeStaleSocket } from '../net/unix-listener.ts';
 import type { Shard } from '../shard/shard.ts';
@@ -50,6 +50,22 @@ export class Listeners {
     });
   }
 
+  /**
+   * Listens for connections of another kind. Returns the port.
+   *
+   * @param host an IP address, or 'localhost'
+   * @param option what asks for it, as the error names it
+   * @throws MillraceError MILLRACE_LISTEN_FAILED
+   */
+  listenRaw(host: string, port: number, option: string, onConnection: (client: TcpHandle) => void): number {
+    const handle = bindAddress(host, port, false, option);
+    const again = (on: number) => orNull(() => bindAddress(host, on));
+    const socket = this.#start(handle, again, onConnection);
+    // It is bound, so what failed is that few descriptors are left.
+    if (socket === null) throw listenError(host, port, 'EMFILE', option);
+    return socket.port;
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const socket of this.#sockets) socket.close();
@@ -74,11 +90,15 @@ export class Listeners {
   }
 
   /** @param bind makes another handle when the first one failed for want of descriptors */
-  #start(handle: TcpHandle | null, bind: (port: number) => TcpHandle | null): ListenSocket | null {
+  #start(
+    handle: TcpHandle | null,
+    bind: (port: number) => TcpHandle | null,
+    onConnection = this.#onConnection,
+  ): ListenSocket | null {
     if (handle === null) return null;
     const bound = boundPort(handle);
     const listener: Listener = new Listener(this.#backlog, {
-      onConnection: this.#onConnection,
+      onConnection,
       onAcceptError: () => {
         this.#shard.count(Counter.ACCEPT_ERRORS);
         listenAgain(socket, listener, bind);

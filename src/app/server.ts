@@ -55,6 +55,14 @@ export class Server {
     return this.#supervisor.port;
   }
 
+  /**
+   * The further ports that the app module asked for, by name. That of a STOMP broker's plain TCP is its path, such as
+   * '/stomp'.
+   */
+  get ports(): ReadonlyMap<string, number> {
+    return this.#supervisor.ports;
+  }
+
   /** Connections are TLS. */
   get isTls(): boolean {
     return this.#tls !== null;

@@ -64,10 +64,12 @@ export async function runShard(data: ShardData): Promise<void> {
     process.exit(1);
   }
   const parts = partsOf(app);
+  parts.raw.seal();
+  const endpoints = parts.raw.entries;
   let handover: Handover | null = null;
   let early: EarlyMessages | null = null;
   if (data.isSuccessor) {
-    tell({ type: 'prepared' });
+    tell({ type: 'prepared', endpoints });
     early = new EarlyMessages(data.port);
     handover = await early.handover;
     link(handover !== null);
@@ -85,7 +87,7 @@ export async function runShard(data: ShardData): Promise<void> {
     data.port.on('message', (message: ToShard) => {
       thread.onMessage(message);
     });
-    tell({ type: 'ready', routes: parts.webSockets.map(routeEntry) });
+    tell({ type: 'ready', routes: parts.webSockets.map(routeEntry), endpoints });
     for (const message of early?.end() ?? []) thread.onMessage(message);
   });
   await drained;

@@ -149,15 +149,16 @@ export class Listener {
  * A handle bound to an address. `localhost` is 127.0.0.1; other names must be resolved by the caller.
  *
  * @param isShared other listeners of the port are let in (SO_REUSEPORT), where the system and Node.js can
+ * @param option what asks for the address, as the error names it; '': who calls knows
  * @throws MillraceError MILLRACE_LISTEN_FAILED
  */
-export function bindAddress(host: string, port: number, isShared = false): TcpHandle {
+export function bindAddress(host: string, port: number, isShared = false, option = ''): TcpHandle {
   try {
-    return bindWith(host, port, isShared ? UV_TCP_REUSEPORT : 0);
+    return bindWith(host, port, isShared ? UV_TCP_REUSEPORT : 0, option);
   } catch (error) {
     // macOS and Windows know the flag, and refuse it.
     if (!isShared || UV_TCP_REUSEPORT === 0 || !isNotSupported(error)) throw error;
-    return bindWith(host, port, 0);
+    return bindWith(host, port, 0, option);
   }
 }
 
@@ -165,9 +166,9 @@ function isNotSupported(error: unknown): boolean {
   return /\((ENOTSUP|EINVAL|EOPNOTSUPP)\)/.test((error as Error).message);
 }
 
-function bindWith(host: string, port: number, flags: number): TcpHandle {
+function bindWith(host: string, port: number, flags: number, option: string): TcpHandle {
   const bound = tryBind(host, port, flags);
-  if (typeof bound === 'string') throw listenError(host, port, bound);
+  if (typeof bound === 'string') throw listenError(host, port, bound, option);
   return bound;
 }
 
@@ -199,8 +200,13 @@ export function boundPort(handle: TcpHandle): number {
   return handle.getsockname(name) === 0 ? (name.port ?? -1) : -1;
 }
 
-/** What to tell a user whose address cannot be listened on. `name` is the system's, such as EADDRINUSE. */
-export function listenError(host: string, port: number, name: string): MillraceError {
+/**
+ * What to tell a user whose address cannot be listened on.
+ *
+ * @param name the system's, such as EADDRINUSE
+ * @param option what asks for the address; '': that is plain
+ */
+export function listenError(host: string, port: number, name: string, option = ''): MillraceError {
   const remedies: Record<string, string> = {
     EADDRINUSE: 'another program listens there; choose another port, or 0 for any free one',
     EACCES: 'ports below 1024 need a privilege; choose a higher one',
@@ -210,6 +216,6 @@ export function listenError(host: string, port: number, name: string): MillraceE
   const remedy = Object.hasOwn(remedies, name) ? `: ${remedies[name]}` : '';
   return new MillraceError(
     'MILLRACE_LISTEN_FAILED',
-    `Cannot listen on ${host} port ${port} (${name})${remedy}`,
+    `${option === '' ? '' : `${option}: `}Cannot listen on ${host} port ${port} (${name})${remedy}`,
   );
 }

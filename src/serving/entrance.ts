@@ -4,6 +4,7 @@ import type { TcpHandle } from '../net/node-internals.ts';
 import type { Transport } from '../net/transport.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { HttpServer } from './http-server.ts';
+import type { RawEndpoints } from './raw-endpoint.ts';
 import type { TlsServer } from './tls-server.ts';
 
 /**
@@ -14,16 +15,25 @@ export class Entrance implements Admitting {
   readonly #shard: Shard;
   readonly #http: HttpServer;
   readonly #tls: TlsServer | null;
+  readonly #raw: RawEndpoints;
   readonly #maxConnections: number;
 
   /**
    * @param tls null: connections are plain
+   * @param raw whose connections hold places, too, and give them up
    * @param maxConnections 0: any number
    */
-  constructor(shard: Shard, http: HttpServer, tls: TlsServer | null, maxConnections: number) {
+  constructor(
+    shard: Shard,
+    http: HttpServer,
+    tls: TlsServer | null,
+    raw: RawEndpoints,
+    maxConnections: number,
+  ) {
     this.#shard = shard;
     this.#http = http;
     this.#tls = tls;
+    this.#raw = raw;
     this.#maxConnections = maxConnections;
   }
 
@@ -33,7 +43,7 @@ export class Entrance implements Admitting {
   }
 
   makeRoom(): boolean {
-    return this.#tls?.evictOldest() === true || this.#http.evictOldest();
+    return this.#tls?.evictOldest() === true || this.#http.evictOldest() || this.#raw.evictOldest();
   }
 
   /** A client that has not done the handshake cannot be told. */
@@ -42,7 +52,7 @@ export class Entrance implements Admitting {
   }
 
   admit(client: TcpHandle, row: number, refusal: Refusal | null): Transport {
-    if (this.#tls !== null) return this.#tls.start(client, row);
+    if (this.#tls !== null) return this.#tls.start(client, row, this.#http);
     const transport = this.#shard.adopt(client, this.#http, row);
     this.#http.start(transport, refusal);
     return transport;

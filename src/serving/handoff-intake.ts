@@ -10,6 +10,7 @@ import { HANDOFF_PREFIX, HandoffKind, readHandoffPrefix } from '../shard/handoff
 import type { Shard } from '../shard/shard.ts';
 import type { Entrance } from './entrance.ts';
 import type { HttpServer } from './http-server.ts';
+import type { RawEndpoint, RawEndpoints } from './raw-endpoint.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 
 /** Ms that an old channel may take to end when there is a new one. */
@@ -23,6 +24,8 @@ export interface HandoffServers {
   readonly entrance: Entrance;
   /** What handshakes that the acceptor found good are for, by the number in its messages. */
   readonly webSockets: readonly UpgradeTarget[];
+  /** What connections of further ports are for. */
+  readonly raw: RawEndpoints;
 }
 
 /** HandoffIntake: takes the sockets that the acceptor sends one shard, from one channel after the other, or from a port. */
@@ -126,20 +129,27 @@ export class HandoffIntake {
   };
 
   #adopt(handle: TcpHandle | null, bytes: Buffer): void {
-    const { shard, http, webSockets } = this.#servers;
-    const { kind, route, address, acceptedAt } = readHandoffPrefix(bytes);
+    const { shard, http, entrance, webSockets, raw } = this.#servers;
+    const { kind, route, address, acceptedAt, isInPlace } = readHandoffPrefix(bytes);
     if (handle === null) {
       shard.lost(address);
       return;
     }
     shard.count(Counter.ADOPTED);
-    if (kind === HandoffKind.UNREAD || kind === HandoffKind.UNREAD_IN_PLACE) {
-      this.#adoptUnread(handle, address, acceptedAt, kind === HandoffKind.UNREAD_IN_PLACE);
+    // The one that was to give way may have been served meanwhile, or be as new.
+    const hasPlace = !isInPlace || entrance.makeRoom();
+    if (!hasPlace) shard.count(Counter.OVER_LIMIT);
+    if (kind === HandoffKind.UNREAD || kind === HandoffKind.RAW) {
+      const target = kind === HandoffKind.RAW ? raw.at(route) : entrance;
+      if (hasPlace && target !== undefined) this.#adoptUnread(target, handle, address, acceptedAt);
+      else this.#discard(handle, address);
       return;
     }
     const transport = shard.adopt(handle, http, address);
     transport.acceptedAt = acceptedAt;
-    if (kind === HandoffKind.HTTP) {
+    if (!hasPlace) {
+      http.turnAway(transport);
+    } else if (kind === HandoffKind.HTTP) {
       http.start(transport);
       transport.receive(bytes, HANDOFF_PREFIX, bytes.length);
     } else {
@@ -148,17 +158,14 @@ export class HandoffIntake {
     shard.greet(transport);
   }
 
-  #adoptUnread(handle: TcpHandle, address: number, acceptedAt: number, isInPlace: boolean): void {
-    const { shard, entrance } = this.#servers;
-    // The one that was to give way may have been served meanwhile, or be as new.
-    if (isInPlace && !entrance.makeRoom()) {
-      shard.count(Counter.OVER_LIMIT);
-      entrance.discard(address);
-      handle.close();
-      return;
-    }
-    const transport = entrance.admit(handle, address, null);
+  #adoptUnread(target: Entrance | RawEndpoint, handle: TcpHandle, address: number, acceptedAt: number): void {
+    const transport = target.admit(handle, address, null);
     transport.acceptedAt = acceptedAt;
-    shard.greet(transport);
+    this.#servers.shard.greet(transport);
+  }
+
+  #discard(handle: TcpHandle, address: number): void {
+    this.#servers.entrance.discard(address);
+    handle.close();
   }
 }

@@ -22,6 +22,7 @@ import type { OutgoingResponse, UpgradeFields } from './outgoing-response.ts';
 import { ProxiedClients } from './proxied-clients.ts';
 import { type BodyOwner, RequestBodies } from './request-bodies.ts';
 import { type ParsingErrorHandler, RequestReader } from './request-reader.ts';
+import type { SecureServer } from './tls-server.ts';
 import type { UpgradeTarget } from './upgrade-target.ts';
 import { Upgrader } from './upgrader.ts';
 
@@ -35,7 +36,9 @@ export interface ConnectionWatcher {
  * HttpServer: the HTTP phase of all connections of an App, as their context: it takes sockets over, and is told what happens
  * to them and to their responses. `RequestReader` reads what comes, `HttpDeadlines` ends what is late.
  */
-export class HttpServer implements TransportContext<HttpConnection>, Drainable, ConnectionServer, BodyOwner {
+export class HttpServer
+  implements TransportContext<HttpConnection>, Drainable, ConnectionServer, BodyOwner, SecureServer
+{
   readonly dispatcher: Dispatcher;
   readonly #shard: Shard;
   readonly #heads: HeadReader<HttpConnection>;
@@ -136,6 +139,17 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     transport.startReading();
   }
 
+  startSecure(transport: Transport): void {
+    this.start(transport.passTo(this, null));
+  }
+
+  /** Takes over a socket whose request another thread has read, and answers that there is no place for it. */
+  turnAway(transport: Transport<HttpConnection>): void {
+    const connection = new HttpConnection(this, transport, null, 0);
+    transport.owner = connection;
+    this.refuse(connection, refusalText(503));
+  }
+
   /**
    * Takes over a socket whose handshake was found good elsewhere, and answers it. `bytes[start, end)` is the request and
    * what came behind it.
@@ -150,10 +164,8 @@ export class HttpServer implements TransportContext<HttpConnection>, Drainable, 
     const parser = this.#heads.take();
     if (target === undefined || parser.feed(bytes, start, end) !== ParseStatus.COMPLETE) {
       // Shards whose modules register other routes than the first one's cannot be told apart from here.
-      const connection = new HttpConnection(this, transport, null, 0);
-      transport.owner = connection;
       this.#shard.count(Counter.REFUSED);
-      this.refuse(connection, refusalText(503));
+      this.turnAway(transport);
       return;
     }
     const rest = parser.consumed;

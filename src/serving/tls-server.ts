@@ -8,7 +8,6 @@ import { type Transport, type TransportContext, transportOf } from '../net/trans
 import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
 import { callUser, type UserCode } from '../user-code.ts';
-import type { HttpServer } from './http-server.ts';
 
 export interface TlsLimits {
   /** Seconds a handshake may take. */
@@ -17,35 +16,41 @@ export interface TlsLimits {
   readonly maxHandshakes: number;
 }
 
+/** SecureServer: takes over connections that have done their handshake. */
+export interface SecureServer {
+  startSecure(transport: Transport): void;
+}
+
 /** A connection in its handshake. */
 class Handshake {
   readonly transport: Transport<Handshake>;
   readonly deadline: number;
+  /** What the connection goes on to. */
+  readonly next: SecureServer;
   /** The client's name was looked up. */
   isNamed = false;
   isFailed = false;
 
-  constructor(transport: Transport<Handshake>, deadline: number) {
+  constructor(transport: Transport<Handshake>, deadline: number, next: SecureServer) {
     this.transport = transport;
     this.deadline = deadline;
+    this.next = next;
   }
 }
 
 /**
- * TlsServer: the handshakes of a shard. A socket that has done its own goes on to the HTTP server. What goes wrong
+ * TlsServer: the handshakes of a shard. A socket that has done its own goes on to what it is for. What goes wrong
  * costs that one connection, and is counted, never thrown.
  */
 export class TlsServer implements TransportContext<Handshake>, TlsEvents, Drainable {
   readonly names: ServerNames;
   readonly #shard: Shard;
-  readonly #http: HttpServer;
   readonly #limits: TlsLimits;
   readonly #handshakes: WaitingRoom;
 
-  constructor(shard: Shard, http: HttpServer, limits: TlsLimits, names: ServerNames) {
+  constructor(shard: Shard, limits: TlsLimits, names: ServerNames) {
     this.names = names;
     this.#shard = shard;
-    this.#http = http;
     this.#limits = limits;
     this.#handshakes = new WaitingRoom((change) => {
       shard.addWaiting(change);
@@ -56,7 +61,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
    * Takes over a socket whose first bytes are a ClientHello. With too many handshakes under way the oldest gives
    * way: those that are honest take moments.
    */
-  start(handle: TcpHandle, address: number): Transport<Handshake> {
+  start(handle: TcpHandle, address: number, next: SecureServer): Transport {
     const { size } = this.#handshakes;
     if (size >= this.#limits.maxHandshakes) {
       this.#shard.count(Counter.TLS_EVICTED);
@@ -67,12 +72,12 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     const transport = this.#shard.adopt(stream, this, address);
     const { timer } = this.#shard.io;
     const deadline = timer.now + this.#limits.handshakeTimeout + 1;
-    const handshake = new Handshake(transport, deadline);
+    const handshake = new Handshake(transport, deadline, next);
     transport.owner = handshake;
     this.#handshakes.add(transport);
     timer.schedule(transport, deadline);
     transport.startReading();
-    return transport;
+    return transport as Transport;
   }
 
   // Events of the transport.
@@ -100,7 +105,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     return 0;
   }
 
-  /** A handshake that is done in time is followed by a request, which is answered. */
+  /** A handshake that is done in time is followed by what the client wants, which is answered. */
   drain(_transport: Transport<Handshake>, _code: number): void {}
 
   dismiss(transport: Transport<Handshake>): void {
@@ -131,7 +136,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
     this.#shard.observeSince(transport.acceptedAt, this.#shard.metrics.histograms.tlsHandshakeTime);
     this.#handshakes.delete(transport);
-    this.#http.start(transport.passTo(this.#http, null));
+    handshake.next.startSecure(transport as Transport);
   }
 
   /**

@@ -40,6 +40,18 @@ export interface RouteEntry {
   readonly hasUpgrade: boolean;
 }
 
+/** A raw endpoint as the main thread needs it, see `serving/raw-endpoint.ts`. Its place in the table is its name between threads. */
+export interface RawEntry {
+  /** What users find the port by. */
+  readonly name: string;
+  /** The option that asks for it, as errors name it. */
+  readonly option: string;
+  /** An IP address, or 'localhost'. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
 /** What all shards of a server do TLS with. */
 export interface TlsSetup {
   readonly credentials: TlsCredentials;
@@ -78,16 +90,19 @@ export type ToAcceptor =
   | { readonly type: 'shard-down'; readonly index: number }
   /** The shard is to end: no more connections, and the end of the channel behind those it was sent. */
   | { readonly type: 'shard-retires'; readonly index: number }
-  /** Transfer mode: listen. In channel mode the listening socket itself says so. */
-  | { readonly type: 'listen'; readonly host: string; readonly port: number }
+  /**
+   * Transfer mode: listen. In channel mode a listening socket itself says so, with the number in digits beside it. Number 0 is
+   * for HTTP, each other for the raw endpoint before it: 1 for that in place 0.
+   */
+  | { readonly type: 'listen'; readonly number: number; readonly host: string; readonly port: number }
   /** Accept no more, and pass on each client that sends its head within the grace. */
   | { readonly type: 'stop'; readonly terms: DrainTerms };
 
 export type FromAcceptor =
   /** The thread is there; it accepts nothing yet. */
   | { readonly type: 'started' }
-  | { readonly type: 'listening'; readonly port: number }
-  | { readonly type: 'listen-failed'; readonly error: string }
+  | { readonly type: 'listening'; readonly number: number; readonly port: number }
+  | { readonly type: 'listen-failed'; readonly number: number; readonly error: string }
   /** Connections go to the shard from now on. */
   | { readonly type: 'shard-known'; readonly index: number }
   /** The channel to the shard broke: it is dead, or needs another one. */
@@ -97,7 +112,7 @@ export type FromAcceptor =
   /** No connection is accepted any more, and none is left. */
   | { readonly type: 'stopped' }
   /** `accept` failed and the listening socket was closed; send it again. */
-  | { readonly type: 'listener-lost' };
+  | { readonly type: 'listener-lost'; readonly number: number };
 
 /** What a shard is started with. */
 export interface ShardData {
@@ -148,8 +163,12 @@ export type FromShard =
   /** The thread is there, and loads the module. */
   | { readonly type: 'started' }
   /** The module of a successor is loaded. */
-  | { readonly type: 'prepared' }
-  | { readonly type: 'ready'; readonly routes: readonly RouteEntry[] }
+  | { readonly type: 'prepared'; readonly endpoints: readonly RawEntry[] }
+  | {
+      readonly type: 'ready';
+      readonly routes: readonly RouteEntry[];
+      readonly endpoints: readonly RawEntry[];
+    }
   | ModuleFailure
   /** The channel with this descriptor is open; -1: the port is. */
   | { readonly type: 'connected'; readonly fd: number }

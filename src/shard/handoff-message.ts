@@ -7,7 +7,7 @@ import type { TimeStamp } from '../metrics/monotonic-time.ts';
  *     └ the prefix ─────────────────────────┘   └ the request as it came: of WEBSOCKET and HTTP alone ┘
  *
  * The acceptor writes latin1 text, one byte a character, because only text can be written together with a handle. Sockets
- * that go by a port are UNREAD or UNREAD_IN_PLACE: a socket that was read from cannot be transferred any more.
+ * that go by a port are UNREAD or RAW: a socket that was read from cannot be transferred any more.
  */
 
 /** What the shard is to do with the socket. */
@@ -18,10 +18,16 @@ export const HandoffKind = {
   HTTP: 1,
   /** Nothing was read of the socket: a request, or where the server does TLS its handshake, comes first. */
   UNREAD: 2,
-  /** The same, but there are as many connections as there may be: the shard's oldest that has sent no request yet gives way. */
-  UNREAD_IN_PLACE: 3,
+  /** Nothing was read of the socket either, and it is for the raw endpoint whose place among those of the App is the route. */
+  RAW: 3,
 } as const;
 export type HandoffKind = (typeof HandoffKind)[keyof typeof HandoffKind];
+
+/**
+ * In the byte of the kind: there are as many connections as there may be. The shard's oldest that has not said yet what it
+ * wants gives way.
+ */
+const IN_PLACE = 0x80;
 
 /** Bytes before the head. */
 export const HANDOFF_PREFIX = 11;
@@ -29,18 +35,20 @@ export const HANDOFF_PREFIX = 11;
 /**
  * The prefix of a handoff message.
  *
- * @param route place of the route in the table that the shard reported
+ * @param route place of the route, or of the raw endpoint, in the table that the shard reported
  * @param address row of the address table, -1 for none
  * @param acceptedAt when the connection was accepted
+ * @param isInPlace another connection of the shard is to give way
  */
 export function handoffPrefix(
   kind: HandoffKind,
   route: number,
   address: number,
   acceptedAt: TimeStamp,
+  isInPlace = false,
 ): string {
   return String.fromCharCode(
-    kind,
+    isInPlace ? kind | IN_PLACE : kind,
     route & 255,
     route >>> 8,
     address & 255,
@@ -60,15 +68,18 @@ export interface HandoffPrefix {
   readonly route: number;
   readonly address: number;
   readonly acceptedAt: TimeStamp;
+  readonly isInPlace: boolean;
 }
 
 /** Reads the prefix of a message that has arrived. */
 export function readHandoffPrefix(message: Buffer): HandoffPrefix {
+  const first = message[0]!;
   return {
-    kind: message[0] as HandoffKind,
+    kind: (first & ~IN_PLACE) as HandoffKind,
     route: message.readUInt16LE(1),
     address: message.readInt32LE(3),
     acceptedAt: message.readInt32LE(7),
+    isInPlace: (first & IN_PLACE) !== 0,
   };
 }
 

@@ -8,8 +8,7 @@ import { newHashKey } from '../keyed-hash.ts';
 import type { ControlBlock } from '../metrics/control-block.ts';
 import { createChannel, discardChannel, discardEnd } from '../net/handoff-channel.ts';
 import { HandoffSender } from '../net/handoff-sender.ts';
-import { ACCEPT_BACKOFF, bindAddress, boundPort, listenError } from '../net/listener.ts';
-import type { TcpHandle } from '../net/node-internals.ts';
+import { ACCEPT_BACKOFF } from '../net/listener.ts';
 import { Obstacle } from '../net/obstacle.ts';
 import type { ServeLimits } from '../options/server-limits.ts';
 import {
@@ -17,12 +16,14 @@ import {
   type Balance,
   type FromAcceptor,
   HandoffMode,
+  type RawEntry,
   type ToAcceptor,
 } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import type { ProfiledThread } from '../shard/thread-profiler.ts';
 import { ANSWER_TIMEOUT, deadline, END_TIMEOUT, within } from '../shard/timeout.ts';
 import { workerOptions } from '../worker-options.ts';
+import { ListeningSockets } from './listening-sockets.ts';
 import { RestartDelay } from './restart-delay.ts';
 
 /** The entry point of the acceptor's thread, in the build. */
@@ -57,7 +58,7 @@ export interface AcceptorHostEvents {
 }
 
 /**
- * AcceptorHost: main thread's side of the acceptor. It owns the listening socket, of which the acceptor gets
+ * AcceptorHost: main thread's side of the acceptor. It owns the listening sockets, of which the acceptor gets
  * duplicates, and starts the acceptor anew when it dies.
  */
 export class AcceptorHost {
@@ -68,9 +69,8 @@ export class AcceptorHost {
   readonly #hashKey = newHashKey();
   readonly #events: AcceptorHostEvents;
   readonly #delay = new RestartDelay(LAST_DELAY);
+  readonly #sockets: ListeningSockets;
   #mode: HandoffMode = HandoffMode.CHANNEL;
-  #listening: TcpHandle | null = null;
-  #port = -1;
   #worker: Worker | null = null;
   /** The main thread's end of the channel that listening sockets go to the acceptor by. */
   #sender: HandoffSender | null = null;
@@ -90,6 +90,7 @@ export class AcceptorHost {
     events: AcceptorHostEvents,
   ) {
     this.#options = options;
+    this.#sockets = new ListeningSockets(options.host, options.port);
     this.#control = control;
     this.#addresses = addresses;
     this.#events = events;
@@ -102,7 +103,12 @@ export class AcceptorHost {
 
   /** The port that is listened on. */
   get port(): number {
-    return this.#port;
+    return this.#sockets.port(0);
+  }
+
+  /** The ports of raw endpoints, by name. */
+  get ports(): ReadonlyMap<string, number> {
+    return this.#sockets.named;
   }
 
   /** How sockets reach the shards, once it was started. */
@@ -123,7 +129,7 @@ export class AcceptorHost {
    */
   async start(mode: HandoffMode): Promise<void> {
     this.#mode = mode;
-    if (mode === HandoffMode.CHANNEL) this.#bind();
+    if (mode === HandoffMode.CHANNEL) this.#sockets.bind();
     await this.#startThread().catch((error: unknown) => {
       throw startFailed(error);
     });
@@ -133,12 +139,21 @@ export class AcceptorHost {
     await Promise.race([started, this.failed]);
   }
 
+  /**
+   * A shard has declared these raw endpoints, see {@link ListeningSockets.declare}.
+   *
+   * @throws MillraceError MILLRACE_BAD_MODULE, MILLRACE_LISTEN_FAILED
+   */
+  declare(endpoints: readonly RawEntry[]): void {
+    this.#sockets.declare(endpoints);
+  }
+
   /** Lets the acceptor accept; resolves when it does. */
   async listen(): Promise<void> {
     const listening = new Promise<void>((resolve) => {
       this.#onListening = resolve;
     });
-    this.#sendListener();
+    this.#sendListeners();
     const timeout = deadline(this.#options.limits.loadTimeout, () => {
       this.#fail(startFailed(this.#lateness()));
     });
@@ -166,10 +181,11 @@ export class AcceptorHost {
   async stop(terms: DrainTerms): Promise<void> {
     this.#isClosing = true;
     // Before the acceptor's duplicate: what the kernel connects behind its back would never be accepted.
-    const listening = this.#listening;
-    this.#listening = null;
-    if (this.#sender === null) listening?.close();
-    else this.#sender.close(() => listening?.close());
+    const close = (): void => {
+      this.#sockets.close();
+    };
+    if (this.#sender === null) close();
+    else this.#sender.close(close);
     const worker = this.#worker;
     if (worker !== null) {
       const stopped = new Promise<void>((resolve) => {
@@ -189,27 +205,19 @@ export class AcceptorHost {
     if (this.#worker !== null) await within(this.#worker.terminate(), END_TIMEOUT);
   }
 
-  #bind(): void {
-    const { host, port } = this.#options;
-    // Here, so that an address in use is told before any thread exists. The acceptor listens, on its duplicate:
-    // a handle that listens in this thread would take half of the connections.
-    this.#listening = bindAddress(host, port);
-    this.#port = boundPort(this.#listening);
+  /** Has the acceptor listen. */
+  #sendListeners(): void {
+    for (const number of this.#sockets.numbers()) this.#sendListener(number);
   }
 
-  /** Gives the acceptor a duplicate of the listening socket; the original stays, and with it the backlog. */
-  #sendListener(): void {
-    const { host, port } = this.#options;
-    if (this.#mode === HandoffMode.TRANSFER) {
-      this.tell({ type: 'listen', host, port: this.#port === -1 ? port : this.#port });
-    } else if (this.#listening !== null) {
-      this.#sender?.sendDuplicate('listener', this.#listening);
-    }
+  #sendListener(number: number): void {
+    if (this.#mode === HandoffMode.TRANSFER) this.tell(this.#sockets.listenMessage(number));
+    else if (this.#sender !== null && !this.#isClosing) this.#sockets.sendTo(this.#sender, number);
   }
 
-  #sendListenerSoon(): void {
+  #sendListenerSoon(number: number): void {
     setTimeout(() => {
-      this.#sendListener();
+      this.#sendListener(number);
     }, ACCEPT_BACKOFF);
   }
 
@@ -300,7 +308,7 @@ export class AcceptorHost {
     if (worker === null) return;
     await this.#events.attach();
     // The new acceptor may have died meanwhile, and be replaced in turn.
-    if (this.#worker === worker) this.#sendListener();
+    if (this.#worker === worker) this.#sendListeners();
   }
 
   #onMessage(message: FromAcceptor): void {
@@ -309,16 +317,17 @@ export class AcceptorHost {
         this.#onStarted();
         break;
       case 'listening':
-        if (this.#mode === HandoffMode.TRANSFER) this.#port = message.port;
+        this.#sockets.listening(message.number, message.port);
+        if (!this.#sockets.haveListened) break;
         this.#hasListened = true;
         this.#onListening();
         break;
       case 'listen-failed':
-        if (this.#hasListened) this.#sendListenerSoon();
-        else this.#fail(listenError(this.#options.host, this.#options.port, message.error));
+        if (this.#hasListened) this.#sendListenerSoon(message.number);
+        else this.#fail(this.#sockets.error(message.number, message.error));
         break;
       case 'listener-lost':
-        this.#sendListenerSoon();
+        this.#sendListenerSoon(message.number);
         break;
       case 'stopped':
         this.#onStopped?.();

@@ -2,7 +2,7 @@ import { buffersOf, type Handover } from '../bus/participant.ts';
 import { HANDOVER_TIMEOUT, type HandoverReport } from '../bus/state-keepers.ts';
 import type { MillraceError } from '../errors.ts';
 import type { TlsCredentials } from '../net/tls-context.ts';
-import type { FromShard, ShardData, TlsSetup } from '../shard/control-message.ts';
+import type { FromShard, RawEntry, ShardData, TlsSetup } from '../shard/control-message.ts';
 import type { DrainTerms } from '../shard/drain.ts';
 import type { HeapUse } from '../shard/heap-watch.ts';
 import type { ProfiledThread } from '../shard/thread-profiler.ts';
@@ -227,7 +227,7 @@ export class ShardHost {
 
   #onMessage(message: FromShard): void {
     if (message.type === 'ready') {
-      if (this.#instance === null) return;
+      if (this.#instance === null || !this.#declare(message.endpoints)) return;
       this.#attachment.ready(this.#instance, message.routes);
       this.#awaitAttached();
       for (const resolve of this.#onLoaded.splice(0)) resolve();
@@ -248,6 +248,17 @@ export class ShardHost {
       this.#events.onHeapFull(message.heap);
     } else if (message.type === 'overflow') {
       this.#events.onOverflow(message.to, message.dropped);
+    }
+  }
+
+  /** Has the acceptor listen for these endpoints, too. Ends the thread, and returns false, when that cannot be. */
+  #declare(endpoints: readonly RawEntry[]): boolean {
+    try {
+      this.#acceptor.declare(endpoints);
+      return true;
+    } catch (error) {
+      void this.#pool.destroy(error as MillraceError);
+      return false;
     }
   }
 
@@ -355,13 +366,27 @@ export class ShardHost {
       let failure: MillraceError | null = null;
       const instance = this.#launch(pool, true, (message) => {
         if (message.type === 'failed') failure = badModule(this.#options.module, message);
-        else if (message.type === 'prepared') resolve(instance);
+        else if (message.type === 'prepared')
+          this.#checkPrepared(message.endpoints, () => resolve(instance), reject);
         else if (this.#instance === instance) this.#onMessage(message);
       });
       instance.ended.catch((error: unknown) => {
         reject(failure ?? startError(this.#options.index, error));
       });
     });
+  }
+
+  #checkPrepared(
+    endpoints: readonly RawEntry[],
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ): void {
+    try {
+      this.#acceptor.declare(endpoints);
+      resolve();
+    } catch (error) {
+      reject(error);
+    }
   }
 
   /** The successor is not wanted. */

@@ -120,6 +120,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.#acceptor.port;
   }
 
+  /** The ports of raw endpoints, by name. */
+  get ports(): ReadonlyMap<string, number> {
+    return this.#acceptor.ports;
+  }
+
   get mode(): HandoffMode {
     return this.#acceptor.mode;
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { HeldConnections } from '../../../src/acceptor/held-connections.ts';
+import { HeldConnections, type UnreadClient } from '../../../src/acceptor/held-connections.ts';
 import type { Opening } from '../../../src/acceptor/openings.ts';
 import { timeStamp } from '../../../src/metrics/monotonic-time.ts';
 import type { TcpHandle } from '../../../src/net/node-internals.ts';
@@ -20,15 +20,22 @@ function openingOf() {
 
 const clientOf = (): TcpHandle => ({}) as TcpHandle;
 
+const unreadOf = (client: TcpHandle, row = 0): UnreadClient => ({
+  client,
+  row,
+  acceptedAt: timeStamp(),
+  endpoint: -1,
+});
+
 it('gives back what it holds once, clients that were not read first, each kind oldest first', () => {
   const held = new HeldConnections();
   const [one, two] = [openingOf(), openingOf()];
   const [first, second] = [clientOf(), clientOf()];
   const late: number[] = [];
   held.hold(one.opening, 'request 1');
-  held.holdUnread(first, 3, timeStamp(), 10, () => late.push(1));
+  held.holdUnread(unreadOf(first, 3), 10, () => late.push(1));
   held.hold(two.opening, 'request 2');
-  held.holdUnread(second, 4, timeStamp(), 10, () => late.push(2));
+  held.holdUnread(unreadOf(second, 4), 10, () => late.push(2));
   expect([one.calls, two.calls]).toEqual([['pause'], ['pause']]);
   const given: unknown[] = [];
   const release = (): void => {
@@ -50,7 +57,7 @@ it('gives back what it holds once, clients that were not read first, each kind o
 it('tells when a client has waited too long, and holds it no more', () => {
   const held = new HeldConnections();
   let late = 0;
-  held.holdUnread(clientOf(), 0, timeStamp(), 2, () => late++);
+  held.holdUnread(unreadOf(clientOf()), 2, () => late++);
   vi.advanceTimersByTime(1999);
   expect(late).toBe(0);
   vi.advanceTimersByTime(1);
@@ -74,13 +81,13 @@ it('drops a connection once, and gives what it had sent', () => {
 it('has room for 1024 of both kinds', () => {
   const held = new HeldConnections();
   const { opening } = openingOf();
-  for (let i = 0; i < 1023; i++) held.holdUnread(clientOf(), 0, timeStamp(), 1, () => {});
+  for (let i = 0; i < 1023; i++) held.holdUnread(unreadOf(clientOf()), 1, () => {});
   expect(held.hasRoom).toBe(true);
   held.hold(opening, '');
   expect(held.hasRoom).toBe(false);
   held.drop(opening);
   expect(held.hasRoom).toBe(true);
-  held.holdUnread(clientOf(), 0, timeStamp(), 1, () => {});
+  held.holdUnread(unreadOf(clientOf()), 1, () => {});
   expect(held.hasRoom).toBe(false);
   vi.advanceTimersByTime(1000);
   expect(held.hasRoom).toBe(true);
