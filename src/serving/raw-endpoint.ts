@@ -85,17 +85,17 @@ export class RawEndpoint<Owner = unknown> implements Admitting, SecureServer {
 
   /** The connection has said what it wants: it gives way to no other any more. */
   heard(transport: Transport<Owner>): void {
-    this.#waiting.delete(transport as Transport);
+    this.#waiting.delete(transport);
   }
 
   /** The connection is gone. */
   release(transport: Transport<Owner>): void {
-    this.#waiting.delete(transport as Transport);
-    this.#shard.release(transport as Transport);
+    this.#waiting.delete(transport);
+    this.#shard.release(transport);
   }
 
   #start(transport: Transport<Owner>): void {
-    this.#waiting.add(transport as Transport);
+    this.#waiting.add(transport);
     this.#protocol.start(transport);
   }
 }
@@ -169,7 +169,7 @@ export class RawEndpoints {
   }
 
   add<Owner>(endpoint: RawEndpoint<Owner>): void {
-    this.#all.push(endpoint as unknown as RawEndpoint);
+    this.#all.push(endpoint);
   }
 
   /** Closes the oldest connection that has not said what it wants. Returns false when there is none that may be closed. */

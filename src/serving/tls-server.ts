@@ -77,7 +77,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     this.#handshakes.add(transport);
     timer.schedule(transport, deadline);
     transport.startReading();
-    return transport as Transport;
+    return transport;
   }
 
   // Events of the transport.
@@ -136,7 +136,7 @@ export class TlsServer implements TransportContext<Handshake>, TlsEvents, Draina
     if (stream.isResumed) this.#shard.count(Counter.TLS_RESUMED);
     this.#shard.observeSince(transport.acceptedAt, this.#shard.metrics.histograms.tlsHandshakeTime);
     this.#handshakes.delete(transport);
-    handshake.next.startSecure(transport as Transport);
+    handshake.next.startSecure(transport);
   }
 
   /**
