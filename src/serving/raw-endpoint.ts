@@ -6,7 +6,6 @@ import type { Transport, TransportContext } from '../net/transport.ts';
 import type { RawEntry } from '../shard/control-message.ts';
 import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
-import type { Entrance } from './entrance.ts';
 import type { SecureServer, TlsServer } from './tls-server.ts';
 
 /** How the connections of a raw endpoint are served. */
@@ -34,7 +33,7 @@ export class RawEndpoint<Owner = unknown> implements Admitting, SecureServer {
   /** The port that is listened on; -1 in a shard of a server, whose main thread knows it. */
   port = -1;
   readonly #shard: Shard;
-  readonly #entrance: Entrance;
+  readonly #entrance: Admitting;
   readonly #tls: TlsServer | null;
   readonly #waiting: WaitingRoom;
   readonly #protocol: RawProtocol<Owner>;
@@ -43,7 +42,7 @@ export class RawEndpoint<Owner = unknown> implements Admitting, SecureServer {
   constructor(
     options: RawOptions,
     shard: Shard,
-    entrance: Entrance,
+    entrance: Admitting,
     tls: TlsServer | null,
     waiting: WaitingRoom,
     protocolOf: (endpoint: RawEndpoint<Owner>) => RawProtocol<Owner>,
@@ -139,7 +138,7 @@ export class RawEndpoints {
    */
   make<Owner>(
     options: RawOptions,
-    entrance: Entrance,
+    entrance: Admitting,
     protocolOf: (endpoint: RawEndpoint<Owner>) => RawProtocol<Owner>,
   ): RawEndpoint<Owner> {
     const { name, option, isTls } = options;

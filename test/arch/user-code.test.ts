@@ -38,6 +38,7 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   'app/web-socket.js': ['live'],
   'app/shard-thread.js': ['tell', 'this.#onDrained', 'this.#onHandover'],
   'serving/handoff-intake.js': ['this.#onArrived'],
+  'serving/raw-endpoint.js': ['protocolOf'],
   'app/shared-map.js': ['action', 'visit'],
   'app/tls-source.js': ['source'],
   'load/load-thread.js': ['this.#post'],
