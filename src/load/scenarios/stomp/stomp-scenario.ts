@@ -6,7 +6,6 @@ import {
   sequenceOf,
   TIME_MODULO,
   timeOf,
-  writeBroadcast,
 } from '../../broadcast-message.ts';
 import { Counter } from '../../counters.ts';
 import { sharedMicroseconds } from '../../shared-clock.ts';
@@ -19,6 +18,7 @@ import { FrameReader } from './frame-reader.ts';
 import { MessageBatch } from './message-batch.ts';
 import type { ReceivedFrame } from './received-frame.ts';
 import { RunTally } from './run-tally.ts';
+import { SendWriter, TEMPORARY } from './send-writer.ts';
 import { StompSlot } from './stomp-slot.ts';
 
 /** Bytes of messages that are written at once at most, unless one is longer. */
@@ -39,9 +39,6 @@ const RECEIPT_ID = Buffer.from('receipt-id');
 const SUBSCRIPTION_ID = Buffer.from(SUBSCRIPTION_NAME);
 const SUBSCRIBED = 'subscribed';
 
-/** On what a broker that makes queues of its own accord, as RabbitMQ does, is to throw away behind the last consumer. */
-const TEMPORARY = ['durable:false', 'auto-delete:true', 'exclusive:false'];
-
 /**
  * Stomp: publishers send to topics and queues of a STOMP broker in turn. Every subscriber of a topic must get every message
  * once, those of a publisher in order. Of the consumers of a queue one must get each message, and acknowledges it.
@@ -56,11 +53,9 @@ export class StompScenario implements Scenario<StompSlot> {
   readonly #tally: RunTally;
   readonly #destinations: Destinations;
   readonly #names: readonly Buffer[];
-  /** By destination: a SEND up to its receipt, and the same for the first one that a connection sends there. */
-  readonly #heads: readonly Buffer[];
-  readonly #firstHeads: readonly Buffer[];
   readonly #batch: MessageBatch;
   readonly #acknowledger: Acknowledger;
+  readonly #sends: SendWriter;
   readonly #isPaced: boolean;
   /** What each publisher is to publish; null: as much as the time allows. */
   readonly #amounts: readonly number[] | null;
@@ -80,11 +75,8 @@ export class StompScenario implements Scenario<StompSlot> {
     this.#tally = new RunTally(plan.publishers, plan.pipelining, memory);
     this.#destinations = new Destinations(plan, this.#tally.run);
     this.#names = this.#destinations.names.map((name) => Buffer.from(name));
-    this.#heads = this.#destinations.names.map((name) => this.#sendHead(name, []));
-    this.#firstHeads = this.#destinations.names.map((name, i) =>
-      this.#sendHead(name, this.#destinations.isQueue(i) ? TEMPORARY : []),
-    );
     this.#batch = new MessageBatch(plan.binary ? Opcode.BINARY : Opcode.TEXT);
+    this.#sends = new SendWriter(host, this.#destinations, this.#batch);
     this.#acknowledger = new Acknowledger(plan.ackMode, this.#batch, host.counters);
     this.#isPaced = plan.connectionRate + plan.overallRate > 0;
     this.#amounts =
@@ -202,11 +194,6 @@ export class StompScenario implements Scenario<StompSlot> {
   }
 
   onFailed(): void {}
-
-  #sendHead(destination: string, more: readonly string[]): Buffer {
-    const lines = ['SEND', `destination:${destination}`, `content-length:${this.#host.plan.size}`, ...more];
-    return Buffer.from(lines.map((line) => `${line}\n`).join(''));
-  }
 
   // What the broker sends.
 
@@ -384,30 +371,10 @@ export class StompScenario implements Scenario<StompSlot> {
     this.#host.counters.add(Counter.SENT, count);
     const time = sharedMicroseconds(now);
     for (let i = 0; i < count; i++) {
-      this.#addSend(slot, role.number, time);
+      this.#sends.add(slot, role.number, time);
       if (this.#batch.length > LARGEST_WRITE) connection.send(this.#batch.take());
     }
     if (this.#batch.length > 0) connection.send(this.#batch.take());
-  }
-
-  #addSend(slot: StompSlot, publisher: number, time: number): void {
-    const { plan, run } = this.#host;
-    const number = slot.published++;
-    const destination = number % this.#destinations.count;
-    const isFirst = slot.publishedHere++ < this.#destinations.count;
-    const head = (isFirst ? this.#firstHeads : this.#heads)[destination]!;
-    const receipt = plan.receipts ? `receipt:${number}\n` : '';
-    if (plan.receipts) slot.receipts.add(number);
-    const batch = this.#batch;
-    let at = batch.reserve(head.length + receipt.length + 1 + plan.size + 1);
-    const out = batch.bytes;
-    out.set(head, at);
-    at += head.length;
-    at += out.write(receipt, at, 'latin1');
-    out[at++] = 10;
-    writeBroadcast(out, at, plan.size, run, publisher, number, time);
-    out[at + plan.size] = 0;
-    batch.seal();
   }
 
   // What is missing.
