@@ -46,6 +46,8 @@ export interface TcpHandle extends SocketHandle {
   listen(backlog: number): number;
   getsockname(out: SocketAddress): number;
   setNoDelay(enable: boolean): number;
+  /** Has the kernel ask a silent peer whether it is there, after `delay` seconds. */
+  setKeepAlive(enable: boolean, delay: number): number;
   /** Closes with RST instead of FIN. */
   reset(callback?: () => void): number;
 }

@@ -8,6 +8,9 @@ import type { Drainable } from '../shard/drain.ts';
 import type { Shard } from '../shard/shard.ts';
 import type { SecureServer, TlsServer } from './tls-server.ts';
 
+/** Seconds of silence after which the kernel asks whether the peer is there. */
+const KEEP_ALIVE = 60;
+
 /** How the connections of a raw endpoint are served. */
 export interface RawProtocol<Owner> extends TransportContext<Owner>, Drainable {
   /**
@@ -67,7 +70,9 @@ export class RawEndpoint<Owner = unknown> implements Admitting, SecureServer {
     return false;
   }
 
+  /** A peer that is gone without a word is noticed by the kernel: not every protocol says something now and then. */
   admit(client: TcpHandle, row: number, _refusal: null | object): Transport {
+    client.setKeepAlive(true, KEEP_ALIVE);
     if (this.#tls !== null) return this.#tls.start(client, row, this);
     const transport = this.#shard.adopt<Owner>(client, this.#protocol, row);
     this.#start(transport);

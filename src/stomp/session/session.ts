@@ -117,12 +117,17 @@ export class StompSession<Token> {
   receive(bytes: Uint8Array, now: number): void {
     this.#received = now;
     if (this.#state >= State.DISCONNECTING) return;
-    if (this.#isDeciding) this.#hold(bytes);
-    else this.#feed(bytes);
+    const plain = plainBytes(bytes);
+    if (this.#isDeciding) this.#hold(plain);
+    else this.#feed(plain);
   }
 
-  /** Time has passed: sends a heart-beat when one is due, and ends a session that has been silent for too long. */
-  tick(now: number): void {
+  /**
+   * Time has passed: sends a heart-beat when one is due, and ends a session that has been silent for too long.
+   *
+   * @param next ms until the next tick: a heart-beat that is due before that one is sent now
+   */
+  tick(now: number, next = 0): void {
     const { send, receive } = this.#beats;
     if (this.#state < State.CONNECTED) {
       if (now - this.#since >= this.#options.connectTimeout) {
@@ -132,8 +137,10 @@ export class StompSession<Token> {
     }
     if (this.#state === State.OVER) return;
     if (receive > 0 && now - this.#received > receive * this.#options.heartBeatTolerance) {
-      this.#fail(new StompError(StompFault.PROTOCOL, `no heart-beat for ${now - this.#received} ms`));
-    } else if (send > 0 && now - this.#sent >= send) {
+      this.#fail(
+        new StompError(StompFault.PROTOCOL, `no heart-beat for ${Math.round(now - this.#received)} ms`),
+      );
+    } else if (send > 0 && now + next - this.#sent >= send) {
       this.#sent = now;
       this.#port.write(HEART_BEAT);
     }
@@ -490,4 +497,10 @@ export class StompSession<Token> {
   #broken(message: string, frame: StompFrame): StompError {
     return new StompError(StompFault.PROTOCOL, message, frame.headers.get('receipt'));
   }
+}
+
+/** The `slice` of a Buffer is no copy, and here and in the parser copies are made by it. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -428,3 +428,25 @@ describe('an end', () => {
     expect(driven.failures).toHaveLength(1);
   });
 });
+
+it('keeps a copy of a frame that comes in pieces, also of the memory of a Buffer that is used again', () => {
+  const driven = new DrivenSession();
+  const memory = Buffer.alloc(64);
+  const pieces = ['CONN', 'ECT\naccept-ver', 'sion:1.2\nhost:x\n', '\n\0'];
+  for (const piece of pieces) {
+    const length = memory.write(piece);
+    driven.session.receive(memory.subarray(0, length), driven.now);
+    memory.fill(0xee);
+  }
+  expect(driven.session.isConnected).toBe(true);
+});
+
+it('sends a heart-beat before the tick that would be too late for it', () => {
+  const driven = new DrivenSession();
+  driven.raw('CONNECT\naccept-version:1.2\nhost:x\nheart-beat:0,10000\n\n\0');
+  driven.taken();
+  driven.session.tick(driven.now + 7999, 2000);
+  expect(driven.bytes()).toBe('');
+  driven.session.tick(driven.now + 8000, 2000);
+  expect(driven.bytes()).toBe('\n');
+});
