@@ -30,7 +30,7 @@ const OPTIONS: SessionOptions = {
 
 /** The simplest broker behind a TCP port: what is sent to a destination goes to all its subscribers. */
 export class TcpBroker implements TcpSessions<string> {
-  readonly app: TemplatedApp = createApp({ maxConnectionsPerAddress: 0 });
+  readonly app: TemplatedApp;
   readonly port: number;
   readonly options: Partial<SessionOptions>;
   maxBackpressure = 1024 * 1024;
@@ -43,9 +43,14 @@ export class TcpBroker implements TcpSessions<string> {
   onConnect: (request: ConnectRequest) => Awaitable<boolean> = () => true;
   onAuthorize: () => Awaitable<boolean> = () => true;
 
-  constructor(options: Partial<SessionOptions> = {}) {
+  constructor(
+    options: Partial<SessionOptions> = {},
+    app = createApp({ maxConnectionsPerAddress: 0 }),
+    tls = false,
+  ) {
     this.options = options;
-    this.port = listenTcp(this.app, '/stomp', { port: 0, host: '127.0.0.1' }, this).port;
+    this.app = app;
+    this.port = listenTcp(app, '/stomp', { port: 0, host: '127.0.0.1', tls }, this).port;
   }
 
   open(connection: TcpConnection, now: number): StompSession<string> {

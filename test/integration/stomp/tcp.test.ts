@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createApp, createSslApp, partsOf } from '../../../src/app/app.ts';
+import { listenTcp } from '../../../src/stomp/front/tcp-binding.ts';
+import type { TcpOptions } from '../../../src/stomp/front/tcp-options.ts';
+import { tlsOptions } from '../../support/tls/tls-mode.ts';
 import { until } from '../../support/tools/deadline.ts';
 import { TcpBroker } from './tcp-broker.ts';
 
@@ -223,6 +228,51 @@ describe('a client that does not read', () => {
 });
 
 describe('the port', () => {
+  it('does TLS with the certificates of the App', async () => {
+    const broker = brokerOf({}, createSslApp({ ...tlsOptions(), maxConnectionsPerAddress: 0 }), true);
+    const socket = connectTls({ port: broker.port, host: '127.0.0.1', rejectUnauthorized: false });
+    const client = new Client(socket);
+    clients.push(client);
+    await once(socket, 'secureConnect');
+    socket.write(SESSION, 'latin1');
+    await client.saw('receipt-id:r3\n\n\0');
+    expect(client.text).toBe(ANSWER);
+  });
+
+  it('needs an App with certificates for TLS', () => {
+    expect(() => new TcpBroker({}, createApp(), true)).toThrow(
+      /stompBroker: 'tcp': TLS needs the certificates/,
+    );
+  });
+
+  it('is told by its option when it is taken, or is none', () => {
+    const broker = brokerOf();
+    const listen = (options: object) => () => listenTcp(broker.app, '/other', options as TcpOptions, broker);
+    expect(listen({ port: broker.port, host: '127.0.0.1' })).toThrow(
+      `stompBroker: 'tcp': Cannot listen on 127.0.0.1 port ${broker.port} (EADDRINUSE)`,
+    );
+    expect(listen({ port: 70_000 })).toThrow(
+      /stompBroker: 'tcp': 'port' must be an integer from 0 to 65,?535/,
+    );
+    expect(listen({ port: 0, host: 'example.com' })).toThrow(/'host' must be an IP address/);
+    expect(listen({ port: 0, tls: 'yes' })).toThrow(/'tls' must be true or false/);
+    expect(() => listenTcp(broker.app, '/stomp', { port: 0 }, broker)).toThrow(
+      /'\/stomp' has a port already/,
+    );
+  });
+
+  it('drains with a FIN and no ERROR, behind what was answered', async () => {
+    const broker = brokerOf();
+    const client = await Client.connected(broker);
+    const { shard } = partsOf(broker.app);
+    const drained = shard.drain({ code: 1001, deadline: 10_000, grace: 0 }, broker.app, Promise.resolve());
+    await client.over();
+    await drained;
+    expect(client.isEnded).toBe(true);
+    expect(client.text).not.toContain('ERROR');
+    expect(broker.sessions.size).toBe(0);
+  });
+
   it('is closed with the App, and connections with it', async () => {
     const broker = brokerOf();
     const client = await Client.connected(broker);
