@@ -40,14 +40,20 @@ function meaningOf(code: number, escapes: Escapes): string {
 }
 
 /**
- * The text with its escapes. STOMP 1.0 and CONNECTED have none: a line feed, which would begin another header there, and
- * NUL, which would end the frame, become spaces in any version.
+ * A value with its escapes. STOMP 1.0 and CONNECTED have none: a line feed, which would begin another header there, and
+ * NUL, which would end the frame in any version, become spaces.
  */
 export function escaped(text: string, escapes: Escapes): string {
   for (let i = 0; i < text.length; i++) {
     if (escapeOf(text.charCodeAt(i), escapes) !== '') return escapedFrom(text, i, escapes);
   }
   return text;
+}
+
+/** A name with its escapes. Where there are none, a colon, which would end it, becomes a space. */
+export function escapedName(name: string, escapes: Escapes): string {
+  const text = escaped(name, escapes);
+  return escapes === Escapes.NONE && text.includes(':') ? text.replaceAll(':', ' ') : text;
 }
 
 function escapedFrom(text: string, start: number, escapes: Escapes): string {

@@ -120,6 +120,7 @@ export class FrameParser {
       start += size;
     }
     this.#held = 0;
+    this.#memory = NO_BYTES;
     return start - held;
   }
 
@@ -140,13 +141,9 @@ export class FrameParser {
   /** Keeps the start of a frame until more comes. */
   #keep(bytes: Uint8Array, start: number, end: number): void {
     this.#held = end - start;
-    if (this.#held === 0) {
-      this.#memory = NO_BYTES;
-    } else if (bytes === this.#memory) {
-      if (start > 0) bytes.copyWithin(0, start, end);
-    } else {
-      this.#memory = bytes.slice(start, end);
-    }
+    if (this.#held === 0) this.#memory = NO_BYTES;
+    // Not moved within a memory that a frame before it may have made large.
+    else if (bytes !== this.#memory || start > 0) this.#memory = bytes.slice(start, end);
   }
 
   /** Reads one frame. Returns its size; -1 when it is not whole. */
@@ -296,7 +293,7 @@ export class FrameParser {
     if (length === undefined) return;
     this.#length = lengthOf(length);
     if (this.#length < 0) throw this.#error(StompFault.LENGTH, 'content-length is not a number of bytes');
-    if (this.#length > 0 && !hasBody(this.#command)) throw this.#noBody();
+    if (this.#length > 0 && !this.#takesBody()) throw this.#noBody();
     if (this.#length > this.limits.maxBodyLength) throw this.#tooLong();
   }
 
@@ -315,11 +312,16 @@ export class FrameParser {
     const body = start + this.#body;
     const found = bytes.indexOf(0, start + this.#at);
     const at = found < 0 || found >= end ? end : found;
-    if (at > body && !hasBody(this.#command)) throw this.#noBody();
+    if (at > body && !this.#takesBody()) throw this.#noBody();
     if (at - body > this.limits.maxBodyLength) throw this.#tooLong();
     this.#limitFrame(at + 1 - start);
     this.#at = at - start;
     return at === end ? -1 : at;
+  }
+
+  /** Frames of 1.0 may all have a body (STOMP 1.0, "Augmented BNF"; that of SUBSCRIBE is to be ignored). */
+  #takesBody(): boolean {
+    return hasBody(this.#command) || this.version === StompVersion.V1_0;
   }
 
   #tooLongLine(line: number, at: number): StompError {

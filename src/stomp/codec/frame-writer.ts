@@ -1,4 +1,4 @@
-import { Escapes, escaped, escapesOf } from './escapes.ts';
+import { Escapes, escaped, escapedName, escapesOf } from './escapes.ts';
 import { type StompCommand, StompVersion } from './frame.ts';
 import type { StompTextPort } from './text-port.ts';
 
@@ -36,7 +36,7 @@ function escapesFor(version: StompVersion | null, command: StompCommand): Escape
 function headerLines(headers: HeaderList, escapes: Escapes): string {
   let lines = '';
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    lines += `\n${escaped(headers[i]!, escapes)}:${escaped(headers[i + 1]!, escapes)}`;
+    lines += `\n${escapedName(headers[i]!, escapes)}:${escaped(headers[i + 1]!, escapes)}`;
   }
   return lines;
 }
@@ -85,7 +85,9 @@ export class SharedMessage {
     const escapes = escapesOf(version);
     const known = this.#tails[escapes];
     if (known !== undefined) return known;
-    const head = `${headerLines(this.#headers, escapes)}\ncontent-length:${this.#body.length}\n\n`;
+    // Before what a publisher named: of names that are the same when spaces around them are not looked at, clients take
+    // the first, too.
+    const head = `\ncontent-length:${this.#body.length}${headerLines(this.#headers, escapes)}\n\n`;
     const tail = joined(this.#port, head, this.#body);
     this.#tails[escapes] = tail;
     return tail;

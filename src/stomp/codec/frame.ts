@@ -24,7 +24,7 @@ export type ServerCommand = (typeof SERVER_COMMANDS)[number];
 
 export type StompCommand = ClientCommand | ServerCommand;
 
-/** Only these have a body (STOMP 1.2, "Body"). */
+/** Only these have a body (STOMP 1.2, "Body"); that of another frame of 1.0 means nothing. */
 export function hasBody(command: StompCommand): boolean {
   return command === 'SEND' || command === 'MESSAGE' || command === 'ERROR';
 }
@@ -42,6 +42,13 @@ export class StompHeaders {
   get(name: string): string | undefined {
     const at = this.#names.indexOf(name);
     return at < 0 ? undefined : this.#values[at];
+  }
+
+  /** Characters of all names and values. */
+  get textLength(): number {
+    let length = 0;
+    for (let i = 0; i < this.#names.length; i++) length += this.#names[i]!.length + this.#values[i]!.length;
+    return length;
   }
 
   append(name: string, value: string): void {

@@ -21,8 +21,10 @@ export interface SessionOptions {
   readonly frames: FrameLimits;
   /** Bytes of CONNECT, the only frame that comes from somebody nobody knows. */
   readonly maxConnectLength: number;
-  /** Bytes that wait while the broker decides about the frame before them. */
+  /** Bytes that wait while frames before them are decided about or done; at least as many as come at once. */
   readonly maxHeldBytes: number;
+  /** Frames whose effects are not done: while there are so many, no other is read. */
+  readonly maxPendingEffects: number;
   readonly maxSubscriptions: number;
   /** Messages that a subscription may have unacknowledged if it does not say (`prefetch-count`), and if it does. */
   readonly window: number;
@@ -59,6 +61,7 @@ export interface SendRequest {
   readonly body: Uint8Array;
 }
 
+/** Now, or later. Anything with a `then` is taken for a promise. */
 export type Awaitable<T> = T | Promise<T>;
 
 /**
@@ -80,7 +83,7 @@ export interface SessionHandler<Token> {
   ): Awaitable<void>;
   /** ACK or NACK, oldest first. `headers` are those of the frame. */
   settle(deliveries: readonly Delivery<Token>[], isAccepted: boolean, headers: StompHeaders): Awaitable<void>;
-  /** Called once, when the session is over in any way. All its subscriptions have ended before. */
+  /** Called once, when the session is over in any way. It still has the subscriptions that were not ended. */
   ended(): void;
   /** What was not the client's fault: a handler rejected with something else than a StompError. */
   failed(error: unknown): void;

@@ -10,6 +10,7 @@ import { FrameParser } from '../codec/frame-parser.ts';
 import { encodeFrame, HEART_BEAT, type HeaderList, SharedMessage } from '../codec/frame-writer.ts';
 import { agreedHeartBeat, agreedVersion, type HeartBeat, SUPPORTED_VERSIONS } from '../codec/negotiation.ts';
 import type { StompTextPort } from '../codec/text-port.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { Awaitable, SendRequest, SessionHandler, SessionOptions, SessionPort } from './session-port.ts';
 import { AckMode, Subscription, Subscriptions } from './subscriptions.ts';
 import { Transactions } from './transactions.ts';
@@ -55,10 +56,11 @@ export class StompSession<Token> {
   #state: State = State.NEW;
   /** The broker decides about a frame: what comes behind it waits. */
   #isDeciding = false;
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  readonly #held = new HeldBytes();
   /** Effects that are not done yet. */
   #effects = 0;
+  /** Reading was stopped until something is decided or done. */
+  #isPaused = false;
   #disconnectReceipt: string | undefined;
   #beats: HeartBeat = NO_BEATS;
   readonly #since: number;
@@ -118,7 +120,7 @@ export class StompSession<Token> {
     this.#received = now;
     if (this.#state >= State.DISCONNECTING) return;
     const plain = plainBytes(bytes);
-    if (this.#isDeciding) this.#hold(plain);
+    if (this.#mustWait || this.#held.size > 0) this.#hold(plain);
     else this.#feed(plain);
   }
 
@@ -266,13 +268,16 @@ export class StompSession<Token> {
       () => {
         const verdict = this.#handler.authorize('send', destination);
         // The parser's memory is used again before a promise is settled, or a transaction.
-        if (isKept || typeof verdict !== 'boolean')
-          request = { destination, headers, body: frame.body.slice() };
+        if (isKept || isPromise(verdict)) request = { destination, headers, body: frame.body.slice() };
         return verdict;
       },
       () => {
         if (transaction === undefined) return this.#effect(receipt, () => this.#handler.send(request));
-        this.#transactions.add(transaction, { kind: 'send', request }, request.body.length);
+        this.#transactions.add(
+          transaction,
+          { kind: 'send', request },
+          request.body.length + headers.textLength,
+        );
         return this.#receipt(receipt);
       },
       'sending there is not allowed',
@@ -335,10 +340,15 @@ export class StompSession<Token> {
     const id = this.#required(frame, this.version === StompVersion.V1_2 ? 'id' : 'message-id');
     const transaction = headers.get('transaction');
     const receipt = headers.get('receipt');
+    // Of an id that was never sent: told now, not by COMMIT.
+    this.subscriptions.check(
+      id,
+      this.version === StompVersion.V1_1 ? headers.get('subscription') : undefined,
+    );
     if (transaction === undefined) {
       this.#effect(receipt, () => this.#settled(id, isAccepted, headers));
     } else {
-      this.#transactions.add(transaction, { kind: 'settle', id, isAccepted, headers }, 0);
+      this.#transactions.add(transaction, { kind: 'settle', id, isAccepted, headers }, headers.textLength);
       this.#receipt(receipt);
     }
   }
@@ -350,15 +360,25 @@ export class StompSession<Token> {
 
   #commit(frame: StompFrame): void {
     const operations = this.#transactions.end(this.#required(frame, 'transaction'));
-    this.#effect(frame.headers.get('receipt'), () => {
-      const effects = operations.map((operation) =>
-        operation.kind === 'send'
-          ? this.#handler.send(operation.request)
-          : this.#settled(operation.id, operation.isAccepted, operation.headers),
-      );
-      const pending = effects.filter((effect) => effect !== undefined);
-      return pending.length === 0 ? undefined : Promise.all(pending).then(() => {});
-    });
+    const receipt = frame.headers.get('receipt');
+    const pending: Promise<void>[] = [];
+    for (const operation of operations) {
+      const done = this.#done(operation);
+      if (!isPromise(done)) continue;
+      const effect = Promise.resolve(done);
+      // Each is watched as it begins: the next may throw. The first to fail is what the client is told.
+      effect.catch((error: unknown) => {
+        this.#fail(error, receipt);
+      });
+      pending.push(effect);
+    }
+    if (pending.length === 0) this.#receipt(receipt);
+    else this.#pending(Promise.all(pending), receipt, () => {});
+  }
+
+  #done(operation: Operation): Awaitable<void> {
+    if (operation.kind === 'send') return this.#handler.send(operation.request);
+    return this.#settled(operation.id, operation.isAccepted, operation.headers);
   }
 
   #disconnect(receipt: string | undefined): void {
@@ -384,11 +404,11 @@ export class StompSession<Token> {
       if (!isAllowed) throw new StompError(StompFault.PROTOCOL, refusal, receipt);
       then();
     };
-    if (typeof verdict === 'boolean') return conclude(verdict);
+    if (!isPromise(verdict)) return conclude(verdict);
     this.#isDeciding = true;
-    this.#parser.stop();
-    this.#port.pause();
-    verdict
+    this.#wait();
+    // Whatever `then` is, it is called in a turn of its own, and its answer counts once.
+    Promise.resolve(verdict)
       .then((isAllowed) => {
         this.#isDeciding = false;
         if (this.#state === State.OVER) return;
@@ -401,51 +421,77 @@ export class StompSession<Token> {
       });
   }
 
+  /** What comes is not looked at now. */
+  get #mustWait(): boolean {
+    return this.#isDeciding || this.#effects >= this.#options.maxPendingEffects;
+  }
+
+  #wait(): void {
+    this.#parser.stop();
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#port.pause();
+  }
+
+  /** Looks at what had to wait, as far as nothing in it is to be waited for again. */
   #goOn(): void {
     const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const bytes of held) {
-      if (this.#state >= State.DISCONNECTING) return;
-      if (this.#isDeciding) this.#hold(bytes);
-      else this.#feed(bytes);
+    while (held.size > 0 && !this.#mustWait && this.#state < State.DISCONNECTING) {
+      const taken = this.#read(held.bytes);
+      if (this.isOver) return;
+      held.drop(taken);
     }
-    if (!this.#isDeciding && this.#state !== State.OVER) this.#port.resume();
+    if (!this.#isPaused || this.#mustWait) return;
+    this.#isPaused = false;
+    this.#port.resume();
   }
 
   #hold(bytes: Uint8Array): void {
-    this.#heldBytes += bytes.length;
-    if (this.#heldBytes > this.#options.maxHeldBytes) {
+    if (this.#held.size + bytes.length > this.#options.maxHeldBytes) {
       this.#fail(new StompError(StompFault.LIMIT, 'too much was sent before an answer'));
     } else {
-      this.#held.push(bytes.slice());
+      this.#held.append(bytes);
     }
   }
 
   #feed(bytes: Uint8Array): void {
+    const taken = this.#read(bytes);
+    if (taken < bytes.length && this.#mustWait) this.#hold(bytes.subarray(taken));
+  }
+
+  /** Returns how many of the bytes are done with. */
+  #read(bytes: Uint8Array): number {
     try {
-      const taken = this.#parser.read(bytes);
-      if (taken < bytes.length && this.#isDeciding) this.#hold(bytes.subarray(taken));
+      return this.#parser.read(bytes);
     } catch (error) {
       this.#fail(error);
+      return bytes.length;
     }
   }
 
   /** Does what a frame is for, and confirms it when it is done. */
   #effect(receipt: string | undefined, run: () => Awaitable<void>): void {
     const done = run();
-    if (done === undefined) return this.#receipt(receipt);
+    if (!isPromise(done)) return this.#receipt(receipt);
+    this.#pending(Promise.resolve(done), receipt, (error) => {
+      this.#fail(error, receipt);
+    });
+  }
+
+  #pending(done: Promise<unknown>, receipt: string | undefined, failed: (error: unknown) => void): void {
     this.#effects++;
+    if (this.#mustWait) this.#wait();
     done.then(
       () => {
         this.#effects--;
         if (this.#state === State.OVER) return;
         this.#receipt(receipt);
         if (this.#effects === 0 && this.#state === State.DISCONNECTING) this.#disconnected();
+        else if (this.#isPaused) this.#goOn();
       },
       (error: unknown) => {
         this.#effects--;
-        this.#fail(error, receipt);
+        failed(error);
       },
     );
   }
@@ -476,7 +522,7 @@ export class StompSession<Token> {
   #over(): void {
     this.#state = State.OVER;
     this.#parser.stop();
-    this.#held = [];
+    this.#held.clear();
     this.#transactions.clear();
     this.#handler.ended();
   }
@@ -497,6 +543,11 @@ export class StompSession<Token> {
   #broken(message: string, frame: StompFrame): StompError {
     return new StompError(StompFault.PROTOCOL, message, frame.headers.get('receipt'));
   }
+}
+
+function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
+  if (typeof value !== 'object' || value === null) return false;
+  return typeof (value as unknown as { then?: unknown }).then === 'function';
 }
 
 /** The `slice` of a Buffer is no copy, and here and in the parser copies are made by it. */

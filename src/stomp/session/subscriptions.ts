@@ -108,16 +108,27 @@ export class Subscriptions<Token> {
   }
 
   /**
+   * Looks whether an ACK or NACK may name a delivery, now or in a transaction.
+   *
+   * @param subscription the id of the subscription that it names, too; undefined: none
+   * @throws StompError it was never sent to this session, or by another subscription
+   */
+  check(deliveryId: string, subscription: string | undefined): void {
+    const delivery = this.#deliveries.get(this.#sent(deliveryId));
+    if (subscription === undefined || delivery === undefined) return;
+    if (delivery.subscription.id !== subscription) {
+      throw new StompError(StompFault.PROTOCOL, 'this subscription was sent no message of this id');
+    }
+  }
+
+  /**
    * What an ACK or NACK settles, oldest first: the delivery it names, and in the mode `client` all of its subscription before
    * it. Nothing when it was settled before, or its subscription has ended.
    *
    * @throws StompError it was never sent to this session
    */
   settle(deliveryId: string): Delivery<Token>[] {
-    const number = this.#numberOf(deliveryId);
-    if (number < 1 || number >= this.#next) {
-      throw new StompError(StompFault.PROTOCOL, 'this session was sent no message of this id');
-    }
+    const number = this.#sent(deliveryId);
     const delivery = this.#deliveries.get(number);
     if (delivery === undefined) return [];
     const { unacknowledged, ack } = delivery.subscription;
@@ -135,6 +146,12 @@ export class Subscriptions<Token> {
       this.#deliveries.delete(one.number);
     }
     return settled;
+  }
+
+  #sent(deliveryId: string): number {
+    const number = this.#numberOf(deliveryId);
+    if (number >= 1 && number < this.#next) return number;
+    throw new StompError(StompFault.PROTOCOL, 'this session was sent no message of this id');
   }
 
   /** 0: it is no id of this session. */

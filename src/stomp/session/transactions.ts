@@ -6,7 +6,7 @@ export interface TransactionLimits {
   readonly maxTransactions: number;
   /** Frames that wait in all of them. */
   readonly maxTransactionFrames: number;
-  /** Bytes of bodies that wait in all of them. */
+  /** Bytes of bodies and characters of headers that wait in all of them. */
   readonly maxTransactionBytes: number;
 }
 

@@ -22,6 +22,7 @@ const OPTIONS: SessionOptions = {
   frames: LIMITS,
   maxConnectLength: 16 * 1024,
   maxHeldBytes: 256 * 1024,
+  maxPendingEffects: 100,
   maxSubscriptions: 10,
   window: 100,
   maxWindow: 1000,

@@ -79,7 +79,7 @@ const SESSION = [
 const ANSWER = [
   'CONNECTED\nversion:1.2\nsession:s1\nserver:millrace/0\nheart-beat:1000,1000\n\n\0',
   'RECEIPT\nreceipt-id:r1\n\n\0',
-  'MESSAGE\nsubscription:0\nmessage-id:s1-1\nack:s1-1\ndestination:/topic/a\nmessage-id:t1\ncontent-length:5\n\na\0b\nc\0',
+  'MESSAGE\nsubscription:0\nmessage-id:s1-1\nack:s1-1\ncontent-length:5\ndestination:/topic/a\nmessage-id:t1\n\na\0b\nc\0',
   'RECEIPT\nreceipt-id:r2\n\n\0',
   'RECEIPT\nreceipt-id:r3\n\n\0',
 ].join('');

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { Escapes, escaped } from '../../codec/escapes.ts';
+import { Escapes, escaped, escapedName } from '../../codec/escapes.ts';
 import { type HeaderList, SharedMessage } from '../../codec/frame-writer.ts';
 import type { StompTextPort } from '../../codec/text-port.ts';
 import { RecordBuffer, RecordReader } from './record-buffer.ts';
@@ -18,9 +18,10 @@ const buffer = new RecordBuffer();
 /** @param headers all but `destination` and `message-id` */
 export function encodePayload(port: StompTextPort, headers: HeaderList, body: Uint8Array): Uint8Array {
   if (!headers.every(isPlain)) return apart(headers, body);
-  let lines = '';
+  // The length stands before what a publisher named, as in SharedMessage.
+  let lines = `\ncontent-length:${body.length}`;
   for (let i = 0; i + 1 < headers.length; i += 2) lines += `\n${headers[i]}:${headers[i + 1]}`;
-  lines += `\ncontent-length:${body.length}\n\n`;
+  lines += '\n\n';
   const length = port.byteLength(lines);
   const payload = new Uint8Array(1 + length + body.length + 1);
   payload[0] = Form.ENCODED;
@@ -74,5 +75,5 @@ function read(payload: Uint8Array): { headers: string[]; body: Uint8Array } {
 
 /** Whether it is written the same in all versions. */
 function isPlain(text: string): boolean {
-  return escaped(text, Escapes.V1_2) === text && escaped(text, Escapes.NONE) === text;
+  return escaped(text, Escapes.V1_2) === text && escapedName(text, Escapes.NONE) === text;
 }

@@ -27,11 +27,11 @@ describe.each([
     const [one, two] = client.got;
     expect(one).toMatchObject({
       body: 'one',
-      head: `\ndestination:${queue}\ncolour:red\na\\cb:c\\nd\ncontent-length:3`,
+      head: `\ndestination:${queue}\ncontent-length:3\ncolour:red\na\\cb:c\\nd`,
     });
     expect(two).toMatchObject({
       body: 'two',
-      head: `\ndestination:${queue}\ncontent-type:text/plain\ncontent-length:3`,
+      head: `\ndestination:${queue}\ncontent-length:3\ncontent-type:text/plain`,
     });
     expect(threads.total('QUEUE_UNACKNOWLEDGED')).toBe(2);
     await client.settle(one!.id);
@@ -101,8 +101,8 @@ describe.each([
     await client.settle(client.got[3]!.id, false);
     await until(() => undertaker.got.length === 2);
     expect(undertaker.got.map(({ head, body }) => `${body}${head.replace(/\nmessage-id:.*/, '')}`)).toEqual([
-      `ugly\ndestination:/queue/dead\noriginal-destination:${queue}\ndead-letter-reason:rejected\ndeliveries:1\nodd\\cname:1\ncontent-length:4`,
-      `bad\ndestination:/queue/dead\noriginal-destination:${queue}\ndead-letter-reason:deliveries\ndeliveries:3\ncolour:red\ncontent-length:3`,
+      `ugly\ndestination:/queue/dead\ncontent-length:4\noriginal-destination:${queue}\ndead-letter-reason:rejected\ndeliveries:1\nodd\\cname:1`,
+      `bad\ndestination:/queue/dead\noriginal-destination:${queue}\ndead-letter-reason:deliveries\ndeliveries:3\ncontent-length:3\ncolour:red`,
     ]);
     expect(threads.total('QUEUE_DEAD_LETTERED')).toBe(2);
   });

@@ -29,6 +29,12 @@ const INPUTS: [string, StompVersion | null, string][] = [
   ['a length before CONNECTED', null, 'CONNECT\ncontent-length:-1\n\n\0'],
   ['a length for what has no body', '1.2', 'ACK\nid:1\ncontent-length:3\n\nabc\0'],
   ['a body for what has none', '1.2', 'ACK\nid:1\n\nabc\0'],
+  [
+    'a body for SUBSCRIBE in 1.0, which ignores it',
+    '1.0',
+    'SUBSCRIBE\ndestination: /a\n\nwhatever\0ACK\n\n\0',
+  ],
+  ['a body by its length for ACK in 1.0', '1.0', 'ACK\ncontent-length:3\n\na\0b\0'],
   ['two lengths: the first counts', '1.2', 'SEND\ncontent-length:3\ncontent-length:1\n\na\0b\0'],
   ['repeated headers', '1.1', 'SEND\nfoo:one\nfoo:two\n\n\0'],
   [
@@ -206,6 +212,38 @@ describe('a parser that is stopped', () => {
       expect(parser.read(bytes.subarray(connect.length))).toBe(rest.length);
       expect(seen).toEqual(['CONNECT undefined', 'SEND b\r']);
     }
+  });
+});
+
+describe('the memory of a parser', () => {
+  /** What a read of these bytes makes of the memory that it keeps: how large what it copied is. */
+  function copies(parser: FrameParser, text: string): number[] {
+    const sizes: number[] = [];
+    const bytes = bytesOf(text);
+    bytes.slice = (start, end) => {
+      const copy = Uint8Array.prototype.slice.call(bytes, start, end);
+      sizes.push(copy.length);
+      return copy;
+    };
+    parser.read(bytes);
+    return sizes;
+  }
+
+  it('holds the start of a frame, and nothing of those before it', () => {
+    const bodies: Uint8Array[] = [];
+    const parser = new FrameParser('client', LIMITS, textPort, {
+      onFrame: ({ body }) => bodies.push(body),
+    });
+    parser.version = '1.2';
+    const large = `SEND\n\n${'x'.repeat(60_000)}`;
+    expect(copies(parser, `${large}\0SEND`)).toEqual([4]);
+    parser.read(bytesOf('\n\n\0'));
+    parser.read(bytesOf(large));
+    parser.read(bytesOf('\0SEND\n'));
+    // The body of the next frame lies in memory of its own, not in that of the large one.
+    parser.read(bytesOf('\nab\0'));
+    expect(bodies.map(({ length }) => length)).toEqual([60_000, 0, 60_000, 2]);
+    expect(bodies[3]!.buffer.byteLength).toBeLessThan(1000);
   });
 });
 

@@ -76,14 +76,15 @@ function readFrame(text: string, version: string | null, limits: FrameLimits) {
   }
   const length = headers.find(([name]) => name === 'content-length')?.[1];
   if (length !== undefined && !/^[0-9]{1,15}$/.test(length)) throw new Fault('length');
-  if (Number(length ?? 0) > 0 && !WITH_BODY.has(command)) throw new Fault('body');
+  const takesBody = version === '1.0' || WITH_BODY.has(command);
+  if (Number(length ?? 0) > 0 && !takesBody) throw new Fault('body');
   if (Number(length ?? 0) > limits.maxBodyLength) throw new Fault('limit');
   if (at + 1 > limits.maxFrameLength) throw new Fault('limit');
   let end = at + Number(length);
   if (length === undefined) {
     const found = text.indexOf('\0', at);
     end = found < 0 ? text.length : found;
-    if (end > at && !WITH_BODY.has(command)) throw new Fault('body');
+    if (end > at && !takesBody) throw new Fault('body');
     if (end - at > limits.maxBodyLength) throw new Fault('limit');
   }
   if (end + 1 > limits.maxFrameLength) throw new Fault('limit');

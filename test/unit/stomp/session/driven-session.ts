@@ -21,10 +21,11 @@ const OPTIONS: SessionOptions = {
   frames: LIMITS,
   maxConnectLength: 16 * 1024,
   maxHeldBytes: 1000,
+  maxPendingEffects: 100,
   maxSubscriptions: 3,
   window: 100,
   maxWindow: 1000,
-  transactions: { maxTransactions: 2, maxTransactionFrames: 10, maxTransactionBytes: 100 },
+  transactions: { maxTransactions: 2, maxTransactionFrames: 10, maxTransactionBytes: 1000 },
 };
 
 const body = (request: SendRequest): string => Buffer.from(request.body).toString();

@@ -155,6 +155,40 @@ describe('connecting', () => {
     expect(driven.taken()).toEqual([error('not connected in time')]);
   });
 
+  it('waits for anything that has a then, and refuses what is no answer', async () => {
+    const thenable = <T>(value: T): Promise<T> =>
+      // oxlint-disable-next-line unicorn/no-thenable -- what is tested
+      ({ then: (resolve: (value: T) => void) => resolve(value) }) as unknown as Promise<T>;
+    const driven = new DrivenSession();
+    driven.onConnect = () => thenable(true);
+    driven.onAuthorize = (_action, destination) => thenable(destination !== '/no');
+    driven.onSend = () => thenable(undefined);
+    driven.raw('CONNECT\naccept-version:1.2\n\n\0SEND\ndestination:/a\nreceipt:1\n\nx\0');
+    await turn();
+    driven.say('SEND\ndestination:/no\nreceipt:2\n\nx');
+    await turn();
+    expect(driven.taken().slice(1)).toEqual([
+      'RECEIPT receipt-id:1',
+      error('sending there is not allowed', '2'),
+    ]);
+
+    const odd = new DrivenSession();
+    odd.onConnect = () => undefined as unknown as boolean;
+    odd.say('CONNECT\naccept-version:1.2\n\n');
+    expect(odd.taken()).toEqual([error('access refused')]);
+
+    const broken = new DrivenSession();
+    broken.onConnect = () =>
+      ({
+        // oxlint-disable-next-line unicorn/no-thenable -- what is tested
+        get then(): never {
+          throw new Error('no then');
+        },
+      }) as unknown as Promise<boolean>;
+    broken.say('CONNECT\naccept-version:1.2\n\n');
+    expect([broken.taken(), broken.failures.length]).toEqual([[error('internal error')], 1]);
+  });
+
   it('that is given up meanwhile is not let in later', async () => {
     const driven = new DrivenSession();
     const verdict = later<boolean>();
@@ -294,6 +328,28 @@ describe('rules of frames', () => {
     expect([driven.finished, driven.log]).toEqual([false, ['ended']]);
   });
 
+  it('of 1.1 name the subscription of what they acknowledge, or none', () => {
+    for (const [subscription, answer] of [
+      ['subscription:7\n', 'RECEIPT receipt-id:r'],
+      ['', 'RECEIPT receipt-id:r'],
+      ['subscription:8\n', error('this subscription was sent no message of this id', 'r')],
+    ]) {
+      const driven = DrivenSession.connected('1.1');
+      driven.say('SUBSCRIBE\ndestination:/queue/a\nid:7\nack:client\n\n');
+      driven.deliver(driven.subscriptions[0]!, 'one');
+      driven.taken();
+      driven.say(`ACK\n${subscription}message-id:s1-1\nreceipt:r\n\n`);
+      expect(driven.taken()).toEqual([answer]);
+    }
+  });
+
+  it('of 1.0 may have a body that means nothing', () => {
+    const driven = DrivenSession.connected('1.0');
+    driven.say('SUBSCRIBE\ndestination: /a\nid: 1\n\nwhatever', 'UNSUBSCRIBE\nid: 1\nreceipt: r\n\nmore');
+    expect(driven.log).toEqual(['subscribe 1 /a auto 100', 'unsubscribe 1 /a []']);
+    expect(driven.taken()).toEqual(['RECEIPT receipt-id:r']);
+  });
+
   it('let subscriptions of 1.0 do without an id', () => {
     const driven = DrivenSession.connected('1.0');
     driven.say('SUBSCRIBE\ndestination:/queue/a\nack:client\n\n');
@@ -334,6 +390,57 @@ describe('rules of frames', () => {
     await turn();
     expect(driven.log).toEqual(['send /a 1', 'send /a 2', 'ended']);
     expect(driven.taken()).toEqual(['RECEIPT receipt-id:bye']);
+  });
+});
+
+describe('what waits', () => {
+  it('is read frame by frame as each is decided, however it came', async () => {
+    const driven = DrivenSession.connected('1.2', { maxHeldBytes: 10_000 });
+    driven.onAuthorize = () => Promise.resolve(true);
+    const numbers = Array.from({ length: 40 }, (_, i) => String(i));
+    const text = numbers.map((number) => `SEND\ndestination:/a\n\n${number}\0\n`).join('');
+    driven.raw(text.slice(0, 300));
+    for (const byte of text.slice(300)) driven.raw(byte);
+    await expect.poll(() => driven.log.length).toBe(40);
+    expect(driven.log).toEqual(numbers.map((number) => `send /a ${number}`));
+    expect(driven.isPaused).toBe(false);
+  });
+
+  it('is forgotten when a frame in it is wrong', async () => {
+    const driven = DrivenSession.connected();
+    driven.onAuthorize = () => Promise.resolve(true);
+    driven.say('SEND\ndestination:/a\n\n1', 'HELLO\n\n', 'SEND\ndestination:/a\n\n2');
+    await turn();
+    expect([driven.log, driven.taken()]).toEqual([['send /a 1', 'ended'], [error('unknown command')]]);
+  });
+
+  it('is no more than so many effects: then nothing is read until one is done', async () => {
+    const driven = DrivenSession.connected('1.2', { maxPendingEffects: 2 });
+    const effects = [later<void>(), later<void>(), later<void>()];
+    let sent = 0;
+    driven.onSend = () => effects[sent++]!.promise;
+    const send = (text: string): string => `SEND\ndestination:/a\nreceipt:${text}\n\n${text}`;
+    driven.say(send('1'), send('2'), send('3'), 'DISCONNECT\nreceipt:bye\n\n');
+    driven.raw('\n');
+    expect([driven.log, driven.isPaused]).toEqual([['send /a 1', 'send /a 2'], true]);
+    effects[1]!.resolve();
+    await turn();
+    expect([driven.log.at(-1), driven.isPaused]).toEqual(['send /a 3', true]);
+    effects[0]!.resolve();
+    effects[2]!.resolve();
+    await turn();
+    expect(driven.taken()).toEqual(['2', '1', '3', 'bye'].map((id) => `RECEIPT receipt-id:${id}`));
+    expect(driven.finished).toBe(true);
+  });
+
+  it('for an effect that fails is not done', async () => {
+    const driven = DrivenSession.connected('1.2', { maxPendingEffects: 1 });
+    const effect = later<void>();
+    driven.onSend = () => effect.promise;
+    driven.say('SEND\ndestination:/a\nreceipt:1\n\n1', 'SEND\ndestination:/a\n\n2');
+    effect.reject(new StompError(StompFault.UNAVAILABLE, 'nobody is there'));
+    await turn();
+    expect([driven.log, driven.taken()]).toEqual([['send /a 1', 'ended'], [error('nobody is there', '1')]]);
   });
 });
 
@@ -397,13 +504,100 @@ describe('transactions', () => {
     expect(driven.log).toEqual(['send /a meanwhile', 'send /a one', 'ack [work]', 'send /a two']);
   });
 
+  it('name no delivery that was never sent here: the ACK is refused, not the COMMIT', () => {
+    const driven = DrivenSession.connected();
+    driven.say('BEGIN\ntransaction:t\n\n', 'SEND\ndestination:/a\ntransaction:t\n\nx');
+    driven.say('ACK\ntransaction:t\nid:other-1\nreceipt:r\n\n');
+    expect(driven.taken()).toEqual([error('this session was sent no message of this id', 'r')]);
+    expect(driven.log).toEqual(['ended']);
+  });
+
+  it('may hold an ACK whose subscription has ended at COMMIT: it is ignored, the rest is done', () => {
+    const driven = DrivenSession.connected();
+    driven.say('SUBSCRIBE\ndestination:/queue/a\nid:1\nack:client-individual\n\n');
+    for (const text of ['1', '2']) driven.deliver(driven.subscriptions[0]!, text);
+    driven.taken();
+    driven.say(
+      'BEGIN\ntransaction:t\n\n',
+      'ACK\nid:s1-1\ntransaction:t\n\n',
+      'SEND\ndestination:/a\ntransaction:t\n\nx',
+      'UNSUBSCRIBE\nid:1\n\n',
+      'COMMIT\ntransaction:t\nreceipt:c\n\n',
+    );
+    expect(driven.log.slice(1)).toEqual(['unsubscribe 1 /queue/a [1,2]', 'send /a x']);
+    expect(driven.taken()).toEqual(['RECEIPT receipt-id:c']);
+  });
+
+  it('that fail tell the first failure, and watch what was begun', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): unknown => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const driven = DrivenSession.connected();
+      const effects = [later<void>(), later<void>()];
+      let sent = 0;
+      driven.onSend = () => {
+        const effect = effects[sent++];
+        if (effect === undefined) throw new StompError(StompFault.LIMIT, 'the queue is full');
+        return effect.promise;
+      };
+      driven.say('BEGIN\ntransaction:t\n\n');
+      for (const text of ['1', '2', '3', '4']) {
+        driven.say(`SEND\ndestination:/a\ntransaction:t\n\n${text}`);
+      }
+      driven.say('COMMIT\ntransaction:t\nreceipt:c\n\n');
+      expect(driven.taken()).toEqual([error('the queue is full', 'c')]);
+      expect(driven.log).toEqual(['send /a 1', 'send /a 2', 'send /a 3', 'ended']);
+      effects[0]!.reject(new Error('lost'));
+      effects[1]!.reject(new StompError(StompFault.UNAVAILABLE, 'nobody is there'));
+      await turn();
+      expect([unhandled, driven.failures.length, driven.taken()]).toEqual([[], 1, []]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
+
+  it('are confirmed when all is done, and tell one failure of several', async () => {
+    const driven = DrivenSession.connected();
+    const effects = [later<void>(), later<void>()];
+    let sent = 0;
+    driven.onSend = () => effects[sent++]!.promise;
+    const frame = (text: string): string => `SEND\ndestination:/a\ntransaction:t\n\n${text}`;
+    driven.say('BEGIN\ntransaction:t\n\n', frame('1'), frame('2'), 'COMMIT\ntransaction:t\nreceipt:c\n\n');
+    effects[0]!.resolve();
+    await turn();
+    expect(driven.taken()).toEqual([]);
+    effects[1]!.resolve();
+    await turn();
+    expect(driven.taken()).toEqual(['RECEIPT receipt-id:c']);
+
+    const failing = DrivenSession.connected();
+    failing.onSend = ({ body }) => Promise.reject(new Error(`lost ${Buffer.from(body).toString()}`));
+    failing.say('BEGIN\ntransaction:t\n\n', frame('1'), frame('2'), 'COMMIT\ntransaction:t\nreceipt:c\n\n');
+    await turn();
+    expect([failing.taken(), failing.failures.map(String)]).toEqual([
+      [error('internal error', 'c')],
+      ['Error: lost 1', 'Error: lost 2'],
+    ]);
+  });
+
+  it('count headers, too', () => {
+    const driven = DrivenSession.connected();
+    driven.say('SUBSCRIBE\ndestination:/queue/a\nid:1\nack:client\n\n', 'BEGIN\ntransaction:t\n\n');
+    driven.deliver(driven.subscriptions[0]!, 'x');
+    driven.taken();
+    driven.say(`ACK\nid:s1-1\ntransaction:t\na:${'x'.repeat(600)}\n\n`);
+    driven.say(`SEND\ndestination:/a\ntransaction:t\nreceipt:r\na:${'x'.repeat(600)}\n\n`);
+    expect(driven.taken()).toEqual([error('more than 1000 bytes in transactions', 'r')]);
+  });
+
   it('cross no limit', () => {
     const driven = DrivenSession.connected();
     driven.say(
       'BEGIN\ntransaction:t\n\n',
-      `SEND\ndestination:/a\ntransaction:t\nreceipt:r\n\n${'x'.repeat(101)}`,
+      `SEND\ndestination:/a\ntransaction:t\nreceipt:r\n\n${'x'.repeat(1001)}`,
     );
-    expect(driven.taken()).toEqual([error('more than 100 bytes in transactions', 'r')]);
+    expect(driven.taken()).toEqual([error('more than 1000 bytes in transactions', 'r')]);
   });
 });
 

@@ -64,6 +64,19 @@ describe('an acknowledgement', () => {
     expect(tokens([...subscription.unacknowledged.values()])).toEqual(['1', '3']);
   });
 
+  it('may name its subscription, and no other', () => {
+    const { subscriptions, subscription } = subscribed(AckMode.CLIENT);
+    subscriptions.add(new Subscription('b', '/queue/y', AckMode.CLIENT, 100));
+    const id = subscriptions.deliver(subscription, '1');
+    subscriptions.check(id, 'a');
+    subscriptions.check(id, undefined);
+    expect(() => subscriptions.check(id, 'b')).toThrow('this subscription was sent no message of this id');
+    expect(() => subscriptions.check('s1-2', 'a')).toThrow('this session was sent no message of this id');
+    subscriptions.remove(subscription);
+    // Nobody knows any more whose it was.
+    subscriptions.check(id, 'b');
+  });
+
   it('is ignored when it is settled already or its subscription has ended, and refused when it never was here', () => {
     const { subscriptions, subscription } = subscribed(AckMode.CLIENT_INDIVIDUAL);
     const [first, second] = ['1', '2'].map((token) => subscriptions.deliver(subscription, token));
