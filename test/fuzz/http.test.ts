@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { chunksOf, Random, randomCuts } from '../support/protocol/chunked.ts';
+import { fuzz, type ProblemOf, RUNS, SEED } from './fuzz-run.ts';
 import { mutated } from './http-corpus.ts';
 import { javaScriptReading, KNOWN_METHODS, NodeReader, ourReading, type Reading } from './http-readers.ts';
 
@@ -7,13 +8,7 @@ import { javaScriptReading, KNOWN_METHODS, NodeReader, ourReading, type Reading 
  * Differential fuzzing of the request parser and the body decoder: whatever we accept, http-parser-js and Node's own
  * server accept too, as the same requests with the same bytes of body, and find no other request in those bytes. We may
  * be stricter.
- *
- *     npm run fuzz                                     for long, from a random seed
- *     FUZZ_SEED=7 FUZZ_RUNS=100000 npx vitest run --project fuzz
  */
-
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 6000);
-const SEED = process.env['FUZZ_SEED'] === 'random' ? Date.now() >>> 0 : Number(process.env['FUZZ_SEED'] ?? 1);
 
 /**
  * Node refuses a tab behind a length or an encoding, which RFC 9110 §5.5 allows, and minor versions above 1, which are to be
@@ -42,30 +37,9 @@ async function contradiction(text: string, read: Read): Promise<string> {
   return more > 0 ? `they find ${more} more: ${JSON.stringify(all.requests)}` : '';
 }
 
-/** Takes pieces out as long as it stays a failure. */
-async function shrunk(text: string, fails: (text: string) => Promise<boolean>): Promise<string> {
-  let small = text;
-  for (let size = small.length >> 1; size > 0; size >>= 1) {
-    for (let at = 0; at + size <= small.length; ) {
-      const shorter = small.slice(0, at) + small.slice(at + size);
-      if (await fails(shorter)) small = shorter;
-      else at += size;
-    }
-  }
-  return small;
-}
-
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
-async function run(problemOf: (text: string) => Promise<string>): Promise<void> {
-  const random = new Random(SEED);
-  for (let i = 0; i < RUNS; i++) {
-    const text = mutated(random);
-    if ((await problemOf(text)) === '') continue;
-    const small = await shrunk(text, async (shorter) => (await problemOf(shorter)) !== '');
-    expect.fail(`seed ${SEED}, run ${i}: ${JSON.stringify(small)}: ${await problemOf(small)}`);
-  }
-}
+const run = (problemOf: ProblemOf): Promise<void> => fuzz(mutated, problemOf);
 
 describe('requests of a mutated corpus', () => {
   const node = new NodeReader();

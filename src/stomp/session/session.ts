@@ -410,9 +410,10 @@ export class StompSession<Token> {
     // Whatever `then` is, it is called in a turn of its own, and its answer counts once.
     Promise.resolve(verdict)
       .then((isAllowed) => {
-        this.#isDeciding = false;
         if (this.#state === State.OVER) return;
+        // Until a refusal is told nothing else goes on, such as an effect of a frame before it that is done just now.
         conclude(isAllowed);
+        this.#isDeciding = false;
         this.#goOn();
       })
       .catch((error: unknown) => {

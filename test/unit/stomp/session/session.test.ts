@@ -433,6 +433,26 @@ describe('what waits', () => {
     expect(driven.finished).toBe(true);
   });
 
+  it('behind a frame that is refused is not done, also when an effect before it is done at that moment', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const driven = DrivenSession.connected();
+      const verdict = later<boolean>();
+      const effect = later<void>();
+      driven.onAuthorize = (_action, destination) => (destination === '/no' ? verdict.promise : true);
+      driven.onSend = () => effect.promise;
+      driven.say(
+        'SEND\ndestination:/a\n\n1',
+        'SUBSCRIBE\ndestination:/no\nid:1\n\n',
+        'SEND\ndestination:/a\n\n2',
+      );
+      verdict.resolve(false);
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      effect.resolve();
+      await turn();
+      expect(driven.log).toEqual(['send /a 1', 'ended']);
+    }
+  });
+
   it('for an effect that fails is not done', async () => {
     const driven = DrivenSession.connected('1.2', { maxPendingEffects: 1 });
     const effect = later<void>();
