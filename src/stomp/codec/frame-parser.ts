@@ -183,7 +183,11 @@ export class FrameParser {
     const line = start + this.#line;
     const limit = Math.min(end, line + MAX_COMMAND + 1);
     let at = start + this.#at;
-    while (at < limit && bytes[at] !== LF) at++;
+    while (at < limit && bytes[at] !== LF) {
+      // As behind a body with a NUL in it and no length: nothing else need come.
+      if (bytes[at] === 0) throw this.#error(StompFault.COMMAND, 'unknown command');
+      at++;
+    }
     this.#at = at - start;
     if (at === limit) {
       if (at < line + MAX_COMMAND + 1) return false;

@@ -77,6 +77,7 @@ const INPUTS: [string, StompVersion | null, string][] = [
   ['NUL in the headers', '1.2', 'SEND\nfoo:b\0ar\n\n\0'],
   ['NUL instead of the empty line', '1.2', 'BEGIN\ntransaction:1\n\0'],
   ['NUL in the command', '1.2', 'BEG\0IN\n\n\0'],
+  ['NUL behind what may be a command', '1.2', 'SEND\n\none\0two\0'],
   ['no command', '1.2', '\0'],
   ['a command of a server', '1.2', 'MESSAGE\n\n\0'],
   ['a command in lower case', '1.2', 'send\n\n\0'],

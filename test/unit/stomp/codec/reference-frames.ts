@@ -37,7 +37,8 @@ export function referenceFrames(text: string, version: string | null, limits: Fr
 }
 
 function readFrame(text: string, version: string | null, limits: FrameLimits) {
-  const commandEnd = text.indexOf('\n');
+  const commandEnd = text.search(/[\n\0]/);
+  if (text[commandEnd] === '\0') throw new Fault('command');
   if (commandEnd > 12 || (commandEnd < 0 && text.length > 12)) throw new Fault('command');
   if (commandEnd < 0) throw new Incomplete();
   const commandLine = text.slice(0, commandEnd);
