@@ -6,7 +6,7 @@ import { FIN, headerLength, writeHeader } from '../protocol/frame-header.ts';
 import type { DeflatePort } from '../protocol/message-deflate.ts';
 import { Opcode } from '../protocol/opcode.ts';
 import { Sender } from '../protocol/sender.ts';
-import { type Topic, TopicTree } from '../pubsub/topic-tree.ts';
+import { newTopic, type Topic, TopicTree } from '../pubsub/topic-tree.ts';
 import type { ReceivedRecord } from '../ring/record.ts';
 import { isTopicTooLong } from '../ring/topic-bytes.ts';
 import { type BusSubscriber, cursorOf, type FrameSink, indexOf, messagesFor } from './bus-subscriber.ts';
@@ -30,6 +30,9 @@ const MAX_HEADER = 10;
 const LARGE_FLUSH = 256;
 /** What "right behind" means, in ms. */
 const RIGHT_BEHIND = 1;
+
+/** Sockets of this thread that get the same frames. */
+export type BusGroup = Topic<BusSubscriber>;
 
 /**
  * Bus: the publishes of one thread. A message is framed once. What is published in a turn is delivered at its
@@ -175,6 +178,45 @@ export class Bus implements TurnListener, Delivery {
     this.#flushesTo++;
     this.#deliver(subscriber, batch, this.#dirty, false, cursor);
     this.#flushesTo--;
+  }
+
+  // Groups: sockets of this thread that get the same frames, under no name that could be published to.
+
+  /** It is gone when nobody holds it any more, and has no subscriber. */
+  openGroup(): BusGroup {
+    return newTopic<BusSubscriber>('', 0, true);
+  }
+
+  /** Returns false when the subscriber is not open. What was sent to the group before is not for it. */
+  join(group: BusGroup, subscriber: BusSubscriber): boolean {
+    this.flushTo(subscriber);
+    // A handler that was told of a dropped message may have closed it, and nobody would have it leave again.
+    if (!subscriber.isOpen) return false;
+    group.subscribers.add(subscriber);
+    subscriber.subscriptions ??= new Set();
+    subscriber.subscriptions.add(group);
+    return true;
+  }
+
+  /** What was sent to the group before is written first. */
+  leave(group: BusGroup, subscriber: BusSubscriber): void {
+    this.flushTo(subscriber);
+    group.subscribers.delete(subscriber);
+    const { subscriptions } = subscriber;
+    if (subscriptions !== null && subscriptions.delete(group) && subscriptions.size === 0)
+      subscriber.subscriptions = null;
+  }
+
+  /**
+   * Sends a message to all of a group, in one order with what is published. It goes to no other thread, and counts as no
+   * publish. Handlers may be called meanwhile: the message must not be another one then.
+   */
+  sendToGroup(group: BusGroup, message: Message): void {
+    const isLarge = this.#prepare(longestFrame(message.payload));
+    if (group.subscribers.size === 0) return;
+    const variants = message.compress ? this.#variantsFor(false) : null;
+    if (isLarge) this.#publishLarge(message, group, false, variants);
+    else this.#publishBatched(message, group, false, variants);
   }
 
   onTurnEnd(): void {

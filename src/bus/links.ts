@@ -58,6 +58,8 @@ export class Links implements Sleeper, LinkReader {
   instance = 0;
   /** What this thread addresses to others. */
   readonly #addressed = new Message();
+  /** What this thread sends to those that are interested in a name. */
+  readonly #named = new Message();
   #flushing: NodeJS.Immediate | null = null;
   /** To each thread; null: this thread itself; undefined: nobody has had that number yet. */
   readonly #out: (OutLink | null | undefined)[];
@@ -101,6 +103,7 @@ export class Links implements Sleeper, LinkReader {
     this.#known = new Int32Array(memory.threads);
     this.#addressed.sender = thread;
     this.#addressed.isAddressed = true;
+    this.#named.sender = thread;
     this.#out = memory.inboxes.map((inbox, to) => {
       if (to === thread) return null;
       return inbox === undefined ? undefined : this.#outLink(to);
@@ -185,6 +188,36 @@ export class Links implements Sleeper, LinkReader {
     message.instance = this.instance;
     this.#writeTo(this.#interest.targetsLow(slot), 0, message, result);
     if (this.#memory.threads > 32) this.#writeTo(this.#interest.targetsHigh(slot), 32, message, result);
+  }
+
+  /** Whether another thread may be interested in one of these names. */
+  isAnyWanted(names: readonly string[]): boolean {
+    for (const name of names) if (this.isWanted(this.#interest.hash(name))) return true;
+    return false;
+  }
+
+  /**
+   * Sends a record to each thread that may be interested in one of these names, behind what was published before, and off
+   * at the end of the turn. It has the first of them.
+   */
+  sendToInterested(kind: number, names: readonly string[], body: Uint8Array, result: PublishResult): void {
+    let low = 0;
+    let high = 0;
+    for (const name of names) {
+      const slot = this.#interest.slotOf(this.#interest.hash(name));
+      low |= this.#interest.targetsLow(slot);
+      high |= this.#interest.targetsHigh(slot);
+    }
+    const message = this.#named;
+    message.kind = kind;
+    message.name = names[0]!;
+    message.tag = this.#interest.hash(message.name);
+    message.instance = this.instance;
+    message.body = body;
+    this.#writeTo(low, 0, message, result);
+    if (this.#memory.threads > 32) this.#writeTo(high, 32, message, result);
+    message.body = NO_BYTES;
+    this.#flushing ??= setImmediate(this.#flushNow);
   }
 
   /**

@@ -12,7 +12,7 @@ import { EVERYTHING, Listener, Listeners, type ListenHandler } from './listeners
 import { type Message, NO_BYTES } from './message.ts';
 import { type Ownership, type OwnershipTerms, SharedOwnership, SoleOwnership } from './ownership.ts';
 import { isBinary, isCompressed, payloadOf } from './publish-codec.ts';
-import type { PublishResult } from './publish-result.ts';
+import { clearResult, noResult, type PublishResult } from './publish-result.ts';
 import { type HeldRecord, RecordHold, restore } from './record-hold.ts';
 import { MAX_KIND, RecordKind } from './record-kinds.ts';
 import { SendStatus } from './send-status.ts';
@@ -59,12 +59,13 @@ export interface Peer {
 }
 
 /**
- * Takes what threads address to this one.
+ * Takes what threads address to this one, or to those that are interested in a name.
  *
  * @param bytes valid during the call; they may be ring memory
  * @param from the thread that sent them, and its instance number
+ * @param name '' when they are addressed to this thread; else it may be one that this thread is not interested in
  */
-export type RecordHandler = (bytes: Uint8Array, from: number, instance: number) => unknown;
+export type RecordHandler = (bytes: Uint8Array, from: number, instance: number, name: string) => unknown;
 
 export type PeerHandler = (peer: Peer, state: 'up' | 'gone') => unknown;
 
@@ -83,6 +84,10 @@ export class Participant implements LinkHandler {
   readonly #answers: Answers;
   readonly #keepers = new StateKeepers(() => this.instance);
   #ownership: Ownership;
+  /** Names that records are sent to, and how often this thread is interested in each. */
+  readonly #interests = new Map<string, number>();
+  /** What became of the record that was sent to a name last. */
+  readonly #sent: PublishResult = noResult();
   /** What arrives and is not to be handled yet; null: it is handled. */
   #hold: RecordHold | null = null;
   /** It has left, and a successor goes on in its place. */
@@ -137,6 +142,7 @@ export class Participant implements LinkHandler {
     links.listen(ROLES.indexOf(this.role), this, continues, () => {
       this.#delivery.link(links);
       for (const topic of this.#listeners.topics()) links.addInterest(links.hash(topic));
+      for (const name of this.#interests.keys()) links.addInterest(links.hash(name));
       if (this.#listeners.hearsAll) links.addInterestInAll();
     });
   }
@@ -205,8 +211,56 @@ export class Participant implements LinkHandler {
 
   #sendToItself(kind: RecordKind, bytes: Uint8Array, instance: number): SendStatus {
     if (instance !== 0 && instance !== this.instance) return SendStatus.GONE;
-    this.#handle(kind, bytes, this.#id, this.instance);
+    this.#handle(kind, bytes, this.#id, this.instance, '');
     return SendStatus.WRITTEN;
+  }
+
+  // Names, which are the engine's own: publishes to a topic of the same name do not meet them.
+
+  /** Bytes of the longest name that records can be sent to. */
+  get maxNameLength(): number {
+    return this.#links === null ? Number.POSITIVE_INFINITY : this.#links.maxTopicLength;
+  }
+
+  /**
+   * This thread gets the records that others send to a name: what another thread sent from the return of this call on is
+   * not missed. The handlers of their kinds get them, and may get those of other names, which they ignore.
+   */
+  addInterest(name: string): void {
+    const count = this.#interests.get(name) ?? 0;
+    this.#interests.set(name, count + 1);
+    if (count === 0 && this.#links !== null) this.#links.addInterest(this.#links.hash(name));
+  }
+
+  /** Once for each `addInterest`. */
+  removeInterest(name: string): void {
+    const count = this.#interests.get(name);
+    if (count === undefined) throw invalidArgument('Interest removed that was never added');
+    if (count > 1) {
+      this.#interests.set(name, count - 1);
+      return;
+    }
+    this.#interests.delete(name);
+    if (this.#links !== null) this.#links.removeInterest(this.#links.hash(name));
+  }
+
+  /** Whether a thread other than this one may be interested in one of these names. */
+  isWanted(names: readonly string[]): boolean {
+    return this.#links !== null && this.#links.isAnyWanted(names);
+  }
+
+  /**
+   * Sends a record to each other thread that may be interested in one of these names, behind all that this thread published
+   * or sent before. It leaves at the end of the turn. Those that are interested in several get it once. The result is true
+   * until the next one.
+   *
+   * @param names of which the record has the first
+   * @param bytes copied, up to 64 MiB
+   */
+  sendToInterested(kind: RecordKind, names: readonly string[], bytes: Uint8Array): PublishResult {
+    clearResult(this.#sent);
+    this.#links?.sendToInterested(kind, names, bytes, this.#sent);
+    return this.#sent;
   }
 
   /** Whether a thread is up, as far as is known here; this one is. */
@@ -215,8 +269,8 @@ export class Participant implements LinkHandler {
   }
 
   /**
-   * Has `handler` called for each record of a kind that is addressed to this thread. What it throws is reported, and
-   * costs nobody else anything.
+   * Has `handler` called for each record of a kind that is addressed to this thread, or sent to a name. What it throws is
+   * reported, and costs nobody else anything.
    *
    * @throws MillraceError MILLRACE_INVALID_ARGUMENT when the kind has a handler already, or is PUBLISH
    */
@@ -387,8 +441,9 @@ export class Participant implements LinkHandler {
       if (!this.#listeners.isEmpty) this.#hear(record);
       return true;
     }
-    if (!record.isAddressed || this.#handlers[kind] === undefined) return false;
-    return this.#handle(kind, record.body(), record.sender, this.#links!.senderInstance(record));
+    if (this.#handlers[kind] === undefined) return false;
+    const name = record.isAddressed ? '' : record.name();
+    return this.#handle(kind, record.body(), record.sender, this.#links!.senderInstance(record), name);
   }
 
   /** @internal of Links */
@@ -419,12 +474,12 @@ export class Participant implements LinkHandler {
     this.#listeners.tell(topic, payloadOf(record), isBinary(flags), isCompressed(flags), sender, null);
   }
 
-  #handle(kind: number, bytes: Uint8Array, from: number, instance: number): boolean {
+  #handle(kind: number, bytes: Uint8Array, from: number, instance: number, name: string): boolean {
     const handler = this.#handlers[kind];
     if (handler === undefined) return false;
     let result: unknown;
     try {
-      result = handler(bytes, from, instance);
+      result = handler(bytes, from, instance, name);
     } catch (error) {
       recordHandlerFailed(kind, error);
     }

@@ -15,11 +15,17 @@ export interface Topic<S> {
   readonly name: string;
   /** A hash of the name, whatever the tree's owner uses. */
   hash: number;
+  /** It is in no tree, and has no name. */
+  readonly isGroup: boolean;
   readonly subscribers: Set<S>;
   /** Messages published in this turn and not yet delivered, as numbers that grow. Kept by the tree's owner. */
   pending: number[];
   /** The same, of the messages that are being delivered. */
   flushing: number[];
+}
+
+export function newTopic<S>(name: string, hash: number, isGroup: boolean): Topic<S> {
+  return { name, hash, isGroup, subscribers: new Set(), pending: [], flushing: [] };
 }
 
 export class TopicTree<S extends Subscriber> {
@@ -55,7 +61,7 @@ export class TopicTree<S extends Subscriber> {
   subscribe(subscriber: S, name: string): Topic<S> | undefined {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = { name, hash: this.#hash(name), subscribers: new Set(), pending: [], flushing: [] };
+      topic = newTopic<S>(name, this.#hash(name), false);
       this.#topics.set(name, topic);
     } else if (topic.subscribers.has(subscriber)) {
       return undefined;
@@ -82,7 +88,9 @@ export class TopicTree<S extends Subscriber> {
 
   /** The names of the subscriber's topics, in the order they were subscribed. */
   topicsOf(subscriber: S): string[] {
-    return subscriber.subscriptions === null ? [] : Array.from(subscriber.subscriptions, ({ name }) => name);
+    const names: string[] = [];
+    for (const { name, isGroup } of subscriber.subscriptions ?? []) if (!isGroup) names.push(name);
+    return names;
   }
 
   subscriberCount(name: string): number {

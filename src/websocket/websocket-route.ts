@@ -1,3 +1,4 @@
+import type { BusGroup } from '../bus/bus.ts';
 import { reportError } from '../error-report.ts';
 import { Counter } from '../metrics/counter.ts';
 import { runTicks } from '../net/node-internals.ts';
@@ -361,7 +362,10 @@ export class WebSocketRoute
     this.shard.count(Counter.CLOSED);
     if (session.canDeflate) this.shard.bus.variants!.remove(session.deflateBits);
     if (session.subscriptions !== null) {
-      for (const { name } of Array.from(session.subscriptions)) this.unsubscribe(session, name);
+      for (const topic of Array.from(session.subscriptions)) {
+        if (topic.isGroup) this.shard.bus.leave(topic as BusGroup, session);
+        else this.unsubscribe(session, topic.name);
+      }
     }
     // The `subscription` handler, which may tell the others who leaves, has been called.
     session.hasSubscribed = false;
