@@ -161,6 +161,17 @@ export const THREAD_METRICS = {
     'Messages of these that threads of their consumers had, so that they are in their queue again.',
   ),
 
+  topicSubscriptions: level(
+    'count',
+    WEBSOCKETS,
+    'STOMP subscriptions to topics, to destinations of users and to temporary queues.',
+  ),
+  topicMessages: counter(
+    'count',
+    WEBSOCKETS,
+    'STOMP messages sent here to topics, to users and to temporary queues, whether or not somebody gets them.',
+  ),
+
   heapUsed: level('bytes', SHARD, 'Bytes of the heap in use, about a second ago.'),
   heapLimit: level('bytes', SHARD, 'Bytes of the heap with which V8 ends the thread.'),
   recycled: counter(

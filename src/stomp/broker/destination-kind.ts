@@ -1,3 +1,4 @@
+import type { BusSubscriber } from '../../bus/bus-subscriber.ts';
 import type { StompHeaders, StompVersion } from '../codec/frame.ts';
 import type { SharedMessage } from '../codec/frame-writer.ts';
 import type { Awaitable, SendRequest } from '../session/session-port.ts';
@@ -24,6 +25,13 @@ export interface BrokerSession {
   readonly isConnected: boolean;
   /** Bytes that wait for its client. */
   readonly bufferedAmount: number;
+  /**
+   * Its WebSocket, which may be in groups of the bus: what many clients get goes there as one frame, without `deliver`. Null:
+   * it has none, and each message is sent by `deliver`.
+   */
+  readonly subscriber: BusSubscriber | null;
+  /** Its messages go in binary WebSocket messages, also those that are UTF-8. */
+  readonly prefersBinary: boolean;
   /** Sends a MESSAGE. With another `ack` than auto the client acknowledges it, and `token` comes back by `settle`. */
   deliver(subscription: BrokerSubscription, message: SharedMessage, token: Token): void;
   /** Tells the client what is wrong by an ERROR, and ends the session. */
@@ -54,6 +62,8 @@ export interface DestinationKind {
     isAccepted: boolean,
     headers: StompHeaders,
   ): Awaitable<void>;
+  /** A session is over, and its subscriptions have ended. */
+  ended?(session: BrokerSession): void;
   /** A message of the application, which has no session: `broker.publish`. Headers are names and values in turns. */
   publish(host: string, destination: string, headers: readonly string[], body: Uint8Array): Awaitable<void>;
 }

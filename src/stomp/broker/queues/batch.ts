@@ -1,7 +1,7 @@
 import type { StompError } from '../../codec/frame.ts';
 import type { Outcome } from '../../queue/queue.ts';
+import { RecordBuffer } from '../record-buffer.ts';
 import { Operation, REQUEST_HEADER, Status } from './queue-records.ts';
-import { RecordBuffer } from './record-buffer.ts';
 
 /** A message that a consumer has: its client was sent it, or is going to be. */
 export interface Held {

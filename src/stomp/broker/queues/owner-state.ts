@@ -1,7 +1,7 @@
 import { QueuedMessage } from '../../queue/queued-message.ts';
+import { RecordBuffer, RecordReader } from '../record-buffer.ts';
 import type { QueueOwner } from './queue-owner.ts';
 import { OwnedConsumer } from './queue-peer.ts';
-import { RecordBuffer, RecordReader } from './record-buffer.ts';
 
 /** Of what is packed: a successor may run other code. */
 const VERSION = 1;

@@ -5,13 +5,13 @@ import { SendStatus } from '../../../bus/send-status.ts';
 import { monotonicTime } from '../../../metrics/monotonic-time.ts';
 import { type DeadLetterReason, Outcome, Queue, type QueuePort } from '../../queue/queue.ts';
 import { QueuedMessage } from '../../queue/queued-message.ts';
+import { withHeaders } from '../message-payload.ts';
+import { RecordReader } from '../record-buffer.ts';
 import { OwnerCounts } from './owner-counts.ts';
 import { packOwner, unpackOwner } from './owner-state.ts';
 import { destinationOf, hostOf, type QueueOptions, queueKey } from './queue-options.ts';
-import { withHeaders } from './queue-payload.ts';
 import { OwnedConsumer, QueuePeer } from './queue-peer.ts';
 import { ANSWER_HEADER, Operation, OwnerRecord, Status, Verdict } from './queue-records.ts';
-import { RecordReader } from './record-buffer.ts';
 
 /** Bytes of a record with messages for a thread, from which on it is sent off. */
 const RECORD_SIZE = 64 * 1024;

@@ -1,7 +1,7 @@
 import type { Queue } from '../../queue/queue.ts';
 import { QueueConsumer } from '../../queue/queue-consumer.ts';
 import type { QueuedMessage } from '../../queue/queued-message.ts';
-import { RecordBuffer } from './record-buffer.ts';
+import { RecordBuffer } from '../record-buffer.ts';
 
 /** A consumer of any thread, as the owner of its queue knows it. */
 export class OwnedConsumer extends QueueConsumer {

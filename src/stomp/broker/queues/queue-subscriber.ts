@@ -3,9 +3,9 @@ import type { StompError } from '../../codec/frame.ts';
 import type { StompTextPort } from '../../codec/text-port.ts';
 import { AckMode } from '../../session/subscriptions.ts';
 import type { BrokerSession, BrokerSubscription } from '../destination-kind.ts';
+import { messageOf } from '../message-payload.ts';
 import type { Held, Subscriber } from './batch.ts';
 import type { Outbox } from './outbox.ts';
-import { messageOf } from './queue-payload.ts';
 
 /** Bytes that may wait for a client's connection before it is given more. */
 const HIGH_WATER = 64 * 1024;

@@ -13,30 +13,18 @@ import type {
   BrokerSubscription,
   DestinationKind,
 } from '../destination-kind.ts';
+import { forwardedHeaders, forwardedList } from '../forwarded-headers.ts';
+import { encodePayload } from '../message-payload.ts';
+import { RecordReader } from '../record-buffer.ts';
 import type { Held, Sender } from './batch.ts';
 import { Outbox } from './outbox.ts';
 import { type QueueOptions, queueKey } from './queue-options.ts';
 import { type Letter, QueueOwner } from './queue-owner.ts';
-import { encodePayload } from './queue-payload.ts';
 import { OwnerRecord } from './queue-records.ts';
 import { type HeldMessage, QueueSubscriber } from './queue-subscriber.ts';
-import { RecordReader } from './record-buffer.ts';
 
 /** Ms until clients whose connections did not keep up are looked at again. */
 const BACKLOG_INTERVAL = 5;
-
-/** Headers of SEND that are not the message's: they are the frame's, or are made by the broker. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
-  'destination',
-  'content-length',
-  'receipt',
-  'transaction',
-  'message-id',
-  'subscription',
-  'ack',
-  'redelivered',
-  'delivery-count',
-]);
 
 /**
  * Queues: destinations with this prefix, each of whose messages one consumer gets. One thread owns a queue; clients of all
@@ -97,19 +85,12 @@ export class Queues implements DestinationKind {
 
   send(session: BrokerSession, request: SendRequest): Awaitable<void> {
     const { destination, headers } = request;
-    const list: string[] = [];
-    for (let i = 0; i < headers.size; i++) {
-      const name = headers.nameAt(i);
-      if (!OWN_HEADERS.has(name)) list.push(name, headers.valueAt(i));
-    }
-    return this.#send(session.host, destination, list, request.body, new ClientSender(session, headers));
+    const sender = new ClientSender(session, headers);
+    return this.#send(session.host, destination, forwardedHeaders(headers), request.body, sender);
   }
 
   publish(host: string, destination: string, headers: readonly string[], body: Uint8Array): Awaitable<void> {
-    const list: string[] = [];
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      if (!OWN_HEADERS.has(headers[i]!)) list.push(headers[i]!, headers[i + 1]!);
-    }
+    const list = forwardedList(headers);
     return new Promise((resolve, reject) => {
       void this.#send(host, destination, list, body, { done: resolve, fail: reject });
     });

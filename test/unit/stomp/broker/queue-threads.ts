@@ -150,6 +150,8 @@ export class QueueClient implements BrokerSession {
   readonly user = undefined;
   readonly host = 'host';
   readonly version = '1.2';
+  readonly subscriber = null;
+  readonly prefersBinary = false;
   bufferedAmount = 0;
   isConnected = true;
   readonly got: Got[] = [];

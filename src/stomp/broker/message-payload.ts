@@ -1,12 +1,13 @@
 import { Buffer } from 'node:buffer';
-import { Escapes, escaped, escapedName } from '../../codec/escapes.ts';
-import { type HeaderList, SharedMessage } from '../../codec/frame-writer.ts';
-import type { StompTextPort } from '../../codec/text-port.ts';
+import { Escapes, escaped, escapedName } from '../codec/escapes.ts';
+import { type HeaderList, SharedMessage } from '../codec/frame-writer.ts';
+import type { StompTextPort } from '../codec/text-port.ts';
 import { RecordBuffer, RecordReader } from './record-buffer.ts';
 
 /**
- * What a queue keeps of a message. Mostly no header needs escapes: then the end of its MESSAGE frame is the same in all
- * versions of the protocol, and is kept as it goes to the client. Otherwise headers and body are kept apart.
+ * A message as threads tell it each other, and as a queue keeps it. Mostly no header needs escapes: then the end of its
+ * MESSAGE frame is the same in all versions of the protocol, and is kept as it goes to the client. Otherwise headers and
+ * body are kept apart.
  *
  *     [1] end of the frame       [0] count 4, names and values, body
  */
@@ -15,7 +16,7 @@ const Form = { APART: 0, ENCODED: 1 } as const;
 /** Memory in which payloads are made; each is copied out. */
 const buffer = new RecordBuffer();
 
-/** @param headers all but `destination` and `message-id` */
+/** @param headers those that all its readers get; what differs between them is not among them */
 export function encodePayload(port: StompTextPort, headers: HeaderList, body: Uint8Array): Uint8Array {
   if (!headers.every(isPlain)) return apart(headers, body);
   // The length stands before what a publisher named, as in SharedMessage.
