@@ -60,6 +60,7 @@ describe('a handler', () => {
     app.on('/app/refuses', () => {
       throw new StompError('protocol', 'not like this');
     });
+    // oxlint-disable-next-line unicorn/no-thenable
     app.on('/app/thenable', () => ({ then: (resolve: (value: string) => void) => resolve('a value') }));
     const sent = send('/app/slow') as Promise<void>;
     let isDone = false;
