@@ -63,6 +63,8 @@ export class Fanout {
   readonly #context: AudienceContext;
   readonly #audiences = new Map<string, Audience>();
   readonly #patterns: PatternAudiences;
+  /** What this thread is interested in no more, when the turn ends. */
+  #leaving: string[] = [];
   readonly #places = new Map<BrokerSubscription, Place>();
   /** Begins the ids of messages of this thread. */
   readonly #run = randomBytes(6).toString('hex');
@@ -141,8 +143,20 @@ export class Fanout {
     if (!audience.isEmpty) return;
     if (pattern === null) this.#audiences.delete(name);
     else this.#patterns.remove(host, pattern);
-    this.#participant.removeInterest(name);
+    this.#leave(name);
   }
+
+  /** Not before the turn ends: who subscribes again at once must not miss what others send meanwhile. */
+  #leave(name: string): void {
+    if (this.#leaving.length === 0) setImmediate(this.#leaveAll);
+    this.#leaving.push(name);
+  }
+
+  readonly #leaveAll = (): void => {
+    const names = this.#leaving;
+    this.#leaving = [];
+    for (const name of names) this.#participant.removeInterest(name);
+  };
 
   /** Something was acknowledged. */
   settled(subscription: BrokerSubscription): void {

@@ -40,13 +40,17 @@ export class StompClient {
     this.socket.on('error', () => {});
   }
 
-  static async connect(url: string): Promise<StompClient> {
+  static async connect(url: string, login?: string): Promise<StompClient> {
     const client = new StompClient(url);
     const connected = new Promise<void>((resolve) => {
       client.#connected = resolve;
     });
     client.socket.on('open', () => {
-      client.send('CONNECT', { 'accept-version': '1.2', host: 'host' });
+      client.send('CONNECT', {
+        'accept-version': '1.2',
+        host: 'host',
+        ...(login === undefined ? {} : { login }),
+      });
     });
     await within(connected, 'CONNECTED');
     return client;

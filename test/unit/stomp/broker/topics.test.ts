@@ -377,6 +377,6 @@ it('payloads are the same in both forms', () => {
   for (const value of ['plain', 'a:b\nc']) {
     const message = messageOf(text, encodePayload(text, ['name', value], Buffer.from('body')), '');
     const escaped = value === 'plain' ? 'plain' : 'a\\cb\\nc';
-    expect(Buffer.from(message.tail('1.2')).toString()).toBe(`\nname:${escaped}\ncontent-length:4\n\nbody\0`);
+    expect(Buffer.from(message.tail('1.2')).toString()).toBe(`\ncontent-length:4\nname:${escaped}\n\nbody\0`);
   }
 });
