@@ -25,6 +25,7 @@ const LEAKING = new URL('../../threads/fixtures/leaking-app.js', import.meta.url
 const LONE_SERVER = fileURLToPath(new URL('../../threads/fixtures/lone-server.js', import.meta.url));
 const ASKS = new URL('../fixtures/asks-app.js', import.meta.url);
 const QUEUES = new URL('../../threads/fixtures/stomp-queue-app.js', import.meta.url);
+const TOPICS = new URL('../../threads/fixtures/stomp-topic-app.js', import.meta.url);
 const HOSTILE = new URL('../fixtures/hostile-app.js', import.meta.url).href;
 
 type ThreadMetric = keyof typeof THREAD_METRICS;
@@ -169,6 +170,15 @@ function speakTls(session?: Buffer): TLSSocket {
 const BYTES = Uint8Array.of(1);
 
 const ACTIONS: Readonly<Record<string, Action>> = {
+  'a topic is used': {
+    moves: ['topicSubscriptions', 'topicMessages'],
+    run: async () => {
+      await start({ app: TOPICS });
+      const client = await stomp();
+      await client.subscribe('/topic/a', 'auto');
+      await client.confirmed('SEND', { destination: '/topic/a' }, 'a');
+    },
+  },
   'a queue is used': {
     moves: [
       'queueMessages',
