@@ -91,6 +91,21 @@ describe('a topic', () => {
     expect(b.bodies).toEqual(['1', '1', '3']);
   });
 
+  it('goes on for others when a client ends a subscription of the same id, and names their topics in it', async () => {
+    await start(1);
+    const [a, b] = (await connect(2)) as [StompClient, StompClient];
+    for (const client of [a, b]) await client.subscribe('/topic/a', 'auto', 100, 'same');
+    await b.confirmed('UNSUBSCRIBE', {
+      id: 'same',
+      destination: '/topic/a',
+      durable: 'true',
+      'x-queue-name': 'a',
+    });
+    await b.confirmed('SEND', { destination: '/topic/a' }, 'x');
+    await until(() => a.messages.length === 1, 'the message');
+    expect(b.bodies).toEqual([]);
+  });
+
   it('loses and doubles nothing when a client unsubscribes and subscribes again at once', async () => {
     await start(2);
     const [a, b] = (await connect(2)) as [StompClient, StompClient];
