@@ -7,7 +7,8 @@ import type { HttpServer } from '../serving/http-server.ts';
 import { bytesOf, type RecognizedString, textOf } from '../serving/recognized-string.ts';
 import type { Shard } from '../shard/shard.ts';
 import { userCode } from '../user-code.ts';
-import { checkBehavior } from '../websocket/behavior.ts';
+import { checkBehavior, type WebSocketOptions } from '../websocket/behavior.ts';
+import type { Faces } from '../websocket/faces.ts';
 import { WebSocketRoute } from '../websocket/websocket-route.ts';
 import { type ConnectionFilter, ConnectionFilters } from './connection-filters.ts';
 import { FACES, type HttpHandler, requestHandler } from './faces.ts';
@@ -25,6 +26,19 @@ export type ParsingErrorHandler = (req: HttpRequest | undefined, status: number,
 
 /** The WebSocket routes that an acceptor may do the handshakes of, in the order of the calls to `ws()`. */
 export let webSocketsOf: (routes: AppRoutes) => readonly WebSocketRoute[];
+
+/**
+ * Routes a WebSocket endpoint whose handlers are given something else than a `WebSocket`: what `faces` make of a session.
+ * For what is built on Apps in this package; not public.
+ *
+ * @param behavior options and handlers, as `ws()` takes them
+ */
+export let addWebSocket: (
+  routes: AppRoutes,
+  pattern: string,
+  behavior: WebSocketOptions,
+  faces: Faces,
+) => void;
 
 /**
  * The routes of an App.
@@ -57,11 +71,14 @@ export class AppRoutes {
    * @throws MillraceError MILLRACE_INVALID_OPTION naming the option and what it takes
    */
   ws<UserData = unknown>(pattern: RecognizedString, behavior: WebSocketBehavior<UserData>): this {
-    const name = patternOf(pattern);
-    const route = new WebSocketRoute(name, checkBehavior(name, behavior), this.#shard, FACES);
-    this.#routes.upgrades.add(ANY_METHOD, name, route);
-    if (!this.#hasDomains) this.#webSockets.push(route);
+    this.#addWebSocket(patternOf(pattern), behavior, FACES);
     return this;
+  }
+
+  #addWebSocket(pattern: string, behavior: WebSocketOptions, faces: Faces): void {
+    const route = new WebSocketRoute(pattern, checkBehavior(pattern, behavior), this.#shard, faces);
+    this.#routes.upgrades.add(ANY_METHOD, pattern, route);
+    if (!this.#hasDomains) this.#webSockets.push(route);
   }
 
   /** Routes GET. HEAD has routes of its own. */
@@ -170,6 +187,9 @@ export class AppRoutes {
 
   static {
     // An acceptor knows patterns and no hosts.
+    addWebSocket = (routes, pattern, behavior, faces) => {
+      routes.#addWebSocket(pattern, behavior, faces);
+    };
     webSocketsOf = (routes) => (routes.#hasDomains ? [] : routes.#webSockets);
   }
 }

@@ -121,6 +121,22 @@ export const THREAD_METRICS = {
   inflateBytesOut: counter('bytes', WEBSOCKETS, 'Bytes of compressed messages, decompressed.'),
   inflateTime: counter('ms', WEBSOCKETS, 'Time that decompression took.'),
 
+  stompSessions: level('count', WEBSOCKETS, 'Connected STOMP clients.'),
+  stompSends: counter('count', WEBSOCKETS, 'SEND frames of STOMP clients that were let through.'),
+  stompSubscribes: counter('count', WEBSOCKETS, 'SUBSCRIBE frames of STOMP clients that were let through.'),
+  stompAcks: counter('count', WEBSOCKETS, 'ACK frames that settled something.'),
+  stompNacks: counter('count', WEBSOCKETS, 'NACK frames that settled something.'),
+  stompErrors: counter(
+    'count',
+    WEBSOCKETS,
+    'STOMP sessions ended by an ERROR, because their client broke a rule or a limit, or a handler failed.',
+  ),
+  stompRefused: counter(
+    'count',
+    WEBSOCKETS,
+    'STOMP sessions ended by an ERROR because the client may not connect, send or subscribe.',
+  ),
+  stompSlowReaders: counter('count', WEBSOCKETS, 'STOMP clients cut off because they read too slowly.'),
   queueMessages: level('count', WEBSOCKETS, 'Messages in STOMP queues that this thread owns.'),
   queueBytes: level('bytes', WEBSOCKETS, 'Bytes of these, with 96 for each message.'),
   queueUnacknowledged: level(

@@ -10,6 +10,9 @@ import {
   SERVE_OPTIONS,
   TLS_OPTIONS,
 } from './server-options.ts';
+import { STOMP_LIMITS, STOMP_OPTIONS } from './stomp-options.ts';
+import { STOMP_QUEUE_LIMITS, STOMP_QUEUE_OPTIONS } from './stomp-queue-options.ts';
+import { STOMP_TOPIC_LIMITS } from './stomp-topic-options.ts';
 
 /** All options of each door, for the documentation and for checks of all. */
 export const optionTables = {
@@ -19,5 +22,12 @@ export const optionTables = {
   ws: { ...ROUTE_LIMITS, ...ROUTE_FLAGS, ...ROUTE_OPTIONS, ...ROUTE_HANDLERS },
   close: CLOSE_LIMITS,
   profile: PROFILE_LIMITS,
+  stompBroker: {
+    ...STOMP_OPTIONS,
+    ...STOMP_LIMITS,
+    ...STOMP_TOPIC_LIMITS,
+    ...STOMP_QUEUE_LIMITS,
+    ...STOMP_QUEUE_OPTIONS,
+  },
   bench: { ...BENCH_LIMITS, ...BENCH_OPTIONS },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Option>>>>;

@@ -27,8 +27,8 @@ export const STOMP_QUEUE_LIMITS = {
     help: 'Messages of a queue, those that consumers have included.',
   },
   /**
-   * Bytes of a queue's messages, with 96 more for each. With more `queuePolicy` says what happens. Default 32 MiB
-   * (1,024 to 50,331,648 bytes).
+   * Bytes of a queue's messages, with 96 more for each. With more `queuePolicy` says what happens. Default
+   * 33,554,432 (1,024 to 50,331,648 bytes).
    */
   maxQueueBytes: {
     type: 'integer',
@@ -40,7 +40,7 @@ export const STOMP_QUEUE_LIMITS = {
   },
   /**
    * Bytes of all queues that a shard keeps. More is refused with an ERROR. It is as much as `reload()` can hand over.
-   * Default 48 MiB (1,024 to 50,331,648 bytes).
+   * Default 50,331,648 (1,024 to 50,331,648 bytes).
    */
   maxQueueMemory: {
     type: 'integer',

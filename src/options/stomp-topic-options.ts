@@ -14,7 +14,7 @@ export const STOMP_TOPIC_LIMITS = {
   },
   /**
    * Bytes of messages of topics that wait for a subscription whose client acknowledges too little, 96 more for each. With more
-   * the client gets an ERROR. Default 1 MiB (1,024 to 1,073,741,824 bytes).
+   * the client gets an ERROR. Default 1,048,576 (1,024 to 1,073,741,824 bytes).
    */
   maxTopicBacklog: {
     type: 'integer',

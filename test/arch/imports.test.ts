@@ -58,6 +58,8 @@ const BREACHES: [file: string, source: string][] = [
   ['src/profile/planted.ts', "import '../app/serve.ts';"],
   ['src/profile/planted.ts', "import '../shard/thread-profiler.ts';"],
   ['src/profile/planted.ts', "import 'piscina';"],
+  ['src/stomp/broker/planted.ts', "import '../../supervisor/supervisor.ts';"],
+  ['src/stomp/front/planted.ts', "import '../../acceptor/acceptor.ts';"],
   ['src/cli/planted.ts', "import '../shard/shard.ts';"],
   ['src/cli/commands/planted.ts', "import '../../net/transport.ts';"],
   ['workers/planted.ts', "import '../src/net/transport.ts';"],

@@ -11,7 +11,7 @@ import { parseAst } from 'vitest/node';
 
 const root = new URL('../../dist/src/', import.meta.url);
 /** Where functions of the user come in. */
-const FOLDERS = ['app', 'serving', 'websocket', 'load'];
+const FOLDERS = ['app', 'serving', 'websocket', 'load', 'stomp'];
 
 /** User code that is called in place, with a `watch` of what it returns, or awaited. */
 const WATCHED: Readonly<Record<string, readonly string[]>> = {
@@ -26,6 +26,9 @@ const WATCHED: Readonly<Record<string, readonly string[]>> = {
   'websocket/websocket-route.js': ['message', 'messageView', 'upgrade'],
   // The app module.
   'app/shard-thread.js': ['run'],
+  // What they return, the session waits for.
+  'stomp/broker/app-destinations.js': ['handler'],
+  'stomp/broker/broker-client.js': ['authorize', 'onSend'],
 };
 
 /** Functions of this package. */
@@ -46,6 +49,9 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   'load/report/axis.js': ['label'],
   'load/report/chart.js': ['describeX', 'describeY'],
   'load/report/charts.js': ['open'],
+  'stomp/broker/broker-client.js': ['run'],
+  'stomp/broker/queues/batch.js': ['errorOf', 'this.#resolve'],
+  'stomp/session/session.js': ['ask', 'failed', 'run', 'then'],
 };
 
 /** What the executor of a promise is given, and the compiler's helpers. */

@@ -4,6 +4,7 @@
  */
 import type { AppOptions, CloseOptions, ServeOptions, TlsOptions, WebSocketBehavior } from 'millrace';
 import type { BenchOptions } from 'millrace/bench';
+import type { StompBrokerOptions } from 'millrace/stomp';
 import type { ProfileOptions } from '../../src/app/server.ts';
 import type { optionTables } from '../../src/options/option-tables.ts';
 
@@ -44,6 +45,7 @@ export type Agreed = [
   None<Wrong<CloseOptions, Tables['close']>>,
   // A signal is no option of the command line, and has no default.
   None<Wrong<Omit<ProfileOptions, 'signal'>, Tables['profile']>>,
+  None<Wrong<StompBrokerOptions, Tables['stompBroker']>>,
   None<Wrong<BenchOptions, Tables['bench']>>,
 ];
 

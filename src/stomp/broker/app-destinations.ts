@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../errors.ts';
 import { StompError, StompFault, type StompHeaders } from '../codec/frame.ts';
 import type { Awaitable, SendRequest } from '../session/session-port.ts';
-import type { BrokerSession, DestinationKind } from './destination-kind.ts';
+import type { BrokerSession, ConnectedClient, DestinationKind } from './destination-kind.ts';
 import { isPattern, PatternTrie, segmentsOf } from './patterns.ts';
 
 const PREFIX = '/app/';
@@ -11,6 +11,7 @@ const decoder = new TextDecoder();
 /** What a client sent to the application. */
 export class AppMessage {
   readonly destination: string;
+  /** Names and values; of repeated headers the first counts. */
   readonly headers: StompHeaders;
   /** The message's own memory. */
   readonly body: Uint8Array;
@@ -31,7 +32,7 @@ export class AppMessage {
  * Takes what clients send to a destination of the application. It may be async: the RECEIPT waits for it. When it throws or
  * rejects the client gets an ERROR, with the message of a StompError, and with nothing of any other.
  */
-export type AppHandler = (message: AppMessage, session: BrokerSession) => unknown;
+export type AppHandler = (message: AppMessage, client: ConnectedClient) => unknown;
 
 /**
  * AppDestinations: destinations with this prefix, whose messages go to handlers of the application in the shard where their

@@ -12,8 +12,8 @@ export type Token = object | null;
 export type BrokerSubscription = Subscription<Token>;
 export type BrokerDelivery = Delivery<Token>;
 
-/** A connected client, as kinds of destinations know it. */
-export interface BrokerSession {
+/** A connected client. */
+export interface ConnectedClient {
   /** Unique among the sessions of all threads. */
   readonly id: string;
   /** Who it is, as `authenticate` says, or its login; undefined: nobody asked. */
@@ -23,6 +23,12 @@ export interface BrokerSession {
   readonly version: StompVersion;
   /** False when it is over: nothing can be delivered any more. */
   readonly isConnected: boolean;
+  /** Tells the client what is wrong by an ERROR, and ends the session. Of an error that is no StompError it is told nothing. */
+  refuse(error: unknown): void;
+}
+
+/** A connected client, as kinds of destinations know it. */
+export interface BrokerSession extends ConnectedClient {
   /** Bytes that wait for its client. */
   readonly bufferedAmount: number;
   /**
@@ -34,8 +40,6 @@ export interface BrokerSession {
   readonly prefersBinary: boolean;
   /** Sends a MESSAGE. With another `ack` than auto the client acknowledges it, and `token` comes back by `settle`. */
   deliver(subscription: BrokerSubscription, message: SharedMessage, token: Token): void;
-  /** Tells the client what is wrong by an ERROR, and ends the session. */
-  refuse(error: unknown): void;
 }
 
 /**

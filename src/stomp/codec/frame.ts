@@ -95,6 +95,8 @@ export const StompFault = {
   LIMIT: 'limit',
   /** The frame is well formed and not allowed here, or lacks a header. */
   PROTOCOL: 'protocol',
+  /** The client may not do that. */
+  ACCESS: 'access',
   /** Nothing is wrong with it, but it could not be done now. */
   UNAVAILABLE: 'unavailable',
 } as const;

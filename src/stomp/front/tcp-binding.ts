@@ -7,9 +7,13 @@ import type { RawEndpoint, RawProtocol } from '../../serving/raw-endpoint.ts';
 import type { StompSession } from '../session/session.ts';
 import type { SessionPort } from '../session/session-port.ts';
 import { checkTcpOptions, type TcpOptions } from './tcp-options.ts';
+import { visitInterval } from './visits.ts';
 
 /** Bytes that a session is given at a time, between two looks at the time. */
 const PIECE = 8 * 1024;
+
+/** Seconds between two looks at a client that nothing is due for. */
+const MAX_VISIT = 5;
 
 /** What a broker is for the connections of a TCP port. */
 export interface TcpSessions<Token> {
@@ -47,6 +51,11 @@ export class TcpConnection implements SessionPort {
   /** Address of the client; '' when the system does not know it. */
   get remoteAddress(): string {
     return this.transport.peerName().address;
+  }
+
+  /** It is in no groups of the bus, whose members are WebSockets. */
+  get subscriber(): null {
+    return null;
   }
 
   /** Bytes that wait for the client. */
@@ -95,7 +104,7 @@ export class TcpBinding<Token> implements RawProtocol<TcpConnection> {
     const connection = new TcpConnection(transport, this);
     transport.owner = connection;
     connection.session = this.#sessions.open(connection, performance.now());
-    transport.io.timer.schedule(transport, transport.io.timer.now + visitInterval(connection));
+    transport.io.timer.schedule(transport, transport.io.timer.now + visitOf(connection));
     transport.startReading();
   }
 
@@ -106,7 +115,7 @@ export class TcpBinding<Token> implements RawProtocol<TcpConnection> {
       connection.isNew = false;
       this.#endpoint.heard(transport as Transport<TcpConnection>);
       // From CONNECTED on it has other promises to keep.
-      transport.io.timer.schedule(transport, transport.io.timer.now + visitInterval(connection));
+      transport.io.timer.schedule(transport, transport.io.timer.now + visitOf(connection));
     }
     writeBytes(transport, bytes);
     if (transport.bufferedAmount <= this.#sessions.maxBackpressure) return;
@@ -178,10 +187,10 @@ export class TcpBinding<Token> implements RawProtocol<TcpConnection> {
         return 0;
       }
     }
-    const interval = visitInterval(connection);
+    const interval = visitOf(connection);
     connection.session.tick(performance.now(), interval * 1000);
     if (transport.isClosed) return 0;
-    return connection.isFinished ? connection.deadline : now + visitInterval(connection);
+    return connection.isFinished ? connection.deadline : now + visitOf(connection);
   }
 
   drain(transport: Transport<TcpConnection>, _code: number): void {
@@ -204,8 +213,7 @@ export function listenTcp<Token>(
   return addRawEndpoint<TcpConnection>(app, checked, (endpoint) => new TcpBinding(endpoint, sessions));
 }
 
-/** Seconds until the timer is to look at a connection again: a quarter of what its session's promises take, 5 at most. */
-function visitInterval({ session }: TcpConnection): number {
-  const interval = session.tickInterval;
-  return interval === 0 ? 5 : Math.min(Math.max(Math.floor(interval / 4000), 1), 5);
+/** Seconds until the timer is to look at a connection again, also because of what waits for its client. */
+function visitOf({ session }: TcpConnection): number {
+  return visitInterval(session) || MAX_VISIT;
 }

@@ -1,4 +1,4 @@
-import type { StompHeaders } from '../codec/frame.ts';
+import type { StompFault, StompHeaders } from '../codec/frame.ts';
 import type { FrameLimits } from '../codec/frame-parser.ts';
 import type { HeartBeat } from '../codec/negotiation.ts';
 import type { Delivery, Subscription } from './subscriptions.ts';
@@ -41,8 +41,10 @@ export interface SessionPort {
   /**
    * Nothing is written any more. `isGraceful`: the client said DISCONNECT and closes itself, so it gets a while for it.
    * Otherwise the connection is closed when all is sent.
+   *
+   * @param fault why the client got an ERROR; null: because of something that was not its fault, or it got none
    */
-  finish(isGraceful: boolean): void;
+  finish(isGraceful: boolean, fault: StompFault | null): void;
 }
 
 /** What a client says of itself in CONNECT. */
@@ -85,6 +87,8 @@ export interface SessionHandler<Token> {
   settle(deliveries: readonly Delivery<Token>[], isAccepted: boolean, headers: StompHeaders): Awaitable<void>;
   /** Called once, when the session is over in any way. It still has the subscriptions that were not ended. */
   ended(): void;
+  /** The client is told by an ERROR that its session is over; null: it was not its fault. */
+  refused?(fault: StompFault | null): void;
   /** What was not the client's fault: a handler rejected with something else than a StompError. */
   failed(error: unknown): void;
 }

@@ -138,6 +138,8 @@ export class StompSession<Token> {
       return;
     }
     if (this.#state === State.OVER) return;
+    // What it sends lies unread: it is not the client that is silent.
+    if (this.#isPaused) this.#received = now;
     if (receive > 0 && now - this.#received > receive * this.#options.heartBeatTolerance) {
       this.#fail(
         new StompError(StompFault.PROTOCOL, `no heart-beat for ${Math.round(now - this.#received)} ms`),
@@ -227,7 +229,8 @@ export class StompSession<Token> {
     if (version === null) {
       this.#write('ERROR', ['version', SUPPORTED_VERSIONS, 'message', 'no version in common'], 'text/plain');
       this.#over();
-      this.#port.finish(false);
+      this.#handler.refused?.(StompFault.PROTOCOL);
+      this.#port.finish(false, StompFault.PROTOCOL);
       return;
     }
     const beats = agreedHeartBeat(headers.get('heart-beat'), this.#options.heartBeat);
@@ -392,7 +395,7 @@ export class StompSession<Token> {
   #disconnected(): void {
     this.#receipt(this.#disconnectReceipt);
     this.#over();
-    this.#port.finish(true);
+    this.#port.finish(true, null);
   }
 
   // Deciding and doing.
@@ -401,7 +404,7 @@ export class StompSession<Token> {
   #decide(ask: () => Awaitable<boolean>, then: () => void, refusal: string, receipt?: string): void {
     const verdict = ask();
     const conclude = (isAllowed: boolean): void => {
-      if (!isAllowed) throw new StompError(StompFault.PROTOCOL, refusal, receipt);
+      if (!isAllowed) throw new StompError(StompFault.ACCESS, refusal, receipt);
       then();
     };
     if (!isPromise(verdict)) return conclude(verdict);
@@ -516,7 +519,9 @@ export class StompSession<Token> {
     if (receiptId !== undefined) headers.push('receipt-id', receiptId);
     this.#write('ERROR', headers, 'text/plain');
     this.#over();
-    this.#port.finish(false);
+    const fault = isOurs ? null : error.fault;
+    this.#handler.refused?.(fault);
+    this.#port.finish(false, fault);
     if (isOurs) this.#handler.failed(error);
   }
 

@@ -171,12 +171,31 @@ const BYTES = Uint8Array.of(1);
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   'a topic is used': {
-    moves: ['topicSubscriptions', 'topicMessages'],
+    moves: ['topicSubscriptions', 'topicMessages', 'stompSessions', 'stompSends', 'stompSubscribes'],
     run: async () => {
       await start({ app: TOPICS });
       const client = await stomp();
       await client.subscribe('/topic/a', 'auto');
       await client.confirmed('SEND', { destination: '/topic/a' }, 'a');
+    },
+  },
+  'a STOMP client sends what it may not': {
+    moves: ['stompErrors', 'stompRefused'],
+    run: async () => {
+      await start({ app: TOPICS });
+      await (await stomp()).confirmed('SEND', { destination: '/nothing/a' }, 'a');
+      await (await stomp()).confirmed('SEND', { destination: '/topic/forbidden' }, 'a');
+    },
+  },
+  'a STOMP client does not read': {
+    moves: ['stompSlowReaders'],
+    run: async () => {
+      await start({ app: TOPICS, data: { maxBackpressure: 1024 } });
+      const [sender, reader] = [await stomp(), await stomp()];
+      await reader.subscribe('/topic/a', 'auto');
+      reader.socket.pause();
+      const isCut = (): boolean => server.stats().shards.some((shard) => shard.stompSlowReaders > 0);
+      while (!isCut()) await sender.confirmed('SEND', { destination: '/topic/a' }, 'x'.repeat(100_000));
     },
   },
   'a queue is used': {
@@ -189,6 +208,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       'queueRedelivered',
       'queueDeadLettered',
       'queueRefused',
+      'stompAcks',
+      'stompNacks',
     ],
     run: async () => {
       await start({ app: QUEUES, data: { maxQueueMessages: 2 } });
@@ -204,7 +225,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       };
       consumer.send('NACK', { id: await next(1) });
       consumer.send('NACK', { id: await next(2), requeue: 'false' });
-      await next(3);
+      consumer.send('ACK', { id: await next(3) });
     },
   },
   'messages of a queue grow old': {

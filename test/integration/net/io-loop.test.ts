@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { Counter } from '../../../src/metrics/counter.ts';
+import { Counter, THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { IoLoop } from '../../../src/net/io-loop.ts';
 import { bindAddress, boundPort, Listener } from '../../../src/net/listener.ts';
 import { Transport, type TransportContext } from '../../../src/net/transport.ts';
@@ -59,7 +59,7 @@ function write(transport: Transport, size: number): void {
 }
 
 it('what many sockets are sent in one turn waits for its end, but no more than 4 MiB of it', async () => {
-  const io = new IoLoop(new Float64Array(64));
+  const io = new IoLoop(new Float64Array(THREAD_SLOTS));
   const written = (): number => io.counters[Counter.BYTES_OUT]!;
   const SIZE = 32 * 1024;
   const sockets = 300;

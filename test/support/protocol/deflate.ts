@@ -1,3 +1,4 @@
+import { THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { ZlibDeflatePort } from '../../../src/net/zlib-deflater.ts';
 import { MessageDeflate } from '../../../src/protocol/message-deflate.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
@@ -18,7 +19,7 @@ export const HISTORY: DeflateParams = {
 };
 
 export function deflatePort(): ZlibDeflatePort {
-  return new ZlibDeflatePort(new Float64Array(64));
+  return new ZlibDeflatePort(new Float64Array(THREAD_SLOTS));
 }
 
 export function messageDeflate(

@@ -4,6 +4,7 @@ import { bridgeThreadOf, createLinkMemory, mainThreadOf } from '../../../dist/sr
 import { Links } from '../../../dist/src/bus/links.js';
 import { Participant } from '../../../dist/src/bus/participant.js';
 import { Publisher } from '../../../dist/src/bus/publisher.js';
+import { THREAD_SLOTS } from '../../../dist/src/metrics/counter.js';
 import { PairCounter, PairTable } from '../../../dist/src/metrics/pair-table.js';
 import { until } from '../../support/tools/deadline.ts';
 
@@ -46,7 +47,7 @@ test('a bridge that is killed again and again hears all shards, and they it; not
   const memory = createLinkMemory(SHARDS, 5, 16_384, 1_000_000);
   const id = mainThreadOf(SHARDS);
   const links = new Links(memory, id, () => {});
-  const counters = new Float64Array(128);
+  const counters = new Float64Array(THREAD_SLOTS);
   const main = new Participant('main', id, new Publisher(counters), counters);
   main.on(KIND as never, () => {});
   main.link(links);

@@ -56,7 +56,7 @@ async function clientOn(shard: number): Promise<StompClient> {
 /** A queue that this shard owns. */
 function queueOf(shard: number): string {
   const main = participantOf(server as never);
-  for (let i = 0; ; i++) if (main.ownerOf(`host\n/queue/${i}`) === shard) return `/queue/${i}`;
+  for (let i = 0; ; i++) if (main.ownerOf(`\n/queue/${i}`) === shard) return `/queue/${i}`;
 }
 
 type Row = 'queueMessages' | 'queueUnacknowledged' | 'queueLost' | 'queueRecovered' | 'queueRedelivered';

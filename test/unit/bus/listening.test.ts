@@ -6,6 +6,7 @@ import { Message } from '../../../src/bus/message.ts';
 import { Participant, type Role } from '../../../src/bus/participant.ts';
 import { Publisher } from '../../../src/bus/publisher.ts';
 import type { RecordKind } from '../../../src/bus/record-kinds.ts';
+import { THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { Shard } from '../../../src/shard/shard.ts';
 import { payloadOf } from '../../support/protocol/deflate-payloads.ts';
 import { pattern } from '../../support/protocol/frame-bytes.ts';
@@ -22,7 +23,7 @@ class Talker {
 
   constructor(memory: LinkMemory, id: number, role: Role = 'bridge') {
     this.links = new Links(memory, id, () => {});
-    const counters = new Float64Array(128);
+    const counters = new Float64Array(THREAD_SLOTS);
     this.participant = new Participant(role, id, new Publisher(counters), counters);
     this.participant.link(this.links);
   }

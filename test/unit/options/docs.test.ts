@@ -14,6 +14,13 @@ const DOORS: Readonly<Record<keyof typeof optionTables, readonly string[]>> = {
   ws: ['options/route-options.ts', 'websocket/behavior.ts', 'app/websocket-behavior.ts'],
   close: ['options/server-options.ts'],
   profile: ['options/server-options.ts'],
+  stompBroker: [
+    'stomp/broker/queues/queue-options.ts',
+    'stomp/broker/broker-options.ts',
+    'options/stomp-options.ts',
+    'options/stomp-topic-options.ts',
+    'options/stomp-queue-options.ts',
+  ],
   bench: ['options/bench-options.ts', 'load/options.ts'],
 };
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Counter } from '../../../src/metrics/counter.ts';
+import { Counter, THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { ZlibDeflatePort } from '../../../src/net/zlib-deflater.ts';
 import { deflateForMany, InflateError, MessageDeflate } from '../../../src/protocol/message-deflate.ts';
 import type { DeflateParams } from '../../../src/protocol/permessage-deflate.ts';
@@ -16,7 +16,7 @@ const MAX = 1024 * 1024;
 
 /** One end of a connection, with memory that is watched. */
 class End {
-  readonly port = new ZlibDeflatePort(new Float64Array(64));
+  readonly port = new ZlibDeflatePort(new Float64Array(THREAD_SLOTS));
   readonly pool = new LedgerPool();
   readonly deflate: MessageDeflate;
 
@@ -290,7 +290,7 @@ describe('Contexts', () => {
   });
 
   it('of connections that are over have no history for the next', () => {
-    const port = new ZlibDeflatePort(new Float64Array(64));
+    const port = new ZlibDeflatePort(new Float64Array(THREAD_SLOTS));
     const taken: unknown[] = [];
     const lengths = Array.from({ length: 5 }, () => {
       const deflate = new MessageDeflate(HISTORY, 'server', 8, port);
@@ -309,7 +309,7 @@ describe('Contexts', () => {
   });
 
   it('are closed when too many are spare', () => {
-    const port = new ZlibDeflatePort(new Float64Array(64));
+    const port = new ZlibDeflatePort(new Float64Array(THREAD_SLOTS));
     const taken = Array.from({ length: 100 }, () => [port.takeDeflater(9, 1), port.takeInflater(9)] as const);
     for (const [deflater, inflater] of taken) {
       port.giveDeflater(deflater);

@@ -1,12 +1,12 @@
 import { getHeapStatistics } from 'node:v8';
 import { resourceLimits } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { Level } from '../../../src/metrics/counter.ts';
+import { Level, THREAD_SLOTS } from '../../../src/metrics/counter.ts';
 import { HeapWatch, heapUse, isHeapFull } from '../../../src/shard/heap-watch.ts';
 
 const MIB = 1024 * 1024;
 const counters = (used = 0, limit = 0): Float64Array => {
-  const values = new Float64Array(64);
+  const values = new Float64Array(THREAD_SLOTS);
   values[Level.HEAP_USED] = used;
   values[Level.HEAP_LIMIT] = limit;
   return values;
