@@ -12,7 +12,7 @@ const HOST = '127.0.0.1';
 /** The tests of each example. A new example needs a row. */
 const TESTS: Record<string, () => void> = { 'chat.js': testChat, 'echo.js': testEcho };
 /** Examples whose tests are a file of their own. */
-const TESTED_ELSEWHERE = ['ticker.js', 'worker-threads.js', 'relay.js'];
+const TESTED_ELSEWHERE = ['ticker.js', 'worker-threads.js', 'relay.js', 'stomp-chat.js'];
 
 describe.each(Object.entries(TESTS))('examples/%s', (_name, tests) => {
   tests();
