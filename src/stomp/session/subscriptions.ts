@@ -1,4 +1,5 @@
 import { StompError, StompFault } from '../codec/frame.ts';
+import { emptyMap, ownMap } from './lazy-map.ts';
 
 /** When a message counts as taken (STOMP 1.2, "SUBSCRIBE ack Header"). */
 export const AckMode = {
@@ -27,7 +28,7 @@ export class Subscription<Token> {
   /** Messages that may be on their way without an acknowledgement (`prefetch-count`). */
   readonly window: number;
   /** Those that are, oldest first. */
-  readonly unacknowledged = new Map<number, Delivery<Token>>();
+  unacknowledged: Map<number, Delivery<Token>> = emptyMap();
   isEnded = false;
 
   constructor(id: string | undefined, destination: string, ack: AckMode, window: number) {
@@ -46,9 +47,9 @@ export class Subscriptions<Token> {
   readonly #prefix: string;
   readonly #max: number;
   /** By id; those without one by destination, which no id is mistaken for. */
-  readonly #byId = new Map<string, Subscription<Token>>();
-  readonly #byDestination = new Map<string, Subscription<Token>>();
-  readonly #deliveries = new Map<number, Delivery<Token>>();
+  #byId: Map<string, Subscription<Token>> = emptyMap();
+  #byDestination: Map<string, Subscription<Token>> = emptyMap();
+  #deliveries: Map<number, Delivery<Token>> = emptyMap();
   #next = 1;
 
   /** @param session its id, which begins the ids of its deliveries */
@@ -84,7 +85,10 @@ export class Subscriptions<Token> {
       throw new StompError(StompFault.PROTOCOL, 'a subscription with this id is there already');
     if (this.size >= this.#max)
       throw new StompError(StompFault.LIMIT, `more than ${this.#max} subscriptions`);
-    map.set(key, subscription);
+    const own = ownMap(map);
+    own.set(key, subscription);
+    if (id === undefined) this.#byDestination = own;
+    else this.#byId = own;
   }
 
   /** Ends one. Returns what it had not acknowledged, oldest first. */
@@ -102,7 +106,9 @@ export class Subscriptions<Token> {
   /** A message is sent, and wants to be acknowledged. Returns the id to name it by. */
   deliver(subscription: Subscription<Token>, token: Token): string {
     const delivery: Delivery<Token> = { subscription, number: this.#next++, token };
+    subscription.unacknowledged = ownMap(subscription.unacknowledged);
     subscription.unacknowledged.set(delivery.number, delivery);
+    this.#deliveries = ownMap(this.#deliveries);
     this.#deliveries.set(delivery.number, delivery);
     return this.#prefix + delivery.number;
   }

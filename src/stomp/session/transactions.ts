@@ -1,4 +1,5 @@
 import { StompError, StompFault } from '../codec/frame.ts';
+import { emptyMap, ownMap } from './lazy-map.ts';
 
 /** Limits of the transactions of a session. */
 export interface TransactionLimits {
@@ -19,7 +20,7 @@ export interface Waiting<Operation> {
 /** Transactions: the frames of a session that wait for their COMMIT (STOMP 1.2, "BEGIN"). */
 export class Transactions<Operation> {
   readonly #limits: TransactionLimits;
-  readonly #open = new Map<string, Waiting<Operation>[]>();
+  #open: Map<string, Waiting<Operation>[]> = emptyMap();
   #frames = 0;
   #bytes = 0;
 
@@ -37,6 +38,7 @@ export class Transactions<Operation> {
     if (this.#open.size >= this.#limits.maxTransactions) {
       throw new StompError(StompFault.LIMIT, `more than ${this.#limits.maxTransactions} transactions`);
     }
+    this.#open = ownMap(this.#open);
     this.#open.set(id, []);
   }
 
