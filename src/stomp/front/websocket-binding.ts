@@ -65,6 +65,8 @@ function closeCodeOf(fault: StompFault | null): number {
  */
 export class WebSocketConnection implements SessionPort, TimerNode {
   session!: StompSession<unknown>;
+  /** It read too slowly, and closes at the end of the turn. */
+  isCut = false;
   readonly #engine: Session;
   readonly #prefersBinary: boolean;
   /** Second in which a client that said DISCONNECT is to have closed; 0: it has not said so. */
@@ -193,7 +195,9 @@ export function serveWebSockets<Token>(
     messageView: (connection: WebSocketConnection, view: Uint8Array) => {
       connection.session.receive(view, performance.now());
     },
-    dropped: () => {
+    dropped: (connection: WebSocketConnection) => {
+      if (connection.isCut) return;
+      connection.isCut = true;
       sessions.onSlowReader();
     },
     close: (connection: WebSocketConnection) => {

@@ -476,3 +476,20 @@ it('serves plain TCP as well, to the same destinations', async () => {
   socket.destroy();
   await until(() => app.stats().stompSessions === 1, 'it is gone');
 });
+
+it('cuts a slow reader off, once, and goes on for others', async () => {
+  start();
+  const [slow, other] = [await connected(), await connected()];
+  for (const client of [slow, other]) {
+    client.send('SUBSCRIBE\nid:0\ndestination:/topic/a\nreceipt:1\n\n\0');
+    await client.next();
+  }
+  slow.socket.pause();
+  let sent = 0;
+  while (app.stats().stompSessions === 2) {
+    for (let i = 0; i < 8; i++) void broker.publish('/topic/a', `${sent++} ${'x'.repeat(20_000)}`);
+    await until(() => other.frames.size === 8, 'all for the other');
+    for (let i = 0; i < 8; i++) await other.next();
+  }
+  expect(app.stats()).toMatchObject({ stompSlowReaders: 1, stompSessions: 1, stompErrors: 0 });
+});
